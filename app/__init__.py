@@ -1,0 +1,1 @@
+"""The service around the domain: settings, ASGI entry point, authentication, permissions."""

@@ -1,0 +1,121 @@
+"""Who is calling: a bearer token becomes a principal, and only here.
+
+The host signs a JWT; the user is the string in `sub`. To verify tokens elsewhere, for example at
+the host's `/auth/verify`, write a class with the one method of `TokenVerifier` and name it in the
+setting `TOKEN_VERIFIER`; docs/integrating.md shows one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import jwt
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+from chat.realtime.channels import describe_invalid_user_id
+
+# Beyond this a token is refused before anything of it is decoded.
+TOKEN_MAX_BYTES = 8192
+LEEWAY_SECONDS = 30
+SERVICE_ROLE = "service"
+SERVICE_SCOPE = "chat.manage"
+
+
+class InvalidTokenError(Exception):
+    """The token proves nothing; the message says why, for the one who integrates."""
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who is calling, and whether it is the host's service."""
+
+    user_id: str
+    is_service: bool = False
+
+
+class TokenVerifier(Protocol):
+    """What a verifier has to offer."""
+
+    async def verify(self, token: str) -> Principal:
+        """Return who the token speaks for, or raise `InvalidTokenError`."""
+        ...
+
+
+class SharedSecretVerifier:
+    """Verifies HS256 tokens with `JWT_SECRET`, without asking anyone.
+
+    `sub` is required; `exp` and `nbf` are honoured with 30 s of leeway; `aud` and `iss` are looked
+    at only when `JWT_AUDIENCE` or `JWT_ISSUER` is set.
+    """
+
+    def __init__(self) -> None:
+        self._secret: str = settings.JWT_SECRET
+        self._audience: str | None = settings.JWT_AUDIENCE
+        self._issuer: str | None = settings.JWT_ISSUER
+
+    async def verify(self, token: str) -> Principal:
+        """Return who the token speaks for, or raise `InvalidTokenError`."""
+        if len(token) > TOKEN_MAX_BYTES:
+            raise InvalidTokenError(f"The token is longer than {TOKEN_MAX_BYTES} bytes.")
+        try:
+            claims = jwt.decode(
+                token,
+                self._secret,
+                algorithms=["HS256"],
+                audience=self._audience,
+                issuer=self._issuer,
+                leeway=LEEWAY_SECONDS,
+                options={
+                    "require": ["sub"],
+                    # `sub` is judged below; `iat` and `jti` mean nothing here, and PyJWT would
+                    # refuse an `iat` of a host whose clock is ahead.
+                    "verify_sub": False,
+                    "verify_iat": False,
+                    "verify_jti": False,
+                    "verify_aud": self._audience is not None,
+                    "verify_iss": self._issuer is not None,
+                },
+            )
+        except jwt.PyJWTError as error:
+            raise InvalidTokenError(f"{error}.") from error
+        except (ValueError, TypeError, OverflowError, RecursionError) as error:
+            # What PyJWT lets through from parsing hostile numbers, nesting and bytes.
+            raise InvalidTokenError("The token is malformed.") from error
+        return _read_principal(claims)
+
+
+def _read_principal(claims: Mapping[str, Any]) -> Principal:
+    subject = claims.get("sub")
+    if not isinstance(subject, str):
+        raise InvalidTokenError("The claim sub is not a string.")
+    if (reason := describe_invalid_user_id(subject)) is not None:
+        raise InvalidTokenError(f"The claim sub is not a user id: {reason}")
+    is_service = (
+        claims.get("role") == SERVICE_ROLE
+        or SERVICE_SCOPE in _read_scopes(claims.get("scp"))
+        or SERVICE_SCOPE in _read_scopes(claims.get("scope"))
+    )
+    return Principal(user_id=subject, is_service=is_service)
+
+
+def _read_scopes(claim: object) -> list[object]:
+    if isinstance(claim, str):
+        return [*claim.split(" ")]
+    return claim if isinstance(claim, list) else []
+
+
+def load_token_verifier() -> TokenVerifier:
+    """Return the verifier that the setting `TOKEN_VERIFIER` names."""
+    verifier: TokenVerifier = import_string(settings.TOKEN_VERIFIER)()
+    return verifier
+
+
+async def authenticate(authorization: str | None, verifier: TokenVerifier) -> Principal:
+    """Return who sent a request with this `Authorization` header, or raise `InvalidTokenError`."""
+    if not authorization:
+        raise InvalidTokenError("The request has no Authorization header.")
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise InvalidTokenError("The Authorization header is not `Bearer <token>`.")
+    return await verifier.verify(token.strip())

@@ -1,0 +1,1 @@
+"""The only writers: each module builds calls of the SQL functions and reads their outcomes."""

@@ -1,0 +1,64 @@
+"""The Litestar application, put together."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from litestar import Litestar
+from litestar.datastructures import State
+from litestar.di import Provide
+
+from app.authentication import load_token_verifier
+from chat.api import events, health, members, messages, rooms, tokens
+from chat.api.problems import EXCEPTION_HANDLERS
+from chat.conf import load_configuration
+from chat.sql.database import Database, open_database
+
+BODY_MAX_BYTES = 65_536
+
+ROUTES = [
+    rooms.list_rooms,
+    rooms.create_room,
+    rooms.read_room,
+    messages.list_messages,
+    messages.send_message,
+    members.list_members,
+    members.join_room,
+    members.leave_room,
+    members.add_members,
+    members.remove_member,
+    events.list_events,
+    tokens.read_connection_token,
+    tokens.read_subscription_token,
+    health.check_live,
+    health.check_ready,
+]
+
+
+@asynccontextmanager
+async def _open_resources(application: Litestar) -> AsyncIterator[None]:
+    configuration = load_configuration()
+    application.state.token_verifier = load_token_verifier()
+    async with open_database(
+        configuration.database_url, configuration.database_pool_size
+    ) as database:
+        application.state.database = database
+        yield
+
+
+async def _provide_database(state: State) -> Database:
+    database: Database = state.database
+    return database
+
+
+def create_api() -> Litestar:
+    """Return the API; its connections to PostgreSQL open with its lifespan."""
+    return Litestar(
+        route_handlers=ROUTES,
+        lifespan=[_open_resources],
+        dependencies={"database": Provide(_provide_database)},
+        exception_handlers=EXCEPTION_HANDLERS,
+        request_max_body_size=BODY_MAX_BYTES,
+        # Schema and docs page have an issue of their own; logging belongs to the process.
+        openapi_config=None,
+        logging_config=None,
+    )

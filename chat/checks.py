@@ -1,0 +1,85 @@
+"""System checks: a service with a bad secret or an open door does not start."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004 - Django's name
+
+MINIMUM_SECRET_BYTES = 32
+DEVELOPMENT_SECRETS = frozenset(
+    {settings.DEVELOPMENT_SECRET_KEY, settings.DEVELOPMENT_CENTRIFUGO_SECRET}
+)
+_HINT = (
+    "Set {name} to at least 32 random bytes, for example the output of "
+    "`python -c 'import secrets; print(secrets.token_urlsafe(48))'`."
+)
+
+
+def _check_secret(name: str, value: str, number: int) -> list[CheckMessage]:
+    if value in DEVELOPMENT_SECRETS:
+        fact = f"{name} is the published development default."
+    elif len(value.encode()) < MINIMUM_SECRET_BYTES:
+        fact = f"{name} is shorter than {MINIMUM_SECRET_BYTES} bytes."
+    else:
+        return []
+    return [Error(fact, hint=_HINT.format(name=name), id=f"chat.E{number:03}")]
+
+
+@register("security")
+def check_secrets(**_: Any) -> Sequence[CheckMessage]:  # noqa: ANN401 - Django's signature
+    """With DEBUG off, every secret is long, private, and its own."""
+    if settings.DEBUG:
+        return []
+    secrets = {
+        "SECRET_KEY": settings.SECRET_KEY,
+        "JWT_SECRET": settings.JWT_SECRET,
+        "CENTRIFUGO_TOKEN_SECRET": settings.CENTRIFUGO_TOKEN_SECRET,
+    }
+    found: list[CheckMessage] = []
+    for number, (name, value) in enumerate(secrets.items(), start=1):
+        found += _check_secret(name, value, number)
+    if settings.CENTRIFUGO_TOKEN_SECRET in {settings.JWT_SECRET, settings.SECRET_KEY}:
+        found.append(
+            Error(
+                "CENTRIFUGO_TOKEN_SECRET equals another secret, so a token made for one service "
+                "would be accepted by the other.",
+                hint=_HINT.format(name="CENTRIFUGO_TOKEN_SECRET"),
+                id="chat.E004",
+            )
+        )
+    if settings.JWT_SECRET == settings.SECRET_KEY:
+        found.append(
+            Warning(
+                "JWT_SECRET is not set, so tokens are verified with SECRET_KEY.",
+                hint="Set JWT_SECRET to the secret your host signs its tokens with.",
+                id="chat.W001",
+            )
+        )
+    return found
+
+
+@register("security")
+def check_hosts(**_: Any) -> Sequence[CheckMessage]:  # noqa: ANN401 - Django's signature
+    """With DEBUG off, the host names the service answers to are stated."""
+    if settings.DEBUG or settings.ALLOWED_HOSTS:
+        return []
+    return [
+        Error(
+            "ALLOWED_HOSTS is empty.",
+            hint="Set ALLOWED_HOSTS to the host names of this service, separated by commas.",
+            id="chat.E005",
+        )
+    ]
+
+
+@register
+def check_serve(**_: Any) -> Sequence[CheckMessage]:  # noqa: ANN401 - Django's signature
+    """SERVE names something this process can answer."""
+    if settings.SERVE in {"api", "admin", "all"}:
+        return []
+    return [
+        Error(
+            f"SERVE is {settings.SERVE!r}.", hint="Set SERVE to api, admin or all.", id="chat.E006"
+        )
+    ]

@@ -1,0 +1,96 @@
+"""What can go wrong in the domain, each as one class that names the fact.
+
+    ChatError
+    ├── InvalidInputError        a value that can never be accepted        422
+    ├── NotFoundError            unknown, or not yours: told alike         404
+    │   └── NotAMemberError
+    ├── ServiceRightsRequiredError                                          403
+    ├── IdempotencyConflictError one client_id, two contents               409
+    ├── EventsGoneError          a position outside the kept log           410
+    ├── RoomBusyError            a room stayed locked too long             503
+    └── DatabaseUnavailableError                                            503
+
+`chat.api.problems` alone knows HTTP statuses.
+"""
+
+from typing import ClassVar
+
+
+class ChatError(Exception):
+    """Something the caller can be told about; `code` is stable, the message is for people."""
+
+    code: ClassVar[str] = "chat_error"
+    default_message: ClassVar[str] = "The request could not be fulfilled."
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or self.default_message)
+
+
+class InvalidInputError(ChatError):
+    """A value that can never be accepted; `pointer` is the JSON pointer or parameter at fault."""
+
+    code = "invalid_input"
+    default_message = "A value in the request is invalid."
+
+    def __init__(self, message: str, *, pointer: str | None = None) -> None:
+        super().__init__(message)
+        self.pointer = pointer
+
+
+class NotFoundError(ChatError):
+    """The thing does not exist, or the caller may not know that it does."""
+
+    code = "not_found"
+    default_message = "There is no such room, or you are not a member of it."
+
+
+class NotAMemberError(NotFoundError):
+    """The caller is no member of the room; told exactly like a room that does not exist."""
+
+
+class ServiceRightsRequiredError(ChatError):
+    """The endpoint is for the host's service only."""
+
+    code = "service_rights_required"
+    default_message = (
+        "This endpoint is for the host's service: the token needs role=service "
+        "or the scope chat.manage."
+    )
+
+
+class IdempotencyConflictError(ChatError):
+    """The sender used this client_id in this room before, with other content."""
+
+    code = "client_id_conflict"
+    default_message = (
+        "You already sent a message with this client_id in this room, with other content."
+    )
+
+
+class EventsGoneError(ChatError):
+    """The log does not reach from the asked version to the room's present one."""
+
+    code = "events_gone"
+    default_message = (
+        "The event log does not hold the events after this version. Fetch the room, its members "
+        "and its messages anew, and go on from the room's version."
+    )
+
+    def __init__(self, *, floor: int, head: int) -> None:
+        super().__init__()
+        self.floor = floor
+        self.head = head
+
+
+class RoomBusyError(ChatError):
+    """Another change held the room's lock for longer than a request may wait."""
+
+    code = "room_busy"
+    default_message = "The room is busy. Nothing was changed; try again."
+
+
+class DatabaseUnavailableError(ChatError):
+    """The database did not answer; whether a change was made is unknown, so retry with its key."""
+
+    code = "database_unavailable"
+    default_message = "The database is not available. Try again with the same client_id."

@@ -1,0 +1,67 @@
+"""What clients are told, as typed payloads: the wire names are declared here and in `chat/sql`.
+
+Every event carries its room with the room's version at that event. Versions count a room's events
+1, 2, 3…, so a client that holds version v applies v + 1, drops anything up to v, and fetches
+`events/?after=v` when it sees anything beyond.
+"""
+
+from typing import Literal
+
+import msgspec
+
+
+class Message(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A message as every endpoint and event shows it."""
+
+    id: int
+    room_id: int
+    seq: int
+    user: str
+    content: str
+    created_at: str
+    client_id: str | None = None
+
+
+class EventRoom(msgspec.Struct, frozen=True):
+    """The room as it was after an event."""
+
+    id: int
+    name: str
+    version: int
+    bumped_at: str
+    member_count: int
+
+
+class MessageAddedBody(Message, frozen=True, kw_only=True):
+    """The message, with its room."""
+
+    room: EventRoom
+
+
+class MemberBody(msgspec.Struct, frozen=True):
+    """Who joined or left, when they had joined, and the room."""
+
+    user: str
+    joined_at: str
+    room: EventRoom
+
+
+class MessageAdded(msgspec.Struct, frozen=True):
+    """A member sent a message."""
+
+    type: Literal["message_added"]
+    body: MessageAddedBody
+
+
+class UserJoined(msgspec.Struct, frozen=True):
+    """A user became a member; the one who joined hears it too."""
+
+    type: Literal["user_joined"]
+    body: MemberBody
+
+
+class UserLeft(msgspec.Struct, frozen=True):
+    """A member left or was removed; the one who left hears it too."""
+
+    type: Literal["user_left"]
+    body: MemberBody

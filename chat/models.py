@@ -1,0 +1,157 @@
+"""The tables. Python reads them here; only the functions in `chat/sql` change them."""
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import CheckConstraint, Index, Q, UniqueConstraint
+from django.db.models.functions import Length
+
+from chat.conf import CLIENT_ID_MAX_LENGTH, ROOM_NAME_MAX_LENGTH, USER_ID_MAX_LENGTH
+
+models.CharField.register_lookup(Length)
+
+
+class JSONTextField(models.JSONField):
+    """A `json` column: kept as written, where `jsonb` would parse and reorder it."""
+
+    def db_type(self, connection: object) -> str:  # noqa: ARG002 - Django's signature
+        """Return the column type."""
+        return "json"
+
+
+class Installation(models.Model):
+    """One row: what makes this database's events distinct, and how the outbox is divided."""
+
+    id = models.SmallIntegerField(primary_key=True, default=1)
+    epoch = models.CharField(max_length=32)
+    """Part of every idempotency key: without it a database that was reset or restored would reuse
+    keys, and Centrifugo would drop its events as already published."""
+    outbox_partitions = models.PositiveSmallIntegerField()
+    """A room's events go to partition `room_id % outbox_partitions`. Centrifugo is configured
+    from this value. Change it only while the outbox is empty."""
+
+    class Meta:
+        db_table = "chat_installation"
+        constraints: ClassVar = [
+            CheckConstraint(condition=Q(id=1), name="chat_installation_single_row"),
+            CheckConstraint(
+                condition=Q(outbox_partitions__gte=1), name="chat_installation_has_partitions"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.epoch
+
+
+class Room(models.Model):
+    """A room; its row is the lock and the counters that give its events their order."""
+
+    name = models.CharField(max_length=ROOM_NAME_MAX_LENGTH)
+    version = models.BigIntegerField(default=0)
+    """How many events the room has had: 1, 2, 3… without a gap."""
+    last_seq = models.BigIntegerField(default=0)
+    """How many messages the room has had."""
+    member_count = models.IntegerField(default=0)
+    bumped_at = models.DateTimeField()
+    created_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "chat_room"
+        constraints: ClassVar = [
+            CheckConstraint(condition=Q(name__length__gte=1), name="chat_room_name_not_empty"),
+            CheckConstraint(
+                condition=Q(version__gte=0, last_seq__gte=0, member_count__gte=0),
+                name="chat_room_counters_not_negative",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Member(models.Model):
+    """A user in a room."""
+
+    room = models.ForeignKey(Room, on_delete=models.PROTECT, db_index=False)
+    user_id = models.CharField(max_length=USER_ID_MAX_LENGTH, db_collation="C")
+    channel = models.CharField(max_length=256, db_collation="C")
+    """The user's personal channel, computed once."""
+    joined_version = models.BigIntegerField()
+    """The first version of the room whose event went to this member."""
+    joined_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "chat_member"
+        constraints: ClassVar = [
+            UniqueConstraint(fields=["room", "user_id"], name="chat_member_once_per_room"),
+        ]
+        indexes: ClassVar = [
+            Index(fields=["user_id", "room"], name="chat_member_rooms_of_user"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} in {self.room_id}"
+
+
+class Message(models.Model):
+    """A message; `seq` is its place in its room."""
+
+    room = models.ForeignKey(Room, on_delete=models.PROTECT, db_index=False)
+    seq = models.BigIntegerField()
+    user_id = models.CharField(max_length=USER_ID_MAX_LENGTH, db_collation="C")
+    client_id = models.CharField(max_length=CLIENT_ID_MAX_LENGTH, db_collation="C")
+    """The sender's idempotency key; one made by the service begins with `~`."""
+    content = models.TextField()
+    created_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "chat_message"
+        constraints: ClassVar = [
+            UniqueConstraint(fields=["room", "seq"], name="chat_message_seq_once_per_room"),
+            UniqueConstraint(
+                fields=["room", "user_id", "client_id"], name="chat_message_client_id_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.room_id}#{self.seq}"
+
+
+class Event(models.Model):
+    """One change of a room in the durable log; bodies are composed when it is read."""
+
+    room = models.ForeignKey(Room, on_delete=models.PROTECT, db_index=False)
+    version = models.BigIntegerField()
+    type = models.CharField(max_length=32)
+    message = models.ForeignKey(Message, on_delete=models.PROTECT, null=True, db_index=False)
+    user_id = models.CharField(max_length=USER_ID_MAX_LENGTH, db_collation="C")
+    joined_at = models.DateTimeField(null=True)
+    member_count = models.IntegerField()
+    bumped_at = models.DateTimeField()
+    created_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "chat_event"
+        constraints: ClassVar = [
+            UniqueConstraint(fields=["room", "version"], name="chat_event_version_once_per_room"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.room_id}@{self.version} {self.type}"
+
+
+class OutboxRow(models.Model):
+    """A command for Centrifugo, written in the transaction of the change it tells of."""
+
+    method = models.TextField(default="broadcast")
+    payload = JSONTextField()
+    partition = models.IntegerField(default=0)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "chat_outbox"
+        verbose_name = "outbox row"
+        indexes: ClassVar = [Index(fields=["partition", "id"], name="chat_outbox_partition_order")]
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.pk}"

@@ -1,0 +1,1 @@
+"""The read side: each module builds calls of named statements and reads their rows."""

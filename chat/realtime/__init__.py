@@ -1,0 +1,1 @@
+"""Channel names and tokens: all that this service says to Centrifugo besides the outbox."""

@@ -1,0 +1,89 @@
+-- What clients are told, and how it leaves: one composer for each event, used both when it is
+-- published and when the log is read, so that the two can never differ.
+
+-- The room as it was after an event, as each event carries it.
+CREATE OR REPLACE FUNCTION chat_v1.event_room(
+    p_id bigint, p_name text, p_version bigint, p_bumped_at timestamptz, p_member_count int
+) RETURNS json LANGUAGE sql STABLE AS $$
+    SELECT json_build_object(
+        'id', p_id, 'name', p_name, 'version', p_version,
+        'bumped_at', chat_v1.time_text(p_bumped_at), 'member_count', p_member_count)
+$$;
+
+-- A message as every list and event shows it. A key made by the service is not shown, and a room
+-- only in an event.
+CREATE OR REPLACE FUNCTION chat_v1.message_body(
+    p_room_id bigint, p_id bigint, p_seq bigint, p_user_id text, p_client_id text,
+    p_content text, p_created_at timestamptz, p_room json DEFAULT NULL
+) RETURNS json LANGUAGE sql STABLE AS $$
+    SELECT json_strip_nulls(json_build_object(
+        'id', p_id, 'room_id', p_room_id, 'seq', p_seq, 'user', p_user_id,
+        'content', p_content, 'created_at', chat_v1.time_text(p_created_at),
+        'client_id', CASE WHEN p_client_id NOT LIKE '~%' THEN p_client_id END, 'room', p_room))
+$$;
+
+-- A `message_added` event: the message with its room.
+CREATE OR REPLACE FUNCTION chat_v1.message_event(
+    p_room json, p_room_id bigint, p_id bigint, p_seq bigint, p_user_id text, p_client_id text,
+    p_content text, p_created_at timestamptz
+) RETURNS json LANGUAGE sql STABLE AS $$
+    SELECT json_build_object('type', 'message_added', 'body', chat_v1.message_body(
+        p_room_id, p_id, p_seq, p_user_id, p_client_id, p_content, p_created_at, p_room))
+$$;
+
+-- A `user_joined` or `user_left` event.
+CREATE OR REPLACE FUNCTION chat_v1.member_event(
+    p_type text, p_room json, p_user_id text, p_joined_at timestamptz
+) RETURNS json LANGUAGE sql STABLE AS $$
+    SELECT json_build_object('type', p_type, 'body', json_build_object(
+        'user', p_user_id, 'joined_at', chat_v1.time_text(p_joined_at), 'room', p_room))
+$$;
+
+-- Queues one event for the channels given, at most 1,000 a row, in the caller's transaction. The
+-- caller holds the room's lock, so ids of the room's rows rise in version order. The key begins
+-- with the installation's epoch: without it a restored database would reuse keys.
+CREATE OR REPLACE FUNCTION chat_v1.queue_event(
+    p_room_id bigint, p_version bigint, p_channels text[], p_event json
+) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    v_epoch text;
+    v_partition int;
+    v_chunks int := (coalesce(cardinality(p_channels), 0) + 999) / 1000;
+BEGIN
+    IF v_chunks = 0 THEN
+        RETURN;
+    END IF;
+    SELECT i.epoch, p_room_id % i.outbox_partitions INTO STRICT v_epoch, v_partition
+    FROM chat_installation i;
+    FOR v_chunk IN 0 .. v_chunks - 1 LOOP
+        INSERT INTO chat_outbox (method, payload, partition, created_at)
+        VALUES (
+            'broadcast',
+            json_build_object(
+                'channels', p_channels[v_chunk * 1000 + 1 : v_chunk * 1000 + 1000],
+                'data', p_event,
+                'idempotency_key',
+                v_epoch || ':' || p_room_id || ':' || p_version || ':' || v_chunk),
+            v_partition,
+            clock_timestamp());
+    END LOOP;
+    PERFORM pg_notify('chat_outbox', v_partition::text);
+END $$;
+
+-- The channels of everyone who is a member now, in the order of joining.
+CREATE OR REPLACE FUNCTION chat_v1.audience(p_room_id bigint) RETURNS text[]
+LANGUAGE sql STABLE AS $$
+    SELECT array_agg(m.channel ORDER BY m.id) FROM chat_member m WHERE m.room_id = p_room_id
+$$;
+
+-- Refuses to run where a snapshot could be older than the room's lock: order and idempotency rest
+-- on each statement of a function seeing what was committed before it.
+CREATE OR REPLACE FUNCTION chat_v1.require_read_committed() RETURNS void
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'chat functions run in READ COMMITTED only, not in %',
+            current_setting('transaction_isolation')
+            USING ERRCODE = 'invalid_transaction_state';
+    END IF;
+END $$;

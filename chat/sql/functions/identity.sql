@@ -1,0 +1,42 @@
+-- Who a user is to Centrifugo, and how values are written.
+
+-- The personal channel of a user: a one-to-one encoding of the id into ASCII that subscribing
+-- accepts. Space, non-ASCII and `~ # , $ * & / %` are written `~hh`, one for each UTF-8 byte.
+CREATE OR REPLACE FUNCTION chat_v1.personal_channel(p_user_id text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+    v_bytes bytea;
+    v_byte int;
+    v_channel text := 'personal:';
+BEGIN
+    IF p_user_id COLLATE "C" !~ '[^!-~]|[~#,$*&/%]' THEN
+        RETURN v_channel || p_user_id;
+    END IF;
+    v_bytes := convert_to(p_user_id, 'UTF8');
+    FOR i IN 0 .. length(v_bytes) - 1 LOOP
+        v_byte := get_byte(v_bytes, i);
+        IF v_byte BETWEEN 33 AND 125 AND position(chr(v_byte) IN '#,$*&/%') = 0 THEN
+            v_channel := v_channel || chr(v_byte);
+        ELSE
+            v_channel := v_channel || '~' || lpad(to_hex(v_byte), 2, '0');
+        END IF;
+    END LOOP;
+    RETURN v_channel;
+END $$;
+
+-- Whether a string can be a user: 1 to 128 characters, no control characters, and a channel that
+-- Centrifugo lets its owner subscribe to (at most 240 bytes).
+CREATE OR REPLACE FUNCTION chat_v1.is_user_id(p_user_id text) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT coalesce(
+        char_length(p_user_id) BETWEEN 1 AND 128
+        AND p_user_id COLLATE "C" !~ '[\u0001-\u001f\u007f-\u009f]'
+        AND octet_length(chat_v1.personal_channel(p_user_id)) <= 240,
+        false)
+$$;
+
+-- A time as every answer and every event writes it: RFC 3339, UTC, microseconds.
+CREATE OR REPLACE FUNCTION chat_v1.time_text(p_time timestamptz) RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT to_char(p_time AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+$$;

@@ -1,0 +1,118 @@
+-- Sending.
+
+-- Sends messages, each with its own outcome row; a retry with the same key is the same message.
+--
+-- The four arrays are parallel, one entry a message. Rooms are taken in id order, so two calls can
+-- never wait for each other in a circle. In each room: lock the room row, look the key up in a new
+-- statement (it sees what the last holder of the lock committed), then allocate. A message that is
+-- refused allocates nothing, so seqs and versions have no gaps.
+--
+-- p_wait: true waits for a locked room (bounded by lock_timeout); false answers `busy` for it.
+--
+-- outcome     meaning                                          the other columns
+-- sent        stored, logged and queued for every member       set
+-- duplicate   this sender's key is known here, same content    the first message's
+-- conflict    this sender's key is known here, other content   null
+-- not_member  no such room, or the sender is not in it         null
+-- busy        the room is locked elsewhere (p_wait false)      null
+CREATE OR REPLACE FUNCTION chat_v1.send_messages(
+    p_room_ids bigint[], p_user_ids text[], p_client_ids text[], p_contents text[],
+    p_wait boolean DEFAULT true
+) RETURNS TABLE (
+    ordinal int, outcome text, message_id bigint, message_seq bigint, sent_at text
+) LANGUAGE plpgsql AS $$
+DECLARE
+    v_group record;
+    v_room chat_room;
+    v_first record;
+    v_now timestamptz;
+    v_channels text[];
+    v_last_seq bigint;
+BEGIN
+    PERFORM chat_v1.require_read_committed();
+    FOR v_group IN
+        SELECT item.room_id, array_agg(item.n::int ORDER BY item.n) AS ordinals
+        FROM unnest(p_room_ids) WITH ORDINALITY AS item (room_id, n)
+        GROUP BY item.room_id ORDER BY item.room_id
+    LOOP
+        IF p_wait THEN
+            SELECT * INTO v_room FROM chat_room r WHERE r.id = v_group.room_id
+            FOR NO KEY UPDATE;
+        ELSE
+            SELECT * INTO v_room FROM chat_room r WHERE r.id = v_group.room_id
+            FOR NO KEY UPDATE SKIP LOCKED;
+            IF NOT FOUND AND EXISTS (SELECT FROM chat_room r WHERE r.id = v_group.room_id) THEN
+                FOREACH ordinal IN ARRAY v_group.ordinals LOOP
+                    outcome := 'busy';
+                    RETURN NEXT;
+                END LOOP;
+                CONTINUE;
+            END IF;
+        END IF;
+        v_last_seq := v_room.last_seq;
+        v_channels := NULL;
+        v_now := clock_timestamp();
+
+        FOREACH ordinal IN ARRAY v_group.ordinals LOOP
+            message_id := NULL;
+            message_seq := NULL;
+            sent_at := NULL;
+
+            -- The key comes before membership: a retry of a message that was accepted must hear
+            -- so even if its sender was removed in between.
+            SELECT m.id, m.seq, m.created_at, m.content INTO v_first
+            FROM chat_message m
+            WHERE m.room_id = v_group.room_id AND m.user_id = p_user_ids[ordinal]
+              AND m.client_id = p_client_ids[ordinal];
+            IF FOUND THEN
+                IF v_first.content = p_contents[ordinal] THEN
+                    outcome := 'duplicate';
+                    message_id := v_first.id;
+                    message_seq := v_first.seq;
+                    sent_at := chat_v1.time_text(v_first.created_at);
+                ELSE
+                    outcome := 'conflict';
+                END IF;
+                RETURN NEXT;
+                CONTINUE;
+            END IF;
+
+            PERFORM FROM chat_member m
+            WHERE m.room_id = v_group.room_id AND m.user_id = p_user_ids[ordinal];
+            IF NOT FOUND THEN
+                outcome := 'not_member';
+                RETURN NEXT;
+                CONTINUE;
+            END IF;
+
+            v_channels := coalesce(v_channels, chat_v1.audience(v_group.room_id));
+            v_room.version := v_room.version + 1;
+            v_room.last_seq := v_room.last_seq + 1;
+            INSERT INTO chat_message (room_id, seq, user_id, client_id, content, created_at)
+            VALUES (v_room.id, v_room.last_seq, p_user_ids[ordinal], p_client_ids[ordinal],
+                    p_contents[ordinal], v_now)
+            RETURNING chat_message.id INTO message_id;
+            INSERT INTO chat_event (
+                room_id, version, type, message_id, user_id, member_count, bumped_at, created_at)
+            VALUES (v_room.id, v_room.version, 'message_added', message_id, p_user_ids[ordinal],
+                    v_room.member_count, v_now, v_now);
+            PERFORM chat_v1.queue_event(
+                v_room.id, v_room.version, v_channels,
+                chat_v1.message_event(
+                    chat_v1.event_room(
+                        v_room.id, v_room.name, v_room.version, v_now, v_room.member_count),
+                    v_room.id, message_id, v_room.last_seq, p_user_ids[ordinal],
+                    p_client_ids[ordinal], p_contents[ordinal], v_now));
+            outcome := 'sent';
+            message_seq := v_room.last_seq;
+            sent_at := chat_v1.time_text(v_now);
+            RETURN NEXT;
+        END LOOP;
+
+        IF v_room.last_seq > v_last_seq THEN
+            UPDATE chat_room r
+            SET version = v_room.version, last_seq = v_room.last_seq, bumped_at = v_now
+            WHERE r.id = v_room.id;
+        END IF;
+    END LOOP;
+END $$;

@@ -1,0 +1,44 @@
+-- Rooms.
+
+-- A room as its members see it, with its last message.
+CREATE OR REPLACE FUNCTION chat_v1.room_body(p_room chat_room) RETURNS json
+LANGUAGE sql STABLE AS $$
+    SELECT json_build_object(
+        'id', p_room.id, 'name', p_room.name, 'version', p_room.version,
+        'member_count', p_room.member_count,
+        'bumped_at', chat_v1.time_text(p_room.bumped_at),
+        'last_message', (
+            SELECT chat_v1.message_body(
+                m.room_id, m.id, m.seq, m.user_id, m.client_id, m.content, m.created_at)
+            FROM chat_message m WHERE m.room_id = p_room.id AND m.seq = p_room.last_seq),
+        'created_at', chat_v1.time_text(p_room.created_at))
+$$;
+
+-- Creates a room with its first members. One row: `created` with the room, or, where an id cannot
+-- be a user, `invalid_user` with that id and nothing created. The members hear a `user_joined` for
+-- each of them.
+CREATE OR REPLACE FUNCTION chat_v1.create_room(p_name text, p_user_ids text[])
+RETURNS TABLE (
+    outcome text, invalid_user_id text, room json
+) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    v_id bigint;
+BEGIN
+    PERFORM chat_v1.require_read_committed();
+    SELECT item.id INTO invalid_user_id
+    FROM unnest(p_user_ids) AS item (id) WHERE NOT chat_v1.is_user_id(item.id) LIMIT 1;
+    IF FOUND THEN
+        outcome := 'invalid_user';
+        RETURN NEXT;
+        RETURN;
+    END IF;
+
+    INSERT INTO chat_room (
+        name, version, last_seq, member_count, bumped_at, created_at)
+    SELECT p_name, 0, 0, 0, at.now, at.now FROM (SELECT clock_timestamp() AS now) at
+    RETURNING id INTO v_id;
+    PERFORM FROM chat_v1.add_members(v_id, p_user_ids);
+    RETURN QUERY
+        SELECT 'created', NULL::text, chat_v1.room_body(r) FROM chat_room r WHERE r.id = v_id;
+END $$;

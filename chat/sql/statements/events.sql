@@ -1,0 +1,30 @@
+-- name: list_events
+-- A room's events after a version, oldest first, for a member only, with the log's bounds: one
+-- statement, so that bounds and events are of one snapshot.
+WITH room AS (
+    SELECT r.id, r.name, r.version AS head,
+           coalesce((SELECT min(e.version) - 1 FROM chat_event e WHERE e.room_id = r.id),
+                    r.version) AS floor
+    FROM chat_room r
+    JOIN chat_member m ON m.room_id = r.id AND m.user_id = %(user_id)s
+    WHERE r.id = %(room_id)s
+), page AS (
+    SELECT e.* FROM chat_event e, room
+    WHERE e.room_id = %(room_id)s AND room.floor <= %(after)s AND e.version > %(after)s
+    ORDER BY e.version LIMIT %(limit)s
+)
+SELECT room.floor, room.head, page.version,
+       CASE WHEN page.type = 'message_added' THEN chat_v1.message_event(
+                chat_v1.event_room(
+                    room.id, room.name, page.version, page.bumped_at, page.member_count),
+                room.id, t.id, t.seq, t.user_id, t.client_id, t.content, t.created_at)
+            WHEN page.version IS NOT NULL THEN chat_v1.member_event(
+                page.type,
+                chat_v1.event_room(
+                    room.id, room.name, page.version, page.bumped_at, page.member_count),
+                page.user_id, page.joined_at)
+       END::text AS event
+FROM room
+LEFT JOIN page ON true
+LEFT JOIN chat_message t ON t.id = page.message_id
+ORDER BY page.version;

@@ -1,0 +1,7 @@
+-- name: read_readiness
+-- What the readiness probe reports: migrations applied, the functions' fingerprint and the age in
+-- seconds of the oldest outbox row.
+SELECT ARRAY(SELECT name::text FROM django_migrations WHERE app = 'chat') AS migrations,
+       obj_description(to_regnamespace('chat_v1')::oid, 'pg_namespace') AS fingerprint,
+       extract(epoch FROM clock_timestamp() - (SELECT min(created_at) FROM chat_outbox))::float8
+           AS outbox_age;

@@ -1,0 +1,1 @@
+"""What `make up` runs on a laptop: PostgreSQL, a realtime gateway and their supervisor."""
