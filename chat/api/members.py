@@ -100,6 +100,6 @@ async def remove_member(room_id: str, user_id: str, database: Database) -> None:
 
     404 when the room is unknown.
     """
-    read_room_after(
-        await database.fetch_one(remove_member_call(parse_room_id(room_id), parse_user_id(user_id)))
-    )
+    room, user = parse_room_id(room_id), parse_user_id(user_id)
+    row = await database.fetch_one(remove_member_call(room, user))
+    read_room_after(row)

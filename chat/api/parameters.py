@@ -14,7 +14,7 @@ from chat.realtime.channels import describe_invalid_user_id
 
 BIGINT_MAX = 2**63 - 1
 _CANONICAL_NUMBER = re.compile(r"\A(0|[1-9][0-9]{0,18})\Z", re.ASCII)
-_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _MISSING_FIELD = re.compile(r"(?:missing required|unknown) field `(?P<field>[^`]*)`")
 _PATH_OF_ERROR = re.compile(r" - at `(?P<key>key in )?\$(?P<path>[^`]*)`\Z")
 
@@ -43,14 +43,15 @@ def parse_user_id(segment: str) -> str:
     Errors: `InvalidInputError` for a broken escape, bytes that are not UTF-8, or what can be
     nobody's id.
     """
+    broken = InvalidInputError(
+        "The user id in the path is not percent-encoded UTF-8.", pointer="user_id"
+    )
+    if _BROKEN_ESCAPE.search(segment):
+        raise broken
     try:
-        if _ESCAPE.search(segment):
-            raise ValueError(segment)
         user_id = unquote_to_bytes(segment).decode()
-    except ValueError as error:
-        raise InvalidInputError(
-            "The user id in the path is not percent-encoded UTF-8.", pointer="user_id"
-        ) from error
+    except UnicodeDecodeError:
+        raise broken from None
     if (reason := describe_invalid_user_id(user_id)) is not None:
         raise InvalidInputError(reason, pointer="user_id")
     return user_id

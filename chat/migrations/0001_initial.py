@@ -5,12 +5,14 @@ import django.db.models.deletion
 import secrets
 
 from django.db import migrations, models
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.state import StateApps
 
 
 OUTBOX_PARTITIONS = 8
 
 
-def create_installation(apps, schema_editor):
+def create_installation(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     """Give this database its epoch, unless it has one."""
     apps.get_model("chat", "Installation").objects.using(
         schema_editor.connection.alias

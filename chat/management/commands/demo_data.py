@@ -1,0 +1,50 @@
+"""`manage.py demo_data`: rooms, members and messages to look at."""
+
+import psycopg
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connection, transaction
+
+from chat.actions.messages import NewMessage, make_server_key, send_messages
+from chat.actions.rooms import create_room, read_created_room
+from chat.models import Room
+from chat.sql.database import run_call
+
+ROOMS = {
+    "general": ("u123", "u456", "u789"),
+    "кофе и чай": ("u123", "u456"),
+}
+MESSAGES = (
+    ("general", "u456", "Welcome! This room was made by `make up`."),
+    ("general", "u789", "Everything here is yours to try."),
+    ("кофе и чай", "u456", "Кому сварить кофе? ☕"),
+)
+
+
+class Command(BaseCommand):
+    """Makes the demo's rooms in an empty database; leaves a database with rooms alone."""
+
+    help = "Make two demo rooms for the users u123, u456 and u789, unless there are rooms already."
+
+    def handle(self, **_: object) -> None:
+        """Make all of it, or nothing."""
+        with transaction.atomic():
+            connection.ensure_connection()
+            raw = connection.connection
+            if not isinstance(raw, psycopg.Connection):
+                raise CommandError("The demo needs PostgreSQL through psycopg 3.")
+            if Room.objects.exists():
+                return
+            ids = {}
+            for name, members in ROOMS.items():
+                (created,) = run_call(raw, create_room(name, members))
+                ids[name] = read_created_room(created).id
+            run_call(
+                raw,
+                send_messages(
+                    [
+                        NewMessage(ids[room], user, make_server_key(), text)
+                        for room, user, text in MESSAGES
+                    ]
+                ),
+            )
+        self.stdout.write("Made 2 rooms for u123, u456 and u789.")

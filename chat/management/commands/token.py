@@ -1,0 +1,52 @@
+"""`manage.py token`: a JWT as the host would sign it."""
+
+import argparse
+import re
+import time
+
+import jwt
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandParser
+
+from chat.realtime.channels import describe_invalid_user_id
+
+_DURATION = re.compile(r"(?P<number>[1-9][0-9]*)(?P<unit>[smhd]?)", re.ASCII)
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def parse_duration(text: str) -> int:
+    """Return the seconds of `90`, `90s`, `15m`, `1h` or `2d`."""
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no duration: write 90s, 15m, 1h or 2d")
+    return int(match["number"]) * _SECONDS[match["unit"]]
+
+
+def parse_subject(text: str) -> str:
+    """Return the user id, or say why it can be nobody's."""
+    if (reason := describe_invalid_user_id(text)) is not None:
+        raise argparse.ArgumentTypeError(reason)
+    return text
+
+
+class Command(BaseCommand):
+    """Prints a token that the API accepts, signed with `JWT_SECRET`."""
+
+    help = "Print a JWT for the API, as the host would sign it."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the options."""
+        parser.add_argument("--sub", required=True, type=parse_subject, help="the user id")
+        parser.add_argument(
+            "--service", action="store_true", help="give it the rights of the host's service"
+        )
+        parser.add_argument(
+            "--ttl", type=parse_duration, default="1h", help="how long it is valid: 15m, 1h, 2d"
+        )
+
+    def handle(self, *, sub: str, service: bool, ttl: int, **_: object) -> None:
+        """Print the token, and nothing else."""
+        claims: dict[str, object] = {"sub": sub, "exp": int(time.time()) + ttl}
+        if service:
+            claims["role"] = "service"
+        self.stdout.write(jwt.encode(claims, settings.JWT_SECRET, algorithm="HS256"))

@@ -1,0 +1,92 @@
+"""The cast of the tests: who calls the API."""
+
+import secrets
+import time
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+import jwt
+from django.conf import settings
+
+
+def make_token(subject: str, *, secret: str | None = None, **claims: object) -> str:
+    """Return a token as the host signs it."""
+    payload = {"sub": subject, "exp": int(time.time()) + 3600} | claims
+    return jwt.encode(payload, secret or settings.JWT_SECRET, algorithm="HS256")
+
+
+class Actor:
+    """Someone who calls the API, with the short words the tests are written in."""
+
+    def __init__(self, user_id: str, http: httpx.Client) -> None:
+        self.user_id = user_id
+        self.http = http
+
+    def get(self, path: str, **parameters: Any) -> httpx.Response:
+        """GET a path."""
+        return self.http.get(path, params=parameters or None)
+
+    def post(self, path: str, body: object = None, **options: Any) -> httpx.Response:
+        """POST a JSON body."""
+        return self.http.post(path, json=body, **options)
+
+    def delete(self, path: str) -> httpx.Response:
+        """DELETE a path."""
+        return self.http.delete(path)
+
+    def send(self, room_id: int, content: str, client_id: str | None = None) -> httpx.Response:
+        """Send a message."""
+        body = {"content": content} | ({"client_id": client_id} if client_id else {})
+        return self.post(f"/api/rooms/{room_id}/messages/", body)
+
+    def create_room(self, *members: "Actor | str", name: str = "general") -> int:
+        """Create a room with these members and return its id; for the host's service."""
+        ids = [member if isinstance(member, str) else member.user_id for member in members]
+        answer = self.post("/api/rooms/", {"name": name, "members": ids})
+        assert answer.status_code == 201, answer.text
+        room_id: int = answer.json()["id"]
+        return room_id
+
+
+class Cast:
+    """Actors of one test; their ids are of this test alone."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._suffix = secrets.token_hex(4)
+        self._clients: list[httpx.Client] = []
+
+    def user(self, name: str) -> Actor:
+        """Return a user, the same for the same name."""
+        user_id = f"{name}-{self._suffix}"
+        return self.with_token(make_token(user_id), user_id)
+
+    def service(self) -> Actor:
+        """Return the host's service."""
+        return self.with_token(make_token("host", role="service"), "host")
+
+    def anonymous(self) -> Actor:
+        """Return someone without a token."""
+        return self._actor("", {})
+
+    def with_token(self, token: str, user_id: str = "") -> Actor:
+        """Return someone with this token."""
+        return self._actor(user_id, {"Authorization": f"Bearer {token}"})
+
+    def _actor(self, user_id: str, headers: dict[str, str]) -> Actor:
+        http = httpx.Client(base_url=self.url, headers=headers, trust_env=False, timeout=15)
+        self._clients.append(http)
+        return Actor(user_id, http)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for client in self._clients:
+            client.close()

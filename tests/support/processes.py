@@ -1,0 +1,53 @@
+"""Real processes for tests."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+PROJECT = Path(__file__).parents[2]
+
+
+def run_manage(*arguments: str, **environment: str) -> str:
+    """Run a management command in a process of its own and return what it printed."""
+    done = subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=PROJECT,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr or done.stdout
+    return done.stdout
+
+
+@contextmanager
+def serve_api(database_url: str, **environment: str) -> Iterator[str]:
+    """Run the API under uvicorn, as production does, and give its address.
+
+    The socket is opened here and handed over: whoever connects early waits in its backlog, so
+    there is nothing to poll and no port to lose to somebody else.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "uvicorn", "app.asgi:application"),
+                *("--fd", str(listener.fileno()), "--no-access-log", "--log-level", "warning"),
+            ],
+            cwd=PROJECT,
+            env=os.environ | {"DATABASE_URL": database_url, "DEBUG": "1"} | environment,
+            pass_fds=[listener.fileno()],
+        )
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    try:
+        httpx.get(f"{url}/health/ready", timeout=30).raise_for_status()
+        yield url
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
