@@ -1,0 +1,91 @@
+"""The README's commands, run as a reader would paste them."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.processes import PROJECT, serve_api
+
+README = (PROJECT / "README.md").read_text(encoding="utf-8")
+WALK = re.findall(r"<!-- walk -->\n```sh\n(.*?)```", README, re.DOTALL)
+
+
+def run_in_bash(script: str) -> str:
+    """Run lines in a bash that expands `!` between double quotes, as a reader's shell does."""
+    done = subprocess.run(
+        ["bash", "--norc"],
+        cwd=PROJECT,
+        input=f"set -o history\nset -H\nset -e\n{script}",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def parse_answers(output: str) -> list[dict[str, object]]:
+    """Return the JSON documents that one curl after another printed."""
+    decoder = json.JSONDecoder()
+    answers = []
+    position = 0
+    while position < len(output.rstrip()):
+        answer, position = decoder.raw_decode(output, position)
+        answers.append(answer)
+        position += len(output[position:]) - len(output[position:].lstrip())
+    return answers
+
+
+@pytest.mark.slow
+def test_every_line_of_the_walk_works(clone_database: Callable[[], str]) -> None:
+    """The walk, pasted from top to bottom into a shell, answers every step with success."""
+    with serve_api(clone_database()) as url:
+        script = (
+            "\n".join(WALK)
+            .replace("http://localhost:9000", url)
+            .replace(".venv/bin/python", sys.executable)
+            .replace("curl ", "curl --silent --show-error --fail-with-body ")
+        )
+        answers = parse_answers(run_in_bash(script))
+
+    created, rooms, message, connection, subscription = answers[:5]
+    added, members, messages, events, left, joined = answers[5:]
+    assert created["name"] == "general"
+    assert [room["id"] for room in rooms["results"]] == [1]  # type: ignore[attr-defined]
+    assert message["content"] == "hello"
+    assert connection["channel"] == subscription["channel"] == "personal:u123"
+    assert added == {"added": ["u789"], "already": ["u123"]}
+    assert len(members["results"]) == 3  # type: ignore[arg-type]
+    assert messages["results"] == [message]
+    assert len(events["results"]) == 4  # type: ignore[arg-type]
+    assert (left["joined"], joined["joined"]) == (False, True)
+
+
+def test_the_links_lead_somewhere() -> None:
+    """Each link of the README and of the docs that names a file names one that is there."""
+    pages = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", *PROJECT.glob("docs/**/*.md")]
+
+    broken = [
+        f"{page.name}: {target}"
+        for page in pages
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8"))
+        if "://" not in target and not (page.parent / target).exists()
+    ]
+
+    assert broken == []
+
+
+def test_decisions_are_short_and_numbered() -> None:
+    """A decision's file name is its sentence, and it is read in a minute."""
+    records = sorted(Path(PROJECT / "docs/decisions").glob("*.md"))
+
+    numbers = [int(record.name[:4]) for record in records]
+    lengths = {record.name: len(record.read_text().splitlines()) for record in records}
+
+    assert numbers == list(range(1, len(records) + 1))
+    assert max(lengths.values()) <= 60, lengths
