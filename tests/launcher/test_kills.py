@@ -1,0 +1,187 @@
+"""What survives kill -9 of any process of `make up`, at any moment, under load."""
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from embedded.centrifugo import find_centrifugo
+from embedded.processes import find_postgres
+from tests.conformance.servers import find_kinds
+from tests.launcher.processes import Started, free_port, python
+from tests.launcher.test_supervisor import pid_of
+from tests.launcher.test_whole_run import LAST_LINE, checkout  # noqa: F401 - the fixture
+from tests.support.actors import make_token
+from tests.support.receiver import Receiver
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+SEED = 20261122
+
+
+class Sender:
+    """Sends until told to stop; repeats each message with its key until it is acknowledged."""
+
+    def __init__(self, http: httpx.AsyncClient, room_id: int) -> None:
+        self.http = http
+        self.room_id = room_id
+        self.acknowledged: dict[str, dict[str, Any]] = {}
+        self.unanswered = 0
+        self.stopping = False
+        self._progress = asyncio.Event()
+
+    async def run(self) -> None:
+        """Send one message after another."""
+        while not self.stopping:
+            key = uuid.uuid4().hex
+            self.acknowledged[key] = await self._send(key)
+            self._progress.set()
+
+    async def wait_for_more(self, count: int) -> None:
+        """Wait until this many more messages are acknowledged."""
+        wanted = len(self.acknowledged) + count
+        while len(self.acknowledged) < wanted:
+            self._progress.clear()
+            await asyncio.wait_for(self._progress.wait(), timeout=30)
+
+    async def _send(self, key: str) -> dict[str, Any]:
+        while True:
+            with contextlib.suppress(httpx.TransportError):
+                answer = await self.http.post(
+                    f"/api/rooms/{self.room_id}/messages/",
+                    json={"content": f"message {key}", "client_id": key},
+                )
+                if answer.status_code < 500:
+                    answer.raise_for_status()
+                    return dict(answer.json())
+            self.unanswered += 1
+            await asyncio.sleep(0.05)  # a client's back-off, not a wait for a signal
+
+
+class Run:
+    """`make up`, started again each time it is killed."""
+
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        self.folder = folder
+        self.environment = environment
+        self.started = self._start()
+
+    def victims(self) -> dict[str, Callable[[], int]]:
+        """Name the processes and say how to find each now."""
+        data = self.folder / ".data" / "postgres"
+        return {
+            "api": lambda: pid_of(self.folder, "api"),
+            "realtime": lambda: pid_of(self.folder, "realtime"),
+            "postmaster": lambda: find_postgres(data)[0],
+            "backend": lambda: find_postgres(data)[-1],
+            "supervisor": lambda: self.started.process.pid,
+        }
+
+    def kill(self, name: str) -> None:
+        """Kill a process; where the run ends of it, as it does but for a backend, start again."""
+        os.kill(self.victims()[name](), signal.SIGKILL)
+        if name != "backend":
+            self.started.finish(20)
+            self.stop()
+            self.started = self._start()
+
+    def stop(self) -> None:
+        """Stop what runs."""
+        self.started.__exit__(None, None, None)
+
+    def _start(self) -> Started:
+        started = Started(python("-m", "embedded"), self.folder, self.environment)
+        started.wait_for(LAST_LINE)
+        return started
+
+
+async def kill_under_load(run: Run, api_url: str, realtime_url: str) -> None:
+    """Kill each process once, in a seeded order, while one user sends and another receives."""
+    service, alice, bob = (
+        httpx.AsyncClient(
+            base_url=api_url,
+            headers={"Authorization": f"Bearer {token}"},
+            trust_env=False,
+            timeout=5,
+        )
+        for token in (make_token("host", role="service"), make_token("alice"), make_token("bob"))
+    )
+    created = await service.post("/api/rooms/", json={"name": "r", "members": ["alice", "bob"]})
+    room_id = created.json()["id"]
+    sender, receiver = Sender(alice, room_id), Receiver(bob, realtime_url, room_id)
+    await receiver.start()
+    sending = asyncio.create_task(sender.run())
+
+    names = list(run.victims())
+    random.Random(SEED).shuffle(names)
+    for name in names:
+        await sender.wait_for_more(20)
+        await asyncio.to_thread(run.kill, name)
+    await sender.wait_for_more(20)
+    sender.stopping = True
+    await sending
+
+    room = (await alice.get(f"/api/rooms/{room_id}/")).json()
+    await receiver.wait_for_version(room["version"])
+    await check(sender, receiver, room)
+    await receiver.stop()
+    for client in (service, alice, bob):
+        await client.aclose()
+
+
+async def check(sender: Sender, receiver: Receiver, room: dict[str, Any]) -> None:
+    """Compare what was acknowledged with what is stored and with what the device applied."""
+    stored = await read_all(receiver.http, f"/api/rooms/{room['id']}/messages/?limit=200")
+    by_key = {message["client_id"]: message for message in stored}
+    assert len(by_key) == len(stored), "a message is stored twice"
+    assert by_key == sender.acknowledged, "what was acknowledged differs from what is stored"
+    assert [message["seq"] for message in stored] == list(range(len(stored), 0, -1))
+    applied = [event["body"]["room"]["version"] for event in receiver.applied]
+    assert applied == list(range(1, room["version"] + 1))
+    told = [event["body"] for event in receiver.applied if event["type"] == "message_added"]
+    assert [message["id"] for message in told] == [message["id"] for message in stored[::-1]]
+    assert sender.unanswered > 0, "no send met a kill: the test proved nothing"
+
+
+async def read_all(http: httpx.AsyncClient, url: str | None) -> list[dict[str, Any]]:
+    """Read a list to its end."""
+    found: list[dict[str, Any]] = []
+    while url is not None:
+        page = (await http.get(url)).json()
+        found += page["results"]
+        url = page["next"]
+    return found
+
+
+@pytest.mark.parametrize("kind", find_kinds())
+def test_no_kill_loses_or_doubles_an_acknowledged_message(
+    kind: str,
+    checkout: Path,  # noqa: F811 - the fixture
+) -> None:
+    """After kill -9 of every process, each acknowledged message is stored once and told once."""
+    port, realtime_port = free_port(), free_port()
+    environment = {
+        "PORT": str(port),
+        "REALTIME_PORT": str(realtime_port),
+        "CENTRIFUGO_BIN": str(find_centrifugo()) if kind == "centrifugo" else "",
+        "DATABASE_URL": "",
+        "PATH": "/usr/bin:/bin",
+    }
+    run = Run(checkout, environment)
+    try:
+        asyncio.run(
+            kill_under_load(
+                run,
+                f"http://127.0.0.1:{port}",
+                f"ws://127.0.0.1:{realtime_port}/connection/websocket",
+            )
+        )
+    finally:
+        run.stop()

@@ -1,0 +1,198 @@
+"""All that the database holds of a room, and the rules that hold between its parts."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from chat.actions.members import add_members
+from chat.queries.events import list_events
+from chat.realtime.channels import personal_channel
+from chat.sql.database import run_call
+
+Connection = psycopg.Connection[dict[str, Any]]
+Event = dict[str, Any]
+
+BULK_LIMIT = 20_000
+_CHUNK = 1000
+_AUDITOR = "auditor of the tests"
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """A row of the outbox."""
+
+    id: int
+    key: str
+    partition: int
+    channels: list[str]
+    event: Event
+
+    @property
+    def version(self) -> int:
+        """The room's version that the event carries."""
+        version: int = self.event["body"]["room"]["version"]
+        return version
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """A room with its members, its messages by seq, its log by version, its outbox rows by id."""
+
+    room: dict[str, Any]
+    members: dict[str, int]
+    messages: list[dict[str, Any]]
+    log: list[Event]
+    queued: list[Queued]
+
+    @property
+    def seqs(self) -> list[int]:
+        """The messages' places."""
+        return [message["seq"] for message in self.messages]
+
+    @property
+    def contents(self) -> list[str]:
+        """The messages' texts."""
+        return [message["content"] for message in self.messages]
+
+    def audience(self, version: int) -> set[str]:
+        """Return the channels that the event of a version was queued for."""
+        return {
+            channel
+            for queued in self.queued
+            if queued.version == version
+            for channel in queued.channels
+        }
+
+
+def read_log(connection: Connection, room_id: int) -> list[Event]:
+    """Return the room's whole log as clients get it.
+
+    Only a member may read it, so an auditor joins, reads, and is rolled back.
+    """
+    with connection.transaction(force_rollback=True):
+        run_call(connection, add_members(room_id, [_AUDITOR]))
+        rows = run_call(connection, list_events(room_id, _AUDITOR, after=0, limit=1_000_000))
+        return [json.loads(row.event or "") for row in rows][:-1]
+
+
+def read_outbox(
+    connection: Connection, *, after: int = 0, room_id: int | None = None
+) -> list[Queued]:
+    """Return what was queued after an outbox id, of one room or of all, in the order of ids."""
+    return [
+        Queued(
+            id=row["id"],
+            key=row["payload"]["idempotency_key"],
+            partition=row["partition"],
+            channels=row["payload"]["channels"],
+            event=row["payload"]["data"],
+        )
+        for row in connection.execute(
+            "SELECT id, partition, payload FROM chat_outbox WHERE id > %s"
+            " AND (%s::text IS NULL OR payload #>> '{data,body,room,id}' = %s::text) ORDER BY id",
+            [after, room_id, room_id],
+        )
+    ]
+
+
+def read_ledger(connection: Connection, room_id: int) -> Ledger:
+    """Return all that the database holds of a room at rest."""
+    (room,) = connection.execute("SELECT * FROM chat_room WHERE id = %s", [room_id])
+    members = connection.execute(
+        "SELECT user_id, joined_version FROM chat_member WHERE room_id = %s", [room_id]
+    )
+    return Ledger(
+        room=room,
+        members={row["user_id"]: row["joined_version"] for row in members},
+        messages=list(
+            connection.execute("SELECT * FROM chat_message WHERE room_id = %s ORDER BY seq", [room_id])
+        ),
+        log=read_log(connection, room_id),
+        queued=read_outbox(connection, room_id=room_id),
+    )
+
+
+def read_exact_ledger(connection: Connection, room_id: int) -> Ledger:
+    """Return all that the database holds of a room at rest, once every rule was seen to hold."""
+    ledger = read_ledger(connection, room_id)
+    _check_messages(ledger)
+    _check_log(ledger)
+    _check_outbox(ledger)
+    return ledger
+
+
+def _check_messages(ledger: Ledger) -> None:
+    """Seqs are 1, 2, 3… to the room's last; ids are in the same order; keys are used once."""
+    assert ledger.seqs == list(range(1, ledger.room["last_seq"] + 1))
+    ids = [message["id"] for message in ledger.messages]
+    assert ids == sorted(set(ids))
+    keys = Counter((message["user_id"], message["client_id"]) for message in ledger.messages)
+    assert not [key for key, count in keys.items() if count > 1]
+
+
+def _check_log(ledger: Ledger) -> None:
+    """Versions are 1, 2, 3… to the room's; each message has its event, in the order of seqs."""
+    versions = [event["body"]["room"]["version"] for event in ledger.log]
+    assert versions == list(range(1, ledger.room["version"] + 1))
+    told = [event["body"] for event in ledger.log if event["type"] == "message_added"]
+    assert [(body["id"], body["seq"], body["user"], body["content"]) for body in told] == [
+        (message["id"], message["seq"], message["user_id"], message["content"])
+        for message in ledger.messages
+    ]
+
+
+def _check_outbox(ledger: Ledger) -> None:
+    """Each event is queued once, as the log has it, in order, for who was a member right then."""
+    members: dict[str, int] = {}
+    expected: list[tuple[int, list[str]]] = []
+    for change in _changes(ledger.log):
+        kind, first = change[0]["type"], change[0]["body"]["room"]["version"]
+        users = [event["body"]["user"] for event in change]
+        audience = list(members)
+        if kind == "user_joined":
+            assert not members.keys() & set(users), "someone joined who was in"
+            members |= dict.fromkeys(users, first)
+            audience = list(members)
+        else:
+            assert users[0] in members, f"{kind} of someone who was not in"
+        if kind == "user_left":
+            del members[users[0]]
+        is_bulk = len(change) * len(members) > BULK_LIMIT
+        for n, event in enumerate(change, start=1):
+            assert event["body"]["room"]["member_count"] == len(members)
+            if audience and (n == len(change) or not is_bulk):
+                expected.append((first + n - 1, sorted(map(personal_channel, audience))))
+    assert ledger.members == members
+    assert ledger.room["member_count"] == len(members)
+
+    queued: dict[int, list[str]] = {}
+    for row in ledger.queued:
+        assert row.event == ledger.log[row.version - 1]
+        chunk = len(queued.get(row.version, [])) // _CHUNK
+        assert row.key.split(":")[1:] == [str(ledger.room["id"]), str(row.version), str(chunk)]
+        assert len(row.channels) <= _CHUNK
+        queued.setdefault(row.version, []).extend(row.channels)
+    versions = [row.version for row in ledger.queued]
+    assert versions == sorted(versions), "ids of outbox rows are not in the order of versions"
+    assert [(version, sorted(channels)) for version, channels in queued.items()] == expected
+
+
+def _changes(log: list[Event]) -> Iterator[list[Event]]:
+    """Split a log into changes: what one call added has one moment and stands together."""
+    change: list[Event] = []
+    for event in log:
+        is_same = (
+            change
+            and change[0]["type"] == event["type"] == "user_joined"
+            and change[0]["body"]["joined_at"] == event["body"]["joined_at"]
+        )
+        if change and not is_same:
+            yield change
+            change = []
+        change.append(event)
+    if change:
+        yield change
