@@ -1,0 +1,63 @@
+# `make` lists the targets. Nothing but Python 3.11+ and make has to be there beforehand.
+# Written for GNU Make 3.81, which macOS still ships: no .ONESHELL.
+
+PYTHON ?= python3
+WORKERS ?= 2
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+	--no-emit-index-url --no-emit-find-links pyproject.toml
+
+# $(call stage,<command>) runs the command and says how long it took.
+stage = @echo "▶ $(1)"; start=$$(date +%s); $(1) && echo "  $$(($$(date +%s) - start)) s"
+
+.DEFAULT_GOAL := help
+.PHONY: help up reset check test test-quick lock
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+
+up: $(VENV)/.installed ## Run everything: PostgreSQL, the API on :9000, realtime on :8000
+	@$(BIN)/python -m embedded
+
+reset: $(VENV)/.installed ## Delete the data of `make up`, after asking
+	@$(BIN)/python -m embedded reset
+
+check: $(VENV)/.installed-dev ## Lint, formatting, types, import directions, missing migrations
+	$(call stage,$(BIN)/ruff check .)
+	$(call stage,$(BIN)/ruff format --check .)
+	$(call stage,$(BIN)/mypy)
+	$(call stage,$(BIN)/lint-imports)
+	$(call stage,$(BIN)/python manage.py makemigrations --check --dry-run)
+
+test: check ## The checks, then every test
+	$(call stage,$(BIN)/pytest -n $(WORKERS))
+
+test-quick: $(VENV)/.installed-dev ## The tests that take less than three seconds each
+	$(call stage,$(BIN)/pytest -n $(WORKERS) -m "not slow")
+
+lock: $(VENV)/.installed-dev ## Resolve pyproject.toml into the two lock files
+	$(LOCK) -o requirements.lock
+	$(LOCK) --group dev -c requirements.lock -o requirements-dev.lock
+
+# The stamp, not bin/python, says that the environment is whole: making it can be interrupted.
+$(VENV)/.created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "Python 3.11 or newer is needed; $(PYTHON) is: $$($(PYTHON) --version 2>&1)" >&2; \
+		echo "Name another one, for example: make up PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "$(PYTHON) lacks its venv module (Debian, Ubuntu: apt install python3-venv)." >&2; \
+		exit 1; }
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.installed: requirements.lock $(VENV)/.created
+	@echo "Installing requirements.lock into $(VENV) …"
+	@$(PIP) -r requirements.lock
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.created
+	@echo "Installing requirements-dev.lock into $(VENV) …"
+	@$(PIP) -r requirements-dev.lock
+	@touch $@ $(VENV)/.installed

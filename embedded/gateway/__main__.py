@@ -1,0 +1,72 @@
+"""`python -m embedded.gateway`: configured by the environment, logging to stderr."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import signal
+import sys
+
+from embedded.gateway.broker import Broker
+from embedded.gateway.dispatch import Dispatcher
+from embedded.gateway.limits import Limits
+from embedded.gateway.outbox import OutboxDrain
+from embedded.gateway.server import GatewayServer
+from embedded.gateway.tokens import TokenVerifier
+
+logger = logging.getLogger("embedded.gateway")
+
+
+async def serve(limits: Limits, host: str, port: int) -> None:
+    """Serve clients and drain the outbox until SIGTERM or SIGINT."""
+    broker = Broker(limits)
+    origins = [
+        origin.strip() for origin in os.environ.get("ALLOWED_ORIGINS", "").split(",") if origin
+    ]
+    tokens = TokenVerifier(os.environ["CENTRIFUGO_TOKEN_SECRET"])
+    server = GatewayServer(broker, tokens, limits, origins)
+    outbox = OutboxDrain(os.environ["DATABASE_URL"], Dispatcher(broker), limits)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await server.start(host, port)
+    logger.info("listening on %s:%d", host, port)
+    async with asyncio.TaskGroup() as tasks:
+        drain = tasks.create_task(outbox.run())
+        await stop.wait()
+        # Clients first: an event published after they left waits for the next start.
+        drain.cancel()
+        await server.stop()
+    logger.info("stopped")
+
+
+def main() -> int:
+    """Run; the exit status is 1 for a mistake in the environment, with one sentence about it."""
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    logging.getLogger("websockets").setLevel(logging.WARNING)
+    host = os.environ.get("HOST", "127.0.0.1")
+    port = os.environ.get("REALTIME_PORT", "8000")
+    missing = {"DATABASE_URL", "CENTRIFUGO_TOKEN_SECRET"} - os.environ.keys()
+    if missing:
+        print(f"The gateway needs {' and '.join(sorted(missing))}.", file=sys.stderr)
+        return 1
+    try:
+        asyncio.run(serve(Limits.from_environment(os.environ), host, int(port)))
+    except OSError as error:
+        fact = "the port is in use" if error.errno == errno.EADDRINUSE else error.strerror
+        print(
+            f"The gateway cannot listen on {host}:{port}: {fact}; set REALTIME_PORT to another.",
+            file=sys.stderr,
+        )
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,49 @@
+"""Every size and delay of the gateway, at Centrifugo's values."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Self
+
+PREFIX = "GATEWAY_"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Limits:
+    """The gateway waits and refuses exactly where the shipped Centrifugo configuration does."""
+
+    ping_interval: float = 25.0
+    pong_timeout: float = 8.0
+    stale_close_delay: float = 10.0
+    expired_close_delay: float = 25.0
+    expired_sub_close_delay: float = 25.0
+    # How long a peer that does not read may hold up the close frame.
+    write_timeout: float = 1.0
+
+    message_size_limit: int = 65536
+    # A whole history of the longest messages: 100 × 4,000 characters of up to six bytes each in
+    # JSON. With less, a client that recovers would be cut off as slow, for ever.
+    queue_max_size: int = 4 * 1024 * 1024
+    messages_in_frame: int = 16
+    channel_limit: int = 128
+    channel_max_length: int = 255
+
+    history_size: int = 100
+    history_ttl: float = 600.0
+    recovery_max_publication_limit: int = 300
+    idempotency_ttl: float = 300.0
+
+    poll_interval: float = 0.3
+    select_limit: int = 100
+    shutdown_timeout: float = 2.0
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> Self:
+        """Take `GATEWAY_PING_INTERVAL=1` and its like, so that tests wait seconds, not minutes."""
+        given: dict[str, int | float] = {}
+        for field in dataclasses.fields(cls):
+            value = environ.get(PREFIX + field.name.upper())
+            if value is not None:
+                given[field.name] = int(value) if field.type == "int" else float(value)
+        return cls(**given)  # type: ignore[arg-type]

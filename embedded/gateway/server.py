@@ -1,0 +1,133 @@
+"""The WebSocket server: who may connect, one session per connection, and an orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import http
+import logging
+from collections.abc import Collection
+from urllib.parse import urlsplit
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+
+from embedded.gateway.broker import Broker
+from embedded.gateway.connection import Session
+from embedded.gateway.limits import Limits
+from embedded.gateway.protocol import CONNECTION_CLOSED, SERVER_ERROR, SHUTDOWN
+from embedded.gateway.tokens import TokenVerifier
+
+WEBSOCKET_PATH = "/connection/websocket"
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+
+logger = logging.getLogger(__name__)
+
+
+class GatewayServer:
+    """Serves `/connection/websocket` and `/health` on one port."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        tokens: TokenVerifier,
+        limits: Limits,
+        allowed_origins: Collection[str] = (),
+    ) -> None:
+        self._broker = broker
+        self._tokens = tokens
+        self._limits = limits
+        self._allowed_origins = frozenset(allowed_origins)
+        self._sessions: set[Session] = set()
+        self._server: Server | None = None
+
+    async def start(self, host: str, port: int) -> None:
+        """Accept connections; raises OSError when the port is taken."""
+        self._server = await serve(
+            self._serve_client,
+            host,
+            port,
+            process_request=self._process_request,
+            max_size=self._limits.message_size_limit,
+            # The protocol has its own pings; a frame-level one would be a second clock.
+            ping_interval=None,
+            compression=None,
+            close_timeout=self._limits.write_timeout,
+        )
+
+    async def stop(self) -> None:
+        """Accept no more, and tell every client to come back later."""
+        if self._server is None:
+            return
+        self._server.close(close_connections=False)
+        for session in tuple(self._sessions):
+            session.disconnect(SHUTDOWN)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._limits.shutdown_timeout):
+                await self._server.wait_closed()
+
+    def _process_request(self, connection: ServerConnection, request: Request) -> Response | None:
+        """Answer what is no WebSocket handshake of an allowed origin; None lets it through."""
+        path, _, query = request.path.partition("?")
+        if path == "/health":
+            response = connection.respond(http.HTTPStatus.OK, "{}")
+            del response.headers["Content-Type"]
+            response.headers["Content-Type"] = "application/json"
+            return response
+        if path != WEBSOCKET_PATH:
+            return connection.respond(http.HTTPStatus.NOT_FOUND, "not found\n")
+        if "=protobuf" in query:
+            return connection.respond(http.HTTPStatus.BAD_REQUEST, "only JSON is spoken here\n")
+        if not self._is_origin_allowed(request.headers.get("Origin")):
+            logger.info("origin refused; see ALLOWED_ORIGINS")
+            return connection.respond(http.HTTPStatus.FORBIDDEN, "origin not allowed\n")
+        return None
+
+    def _is_origin_allowed(self, origin: str | None) -> bool:
+        if origin is None:
+            return True
+        if self._allowed_origins:
+            return origin in self._allowed_origins
+        try:
+            return urlsplit(origin).hostname in LOOPBACK
+        except ValueError:
+            return False
+
+    async def _serve_client(self, connection: ServerConnection) -> None:
+        session = Session(self._broker, self._tokens, self._limits)
+        self._sessions.add(session)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(_read(connection, session))
+            writer = tasks.create_task(_write(connection, session))
+            await session.closed.wait()
+            self._sessions.discard(session)
+            # A client that does not read must not hold up the end, least of all a shutdown.
+            await asyncio.wait([writer], timeout=self._limits.write_timeout)
+            if not writer.done():
+                connection.transport.abort()
+
+
+async def _read(connection: ServerConnection, session: Session) -> None:
+    """Hand over the client's frames until the connection is closed from either side."""
+    try:
+        while True:
+            session.receive(await connection.recv(decode=False))
+    except ConnectionClosed:
+        # Does nothing when it was the session that ended it.
+        session.disconnect(CONNECTION_CLOSED)
+    except Exception:
+        logger.exception("session failed")
+        session.disconnect(SERVER_ERROR)
+
+
+async def _write(connection: ServerConnection, session: Session) -> None:
+    """Write what the session queues, then the close frame with the session's reason."""
+    try:
+        while (frame := await session.outgoing.next_frame()) is not None:
+            await connection.send(frame, text=True)
+        if session.closing is not None:
+            await connection.close(session.closing.code, session.closing.reason)
+    except ConnectionClosed:
+        # The reader notices too, and ends the session.
+        pass

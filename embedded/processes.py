@@ -1,0 +1,104 @@
+"""What the launcher knows about processes: whose they are, and how they end with their parent."""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+PROC = Path("/proc")
+HAS_PROC = sys.platform == "linux"
+PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent(signum: signal.Signals) -> Callable[[], None] | None:
+    """Return a `preexec_fn` after which the kernel sends `signum` when the starting thread ends.
+
+    Only Linux has it; elsewhere the next start finds and ends what was left behind.
+    """
+    if sys.platform != "linux":
+        return None
+    prctl = ctypes.CDLL(None, use_errno=True).prctl  # loaded before the fork: dlopen may lock
+    parent = os.getpid()
+
+    def arm() -> None:
+        prctl(PR_SET_PDEATHSIG, int(signum), 0, 0, 0)
+        if os.getppid() != parent:  # it died between fork and prctl: no signal will ever come
+            os.kill(os.getpid(), signum)
+
+    return arm
+
+
+def find_identity(pid: int) -> str | None:
+    """Tell one process from any later one of the same pid; None when it is gone or a zombie."""
+    if not HAS_PROC:
+        answer = _ps("lstart=,stat=", pid)
+        return None if not answer or answer.split()[-1].startswith("Z") else answer
+    try:
+        fields = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+        boot = (PROC / "sys/kernel/random/boot_id").read_text().strip()
+    except (OSError, ValueError):
+        return None
+    state, ticks_since_boot = fields[0], fields[19]
+    return None if state in {"Z", "X"} else f"{boot}:{ticks_since_boot}"
+
+
+def find_postgres(data: Path) -> list[int]:
+    """List the PostgreSQL processes of this data folder, the postmaster first.
+
+    Every one of them works inside the folder, which no process of anybody else does; where there
+    is no /proc, the postmaster's command line names the folder.
+    """
+    data = data.resolve()
+    if HAS_PROC:
+        return sorted(pid for pid in _pids() if _works_in(pid, data))
+    recorded = read_first_number(data / "postmaster.pid")
+    named = recorded is not None and str(data) in _ps("command=", recorded)
+    return [recorded] if recorded is not None and named else []
+
+
+def read_first_number(path: Path) -> int | None:
+    """Read the number in a file's first line, None when there is no such file or number."""
+    try:
+        return int(path.read_text().split("\n", 1)[0])
+    except (OSError, ValueError):
+        return None
+
+
+def end(pids: Callable[[], Iterable[int]], signals: Iterable[signal.Signals], each: float) -> bool:
+    """Send each signal in turn to what `pids()` still finds; True when nothing is left.
+
+    Between two signals it waits up to `each` seconds.
+    """
+    for signum in signals:
+        for pid in pids():
+            try:
+                os.kill(pid, signum)
+            except ProcessLookupError:
+                continue  # it ended between the two looks
+        deadline = time.monotonic() + each
+        while time.monotonic() < deadline:
+            if not list(pids()):
+                return True
+            time.sleep(0.02)
+    return not list(pids())
+
+
+def _pids() -> list[int]:
+    return [int(entry) for entry in os.listdir(PROC) if entry.isdigit()]  # noqa: PTH208 - names only
+
+
+def _works_in(pid: int, folder: Path) -> bool:
+    try:
+        at_work = (PROC / str(pid) / "cwd").readlink() == folder
+        return at_work and (PROC / str(pid) / "exe").readlink().name == "postgres"
+    except OSError:  # gone, or somebody else's
+        return False
+
+
+def _ps(columns: str, pid: int) -> str:
+    command = ["ps", "-o", columns, "-p", str(pid)]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()

@@ -1,0 +1,51 @@
+"""The servers under test: each module's tests run against the gateway and against Centrifugo."""
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from tests.conformance.servers import (
+    SHORT_DELAYS,
+    RunningServer,
+    describe_centrifugo,
+    find_kinds,
+    start_server,
+)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run every test that has a server once per server that can be found."""
+    if "kind" in metafunc.fixturenames:
+        metafunc.parametrize("kind", find_kinds(), scope="module")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which servers were held equal: a run without Centrifugo proves only half."""
+    terminalreporter.write_line(f"conformance: gateway; {describe_centrifugo()}")
+
+
+@pytest.fixture(scope="session")
+def partitions(database_url: str) -> int:
+    """How the outbox is divided."""
+    with psycopg.connect(database_url) as connection:
+        row = connection.execute("SELECT outbox_partitions FROM chat_installation").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+# Not for the whole session: a server left running would drain the outbox under other tests.
+@pytest.fixture(scope="module")
+def server(kind: str, database_url: str, partitions: int) -> Iterator[RunningServer]:
+    """A server with the shipped configuration."""
+    running = start_server(kind, database_url, partitions)
+    yield running
+    assert running.stop() == 0
+
+
+@pytest.fixture(scope="module")
+def impatient_server(kind: str, database_url: str, partitions: int) -> Iterator[RunningServer]:
+    """A server whose delays are short enough to wait for."""
+    running = start_server(kind, database_url, partitions, SHORT_DELAYS)
+    yield running
+    assert running.stop() == 0

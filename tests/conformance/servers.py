@@ -1,0 +1,151 @@
+"""Starting the servers under test as real processes."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from embedded.centrifugo import centrifugo_command, centrifugo_environment, find_centrifugo
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SECRET = "a-secret-of-the-conformance-suite-0123456789"
+START_TIMEOUT = 15.0
+
+# The same delays for both servers, short enough to wait for.
+SHORT_DELAYS = {
+    "PING_INTERVAL": "1s",
+    "PONG_TIMEOUT": "500ms",
+    "STALE_CLOSE_DELAY": "500ms",
+    "EXPIRED_CLOSE_DELAY": "1s",
+    "EXPIRED_SUB_CLOSE_DELAY": "1s",
+    # Centrifugo looks for expired subscriptions on this tick; the gateway has a timer for each.
+    "PRESENCE_UPDATE_INTERVAL": "500ms",
+}
+
+
+@dataclass
+class RunningServer:
+    """A server under test."""
+
+    kind: str
+    port: int
+    process: subprocess.Popen[bytes]
+    command: list[str] = field(default_factory=list)
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        """Where clients connect."""
+        return f"ws://127.0.0.1:{self.port}/connection/websocket"
+
+    @property
+    def is_gateway(self) -> bool:
+        """True for the gateway, whose behaviour we can mend."""
+        return self.kind == "gateway"
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> int:
+        """End it as an operator would; returns the exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+
+
+def find_kinds() -> list[str]:
+    """Return the servers that can be tested here."""
+    return ["gateway", "centrifugo"] if find_centrifugo() else ["gateway"]
+
+
+def describe_centrifugo() -> str:
+    """Return the version of the binary, or that there is none."""
+    binary = find_centrifugo()
+    if binary is None:
+        return "centrifugo: not covered, no binary in CENTRIFUGO_BIN or on PATH"
+    answer = subprocess.run([binary, "version"], capture_output=True, text=True, check=True)
+    return f"centrifugo: {answer.stdout.strip()}"
+
+
+def find_free_port() -> int:
+    """Return a port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def start_server(
+    kind: str, database_url: str, partitions: int, delays: dict[str, str] | None = None
+) -> RunningServer:
+    """Start a server on a free port and wait until it accepts clients."""
+    port = find_free_port()
+    if kind == "gateway":
+        command = [sys.executable, "-m", "embedded.gateway"]
+        environment = {
+            "DATABASE_URL": database_url,
+            "CENTRIFUGO_TOKEN_SECRET": SECRET,
+            "REALTIME_PORT": str(port),
+        }
+        for name, value in (delays or {}).items():
+            seconds = float(value[:-2]) / 1000 if value.endswith("ms") else float(value[:-1])
+            environment[f"GATEWAY_{name}"] = str(seconds)
+    else:
+        binary = find_centrifugo()
+        assert binary is not None
+        command = centrifugo_command(binary)
+        environment = centrifugo_environment(
+            database_url=database_url, token_secret=SECRET, partitions=partitions, port=port
+        )
+        for name, value in (delays or {}).items():
+            environment[f"CENTRIFUGO_CLIENT_{name}"] = value
+    return _launch(RunningServer(kind, port, _start(command, environment), command, environment))
+
+
+def restart(server: RunningServer) -> RunningServer:
+    """Start a server again with the same command, port and environment."""
+    process = _start(server.command, server.environment)
+    return _launch(
+        RunningServer(server.kind, server.port, process, server.command, server.environment)
+    )
+
+
+def _start(command: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("CENTRIFUGO_", "GATEWAY_", "ALLOWED_ORIGINS"))
+    }
+    return subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={**inherited, **environment},
+        stdout=subprocess.DEVNULL,  # the log on stderr is shown with a failing test
+    )
+
+
+def _launch(server: RunningServer) -> RunningServer:
+    deadline = time.monotonic() + START_TIMEOUT
+    while time.monotonic() < deadline:
+        if server.process.poll() is not None:
+            break
+        try:
+            with urllib.request.urlopen(
+                f"http://127.0.0.1:{server.port}/health", timeout=1
+            ) as answer:
+                if answer.status == 200:
+                    return server
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.02)  # nothing signals that a foreign process has begun to listen
+    server.kill()
+    raise AssertionError(f"{server.kind} did not start")

@@ -1,0 +1,105 @@
+"""`python -m embedded` with the real service, on a copy of the checkout and free ports."""
+
+import os
+import re
+import shutil
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from time import monotonic
+
+import httpx
+import pytest
+
+from embedded.processes import find_postgres
+from tests.launcher.processes import ROOT, Started, Watched, free_port, python
+from tests.launcher.test_supervisor import pids
+
+pytestmark = pytest.mark.slow
+LAST_LINE = "manage.py watch"
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a copy of what `make up` runs, without data."""
+    folder = tmp_path_factory.mktemp("checkout")
+    for name in ("app", "chat", "embedded", "centrifugo", "demo"):
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, folder / name)
+    shutil.copy(ROOT / "manage.py", folder)
+    return folder
+
+
+@pytest.fixture
+def ports() -> dict[str, str]:
+    """Choose free ports for one run."""
+    return {"PORT": str(free_port()), "REALTIME_PORT": str(free_port())}
+
+
+@pytest.fixture
+def run(checkout: Path, ports: dict[str, str]) -> Iterator[Started]:
+    """Start everything with the gateway and wait for the last line of the welcome."""
+    environment = {**ports, "CENTRIFUGO_BIN": "", "PATH": "/usr/bin:/bin"}
+    with Started(python("-m", "embedded"), checkout, environment) as started:
+        started.wait_for(LAST_LINE)
+        yield started
+
+
+def test_the_printed_lines_work(run: Started, ports: dict[str, str]) -> None:
+    """Each printed curl line, with the printed token, gets its answer from the demo's data."""
+    said = "".join(run.said)
+    assert f"ws://127.0.0.1:{ports['REALTIME_PORT']}/connection/websocket" in said
+    token = re.findall(r"^ *TOKEN=(\S+)$", said, re.MULTILINE)[-1]
+    lines = re.findall(r"^ *curl .*?(?:-d '([^']*)' )?(http\S+)$", said, re.MULTILINE)
+    assert len(lines) == 3
+    with httpx.Client(headers={"Authorization": f"Bearer {token}"}) as client:
+        for body, url in lines:
+            if body:
+                headers = {"Content-Type": "application/json"}
+                assert client.post(url, content=body, headers=headers).status_code == 201
+            else:
+                answer = client.get(url)
+                assert answer.status_code == 200
+                assert answer.json()["results"]
+
+
+def test_a_second_start_is_quick(run: Started, checkout: Path, ports: dict[str, str]) -> None:
+    """A start on existing data is ready in seconds, keeps the data, and adds no demo twice."""
+
+    def count_messages(started: Started) -> int:
+        said = "".join(started.said)
+        token = re.findall(r"TOKEN=(\S+)", said)[-1]
+        url = re.findall(r"(http\S+/messages/)$", said, re.MULTILINE)[-1]
+        return len(httpx.get(url, headers={"Authorization": f"Bearer {token}"}).json()["results"])
+
+    before = count_messages(run)
+    run.process.terminate()
+    assert run.finish()[0] == 0
+    began = monotonic()
+    with Started(python("-m", "embedded"), checkout, {**ports, "CENTRIFUGO_BIN": ""}) as again:
+        again.wait_for(LAST_LINE)
+        took = monotonic() - began
+        sys.stdout.write(f"second start: {took:.1f} s\n")
+        assert took < 10
+        assert count_messages(again) == before > 0
+
+
+def test_manage_py_finds_the_run(run: Started, checkout: Path) -> None:
+    """A second terminal's manage.py reaches the running database without being told where."""
+    count = "from chat.models import Room; print('rooms', Room.objects.count())"
+    with Started(python("manage.py", "shell", "-c", count), checkout) as shell:
+        assert int(shell.wait_for("rooms").split()[-1]) >= 2
+    assert run.process.poll() is None
+
+
+def test_ctrl_c_ends_every_process(run: Started, checkout: Path) -> None:
+    """Ctrl-C ends the real parts within ten seconds and leaves no process."""
+    with Watched(pids(checkout)) as watched:
+        began = monotonic()
+        os.killpg(run.process.pid, signal.SIGINT)  # as a terminal does
+        code, said = run.finish()
+        assert monotonic() - began < 10
+        assert watched.alive_after(0) == []
+    assert code == 0, said
+    assert find_postgres(checkout / ".data" / "postgres") == []
