@@ -78,7 +78,7 @@ class SharedSecretVerifier:
                 },
             )
         except jwt.PyJWTError as error:
-            raise InvalidTokenError(f"{error}.") from error
+            raise InvalidTokenError(f"{str(error).rstrip('.')}.") from error
         except (ValueError, TypeError, OverflowError, RecursionError) as error:
             # What PyJWT lets through from parsing hostile numbers, nesting and bytes.
             raise InvalidTokenError("The token is malformed.") from error
@@ -86,6 +86,10 @@ class SharedSecretVerifier:
 
 
 def _read_principal(claims: Mapping[str, Any]) -> Principal:
+    for name in ("exp", "nbf"):
+        # PyJWT reads text and booleans as numbers too; in a JWT a time is a number (RFC 7519).
+        if type(claims.get(name, 0)) not in {int, float}:
+            raise InvalidTokenError(f"The claim {name} is not a number.")
     subject = claims.get("sub")
     if not isinstance(subject, str):
         raise InvalidTokenError("The claim sub is not a string.")

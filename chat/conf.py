@@ -13,6 +13,9 @@ class ChatConfiguration:
     """Characters in one message. Default 4,000: a room's history of 100 events has to fit the
     client queue of Centrifugo (`queue_max_size` in centrifugo/config.json)."""
 
+    event_retention_days: int
+    """How long `manage.py prune_events` keeps an event in the log. Default 90."""
+
     centrifugo_token_secret: str
     centrifugo_token_ttl_seconds: int
 
@@ -25,6 +28,7 @@ def load_configuration() -> ChatConfiguration:
     """Return the settings of this process."""
     return ChatConfiguration(
         message_max_length=settings.CHAT_MESSAGE_MAX_LENGTH,
+        event_retention_days=settings.CHAT_EVENT_RETENTION_DAYS,
         centrifugo_token_secret=settings.CENTRIFUGO_TOKEN_SECRET,
         centrifugo_token_ttl_seconds=settings.CENTRIFUGO_TOKEN_TTL_SECONDS,
         database_url=settings.DATABASE_URL,

@@ -20,6 +20,8 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True):
     content: str
     created_at: str
     client_id: str | None = None
+    deleted_at: str | None = None
+    """When its text was deleted; `content` is empty from then on."""
 
 
 class EventRoom(msgspec.Struct, frozen=True):
@@ -32,8 +34,14 @@ class EventRoom(msgspec.Struct, frozen=True):
     member_count: int
 
 
-class MessageAddedBody(Message, frozen=True, kw_only=True):
+class MessageBody(Message, frozen=True, kw_only=True):
     """The message, with its room."""
+
+    room: EventRoom
+
+
+class RoomBody(msgspec.Struct, frozen=True):
+    """The room."""
 
     room: EventRoom
 
@@ -50,7 +58,21 @@ class MessageAdded(msgspec.Struct, frozen=True):
     """A member sent a message."""
 
     type: Literal["message_added"]
-    body: MessageAddedBody
+    body: MessageBody
+
+
+class MessageDeleted(msgspec.Struct, frozen=True):
+    """The text of a message was deleted; its place in the room stays."""
+
+    type: Literal["message_deleted"]
+    body: MessageBody
+
+
+class RoomUpdated(msgspec.Struct, frozen=True):
+    """The room has another name."""
+
+    type: Literal["room_updated"]
+    body: RoomBody
 
 
 class UserJoined(msgspec.Struct, frozen=True):
@@ -65,3 +87,6 @@ class UserLeft(msgspec.Struct, frozen=True):
 
     type: Literal["user_left"]
     body: MemberBody
+
+
+Event = MessageAdded | MessageDeleted | RoomUpdated | UserJoined | UserLeft

@@ -102,7 +102,9 @@ class Message(models.Model):
     client_id = models.CharField(max_length=CLIENT_ID_MAX_LENGTH, db_collation="C")
     """The sender's idempotency key; one made by the service begins with `~`."""
     content = models.TextField()
+    """Empty once the message is deleted: the text is gone, its place in the room is not."""
     created_at = models.DateTimeField()
+    deleted_at = models.DateTimeField(null=True)
 
     class Meta:
         db_table = "chat_message"
@@ -124,7 +126,7 @@ class Event(models.Model):
     version = models.BigIntegerField()
     type = models.CharField(max_length=32)
     message = models.ForeignKey(Message, on_delete=models.PROTECT, null=True, db_index=False)
-    user_id = models.CharField(max_length=USER_ID_MAX_LENGTH, db_collation="C")
+    user_id = models.CharField(max_length=USER_ID_MAX_LENGTH, db_collation="C", null=True)  # noqa: DJ001 - the room's own events are of nobody
     joined_at = models.DateTimeField(null=True)
     member_count = models.IntegerField()
     bumped_at = models.DateTimeField()

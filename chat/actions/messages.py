@@ -37,6 +37,12 @@ class SentMessage(msgspec.Struct, frozen=True):
     is_duplicate: bool
 
 
+class DeleteRow(msgspec.Struct, frozen=True):
+    """The outcome of a deletion; see chat/sql/functions/messages.sql."""
+
+    outcome: str
+
+
 _REFUSALS = {
     "not_member": NotAMemberError,
     "conflict": IdempotencyConflictError,
@@ -91,3 +97,8 @@ def read_sent(message: NewMessage, row: SendRow) -> SentMessage:
         ),
         is_duplicate=row.outcome == "duplicate",
     )
+
+
+def delete_message(message_id: int) -> Call[DeleteRow]:
+    """Delete a message's text for everyone and tell the members; repeating changes nothing."""
+    return Call("delete_message", DeleteRow, {"message_id": message_id})

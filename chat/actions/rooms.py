@@ -17,6 +17,12 @@ class CreateRow(msgspec.Struct, frozen=True):
     room: str | None
 
 
+class RenameRow(msgspec.Struct, frozen=True):
+    """The outcome of renaming; see chat/sql/functions/rooms.sql."""
+
+    outcome: str
+
+
 def create_room(name: str, user_ids: Sequence[str]) -> Call[CreateRow]:
     """Create a room with its first members, or nothing; each member is told of each.
 
@@ -32,3 +38,8 @@ def read_created_room(row: CreateRow) -> Room:
     if row.room is None:
         raise InvalidInputError(f"{row.invalid_user_id!r} is not a user id.", pointer="/members")
     return msgspec.json.decode(row.room, type=Room)
+
+
+def rename_room(room_id: int, name: str) -> Call[RenameRow]:
+    """Give a room another name and tell the members; repeating changes nothing."""
+    return Call("rename_room", RenameRow, {"room_id": room_id, "name": name})

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import psycopg
 from litestar import Response, get
 
 from chat import migrations
@@ -33,6 +34,8 @@ async def check_ready(database: Database) -> Response[Readiness]:
         row = await database.fetch_one(read_readiness())
     except ChatError:
         return _answer("unavailable", None)
+    except psycopg.errors.UndefinedTable:
+        return _answer("not migrated", None)
     if not row.migrations or not _KNOWN_MIGRATIONS.issubset(row.migrations):
         return _answer("not migrated", row.outbox_age)
     if row.fingerprint != functions_fingerprint():

@@ -15,8 +15,10 @@ from chat.api.pagination import make_page, read_cursor
 from chat.api.parameters import parse_body, parse_limit, parse_room_id, parse_user_id
 from chat.api.schemas import AddMembersBody, Membership, Page
 from chat.api.security import authenticated, service_only
+from chat.errors import InvalidInputError
 from chat.queries.members import Member, list_members_backwards, read_members
 from chat.queries.members import list_members as list_members_call
+from chat.realtime.channels import describe_invalid_user_id
 from chat.sql.database import Database
 
 PATH = "/api/rooms/{room_id:str}/members"
@@ -35,6 +37,8 @@ async def list_members(
     limit = parse_limit(request)
     room = parse_room_id(room_id)
     position, is_backwards = read_cursor(request, str)
+    if position is not None and describe_invalid_user_id(position) is not None:
+        raise InvalidInputError("This is no cursor of this list.", pointer="cursor")
     call = (
         list_members_backwards(room, request.user.user_id, before=position, limit=limit + 1)
         if position is not None and is_backwards

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 import msgspec
 from litestar import Request
+from litestar.exceptions import ClientException
 
 from chat.api.schemas import Page
 from chat.errors import InvalidInputError
@@ -27,7 +28,12 @@ def page_url(request: Request[Any, Any, Any], **parameters: str | int) -> str:
     """Return this list's address with other parameters; `limit` is carried over."""
     limit = request.query_params.get("limit")
     query = urlencode(({"limit": limit} if limit else {}) | parameters)
-    return f"{str(request.base_url).rstrip('/')}{request.scope['path'].rstrip('/')}/?{query}"
+    try:
+        origin = str(request.base_url).rstrip("/")
+    except ValueError as error:
+        # A port that is no port.
+        raise ClientException("Invalid host header") from error
+    return f"{origin}{request.scope['path'].rstrip('/')}/?{query}"
 
 
 def read_cursor(

@@ -1,5 +1,6 @@
 """Rooms: list, read, create."""
 
+import re
 from datetime import datetime
 from typing import Any
 
@@ -8,7 +9,7 @@ from litestar import Request, get, post
 from chat.actions.rooms import create_room as create_room_call
 from chat.actions.rooms import read_created_room
 from chat.api.pagination import make_page, read_cursor
-from chat.api.parameters import parse_body, parse_limit, parse_room_id
+from chat.api.parameters import BIGINT_MAX, parse_body, parse_limit, parse_room_id
 from chat.api.schemas import CreateRoomBody, Page
 from chat.api.security import authenticated, service_only
 from chat.errors import InvalidInputError
@@ -23,6 +24,9 @@ from chat.queries.rooms import (
 )
 from chat.queries.rooms import list_rooms as list_rooms_call
 from chat.sql.database import Database
+
+# Times as `chat_v1.time_text` writes them.
+_TIME = re.compile(r"\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z\Z", re.ASCII)
 
 
 @get("/api/rooms", guards=[authenticated])
@@ -56,11 +60,17 @@ def _position_of(row: RoomRow) -> RoomPosition:
 
 
 def _check_position(position: RoomPosition) -> None:
-    """Refuse a time that PostgreSQL could not read: a cursor comes from outside."""
+    """Refuse a place that PostgreSQL could not read: a cursor comes from outside."""
+    if not _is_time(position.bumped_at) or not 1 <= position.id <= BIGINT_MAX:
+        raise InvalidInputError("This is no cursor of this list.", pointer="cursor")
+
+
+def _is_time(text: str) -> bool:
     try:
-        datetime.fromisoformat(position.bumped_at)
-    except ValueError as error:
-        raise InvalidInputError("This is no cursor of this list.", pointer="cursor") from error
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return _TIME.match(text) is not None
 
 
 @get("/api/rooms/{room_id:str}", guards=[authenticated])

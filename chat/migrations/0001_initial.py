@@ -99,6 +99,7 @@ class Migration(migrations.Migration):
                 ('client_id', models.CharField(db_collation='C', max_length=64)),
                 ('content', models.TextField()),
                 ('created_at', models.DateTimeField()),
+                ('deleted_at', models.DateTimeField(null=True)),
                 ('room', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, to='chat.room')),
             ],
             options={
@@ -125,7 +126,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('version', models.BigIntegerField()),
                 ('type', models.CharField(max_length=32)),
-                ('user_id', models.CharField(db_collation='C', max_length=128)),
+                ('user_id', models.CharField(db_collation='C', max_length=128, null=True)),
                 ('joined_at', models.DateTimeField(null=True)),
                 ('member_count', models.IntegerField()),
                 ('bumped_at', models.DateTimeField()),

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import psycopg
+from django.db import connections
 from psycopg.rows import class_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
@@ -121,6 +122,13 @@ async def open_database(url: str, pool_size: int) -> AsyncIterator[Database]:
     finally:
         # Bounded: a connection stuck in a dead network must not hold the process.
         await asyncio.wait_for(pool.close(), timeout=5)
+
+
+def run_call_in_django(call: Call[Row], using: str = "default") -> list[Row]:
+    """Run the call on Django's connection, inside the `atomic` block that may be open."""
+    connection = connections[using]
+    connection.ensure_connection()
+    return run_call(connection.connection, call)
 
 
 def run_call(connection: psycopg.Connection[Any], call: Call[Row]) -> list[Row]:

@@ -1,13 +1,12 @@
 """`manage.py demo_data`: rooms, members and messages to look at."""
 
-import psycopg
-from django.core.management.base import BaseCommand, CommandError
-from django.db import connection, transaction
+from django.core.management.base import BaseCommand
+from django.db import transaction
 
 from chat.actions.messages import NewMessage, make_server_key, send_messages
 from chat.actions.rooms import create_room, read_created_room
 from chat.models import Room
-from chat.sql.database import run_call
+from chat.sql.database import run_call_in_django
 
 ROOMS = {
     "general": ("u123", "u456", "u789"),
@@ -28,23 +27,15 @@ class Command(BaseCommand):
     def handle(self, **_: object) -> None:
         """Make all of it, or nothing."""
         with transaction.atomic():
-            connection.ensure_connection()
-            raw = connection.connection
-            if not isinstance(raw, psycopg.Connection):
-                raise CommandError("The demo needs PostgreSQL through psycopg 3.")
             if Room.objects.exists():
                 return
             ids = {}
             for name, members in ROOMS.items():
-                (created,) = run_call(raw, create_room(name, members))
+                (created,) = run_call_in_django(create_room(name, members))
                 ids[name] = read_created_room(created).id
-            run_call(
-                raw,
-                send_messages(
-                    [
-                        NewMessage(ids[room], user, make_server_key(), text)
-                        for room, user, text in MESSAGES
-                    ]
-                ),
-            )
+            messages = [
+                NewMessage(ids[room], user, make_server_key(), text)
+                for room, user, text in MESSAGES
+            ]
+            run_call_in_django(send_messages(messages))
         self.stdout.write("Made 2 rooms for u123, u456 and u789.")

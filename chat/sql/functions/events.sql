@@ -10,25 +10,30 @@ CREATE OR REPLACE FUNCTION chat_v1.event_room(
         'bumped_at', chat_v1.time_text(p_bumped_at), 'member_count', p_member_count)
 $$;
 
--- A message as every list and event shows it. A key made by the service is not shown, and a room
--- only in an event.
-CREATE OR REPLACE FUNCTION chat_v1.message_body(
-    p_room_id bigint, p_id bigint, p_seq bigint, p_user_id text, p_client_id text,
-    p_content text, p_created_at timestamptz, p_room json DEFAULT NULL
-) RETURNS json LANGUAGE sql STABLE AS $$
+-- A message as every list and event shows it: as it is now, so a deleted text is gone from the log
+-- too. A key made by the service is not shown, and a room only in an event.
+CREATE OR REPLACE FUNCTION chat_v1.message_body(p_message chat_message, p_room json DEFAULT NULL)
+RETURNS json LANGUAGE sql STABLE AS $$
     SELECT json_strip_nulls(json_build_object(
-        'id', p_id, 'room_id', p_room_id, 'seq', p_seq, 'user', p_user_id,
-        'content', p_content, 'created_at', chat_v1.time_text(p_created_at),
-        'client_id', CASE WHEN p_client_id NOT LIKE '~%' THEN p_client_id END, 'room', p_room))
+        'id', p_message.id, 'room_id', p_message.room_id, 'seq', p_message.seq,
+        'user', p_message.user_id, 'content', p_message.content,
+        'created_at', chat_v1.time_text(p_message.created_at),
+        'deleted_at', chat_v1.time_text(p_message.deleted_at),
+        'client_id', CASE WHEN p_message.client_id NOT LIKE '~%' THEN p_message.client_id END,
+        'room', p_room))
 $$;
 
--- A `message_added` event: the message with its room.
+-- A `message_added` or `message_deleted` event: the message with its room.
 CREATE OR REPLACE FUNCTION chat_v1.message_event(
-    p_room json, p_room_id bigint, p_id bigint, p_seq bigint, p_user_id text, p_client_id text,
-    p_content text, p_created_at timestamptz
+    p_type text, p_room json, p_message chat_message
 ) RETURNS json LANGUAGE sql STABLE AS $$
-    SELECT json_build_object('type', 'message_added', 'body', chat_v1.message_body(
-        p_room_id, p_id, p_seq, p_user_id, p_client_id, p_content, p_created_at, p_room))
+    SELECT json_build_object('type', p_type, 'body', chat_v1.message_body(p_message, p_room))
+$$;
+
+-- A `room_updated` event: the room, with its new name.
+CREATE OR REPLACE FUNCTION chat_v1.room_event(p_type text, p_room json) RETURNS json
+LANGUAGE sql STABLE AS $$
+    SELECT json_build_object('type', p_type, 'body', json_build_object('room', p_room))
 $$;
 
 -- A `user_joined` or `user_left` event.
@@ -87,3 +92,22 @@ BEGIN
             USING ERRCODE = 'invalid_transaction_state';
     END IF;
 END $$;
+
+-- Deletes the oldest events of the log, at most p_limit, all created before p_before; returns how
+-- many. It deletes a prefix in id order: within a room ids rise with versions, so what is kept of
+-- each room is dense, even where the clock once jumped backwards.
+CREATE OR REPLACE FUNCTION chat_v1.prune_events(p_before timestamptz, p_limit int) RETURNS bigint
+LANGUAGE sql AS $$
+    WITH pruned AS (
+        DELETE FROM chat_event e USING (
+            SELECT o.id FROM chat_event o
+            WHERE o.id < coalesce((
+                SELECT k.id FROM chat_event k WHERE k.created_at >= p_before ORDER BY k.id LIMIT 1
+            ), 9223372036854775807)
+            ORDER BY o.id LIMIT p_limit
+        ) AS old
+        WHERE e.id = old.id
+        RETURNING 1
+    )
+    SELECT count(*) FROM pruned
+$$;

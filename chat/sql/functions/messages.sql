@@ -1,4 +1,4 @@
--- Sending.
+-- Sending and deleting.
 
 -- Sends messages, each with its own outcome row; a retry with the same key is the same message.
 --
@@ -25,6 +25,7 @@ DECLARE
     v_group record;
     v_room chat_room;
     v_first record;
+    v_message chat_message;
     v_now timestamptz;
     v_channels text[];
     v_last_seq bigint;
@@ -60,12 +61,13 @@ BEGIN
 
             -- The key comes before membership: a retry of a message that was accepted must hear
             -- so even if its sender was removed in between.
-            SELECT m.id, m.seq, m.created_at, m.content INTO v_first
+            SELECT m.id, m.seq, m.created_at, m.content, m.deleted_at INTO v_first
             FROM chat_message m
             WHERE m.room_id = v_group.room_id AND m.user_id = p_user_ids[ordinal]
               AND m.client_id = p_client_ids[ordinal];
             IF FOUND THEN
-                IF v_first.content = p_contents[ordinal] THEN
+                -- A deleted text cannot be compared any more; the key alone says which it was.
+                IF v_first.content = p_contents[ordinal] OR v_first.deleted_at IS NOT NULL THEN
                     outcome := 'duplicate';
                     message_id := v_first.id;
                     message_seq := v_first.seq;
@@ -91,18 +93,19 @@ BEGIN
             INSERT INTO chat_message (room_id, seq, user_id, client_id, content, created_at)
             VALUES (v_room.id, v_room.last_seq, p_user_ids[ordinal], p_client_ids[ordinal],
                     p_contents[ordinal], v_now)
-            RETURNING chat_message.id INTO message_id;
+            RETURNING * INTO v_message;
             INSERT INTO chat_event (
                 room_id, version, type, message_id, user_id, member_count, bumped_at, created_at)
-            VALUES (v_room.id, v_room.version, 'message_added', message_id, p_user_ids[ordinal],
+            VALUES (v_room.id, v_room.version, 'message_added', v_message.id, v_message.user_id,
                     v_room.member_count, v_now, v_now);
             PERFORM chat_v1.queue_event(
                 v_room.id, v_room.version, v_channels,
                 chat_v1.message_event(
+                    'message_added',
                     chat_v1.event_room(
                         v_room.id, v_room.name, v_room.version, v_now, v_room.member_count),
-                    v_room.id, message_id, v_room.last_seq, p_user_ids[ordinal],
-                    p_client_ids[ordinal], p_contents[ordinal], v_now));
+                    v_message));
+            message_id := v_message.id;
             outcome := 'sent';
             message_seq := v_room.last_seq;
             sent_at := chat_v1.time_text(v_now);
@@ -115,4 +118,44 @@ BEGIN
             WHERE r.id = v_room.id;
         END IF;
     END LOOP;
+END $$;
+
+-- Deletes a message's text for everyone, and tells the members; repeating it changes nothing. The
+-- message keeps its id, its seq and its sender. One row: `deleted`, `already` or `not_found`.
+CREATE OR REPLACE FUNCTION chat_v1.delete_message(p_message_id bigint)
+RETURNS TABLE (outcome text) LANGUAGE plpgsql AS $$
+DECLARE
+    v_room chat_room;
+    v_message chat_message;
+    v_now timestamptz;
+BEGIN
+    PERFORM chat_v1.require_read_committed();
+    SELECT r.* INTO v_room FROM chat_room r
+    WHERE r.id = (SELECT m.room_id FROM chat_message m WHERE m.id = p_message_id)
+    FOR NO KEY UPDATE;
+    v_now := clock_timestamp();
+    UPDATE chat_message m SET content = '', deleted_at = v_now
+    WHERE m.id = p_message_id AND m.deleted_at IS NULL
+    RETURNING * INTO v_message;
+    IF NOT FOUND THEN
+        outcome := CASE WHEN v_room.id IS NULL THEN 'not_found' ELSE 'already' END;
+        RETURN NEXT;
+        RETURN;
+    END IF;
+
+    v_room.version := v_room.version + 1;
+    INSERT INTO chat_event (
+        room_id, version, type, message_id, user_id, member_count, bumped_at, created_at)
+    VALUES (v_room.id, v_room.version, 'message_deleted', v_message.id, v_message.user_id,
+            v_room.member_count, v_room.bumped_at, v_now);
+    UPDATE chat_room r SET version = v_room.version WHERE r.id = v_room.id;
+    PERFORM chat_v1.queue_event(
+        v_room.id, v_room.version, chat_v1.audience(v_room.id),
+        chat_v1.message_event(
+            'message_deleted',
+            chat_v1.event_room(v_room.id, v_room.name, v_room.version, v_room.bumped_at,
+                               v_room.member_count),
+            v_message));
+    outcome := 'deleted';
+    RETURN NEXT;
 END $$;

@@ -8,9 +8,8 @@ LANGUAGE sql STABLE AS $$
         'member_count', p_room.member_count,
         'bumped_at', chat_v1.time_text(p_room.bumped_at),
         'last_message', (
-            SELECT chat_v1.message_body(
-                m.room_id, m.id, m.seq, m.user_id, m.client_id, m.content, m.created_at)
-            FROM chat_message m WHERE m.room_id = p_room.id AND m.seq = p_room.last_seq),
+            SELECT chat_v1.message_body(m) FROM chat_message m
+            WHERE m.room_id = p_room.id AND m.seq = p_room.last_seq),
         'created_at', chat_v1.time_text(p_room.created_at))
 $$;
 
@@ -41,4 +40,34 @@ BEGIN
     PERFORM FROM chat_v1.add_members(v_id, p_user_ids);
     RETURN QUERY
         SELECT 'created', NULL::text, chat_v1.room_body(r) FROM chat_room r WHERE r.id = v_id;
+END $$;
+
+-- Renames a room and tells its members; the name it has already changes nothing. One row:
+-- `renamed`, `unchanged` or `room_not_found`.
+CREATE OR REPLACE FUNCTION chat_v1.rename_room(p_room_id bigint, p_name text)
+RETURNS TABLE (outcome text) LANGUAGE plpgsql AS $$
+DECLARE
+    v_room chat_room;
+BEGIN
+    PERFORM chat_v1.require_read_committed();
+    SELECT * INTO v_room FROM chat_room r WHERE r.id = p_room_id FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        outcome := 'room_not_found';
+    ELSIF v_room.name = p_name THEN
+        outcome := 'unchanged';
+    ELSE
+        v_room.version := v_room.version + 1;
+        UPDATE chat_room r SET name = p_name, version = v_room.version WHERE r.id = p_room_id;
+        INSERT INTO chat_event (room_id, version, type, member_count, bumped_at, created_at)
+        VALUES (p_room_id, v_room.version, 'room_updated', v_room.member_count, v_room.bumped_at,
+                clock_timestamp());
+        PERFORM chat_v1.queue_event(
+            p_room_id, v_room.version, chat_v1.audience(p_room_id),
+            chat_v1.room_event(
+                'room_updated',
+                chat_v1.event_room(p_room_id, p_name, v_room.version, v_room.bumped_at,
+                                   v_room.member_count)));
+        outcome := 'renamed';
+    END IF;
+    RETURN NEXT;
 END $$;

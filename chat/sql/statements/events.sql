@@ -13,18 +13,22 @@ WITH room AS (
     WHERE e.room_id = %(room_id)s AND room.floor <= %(after)s AND e.version > %(after)s
     ORDER BY e.version LIMIT %(limit)s
 )
-SELECT room.floor, room.head, page.version,
-       CASE WHEN page.type = 'message_added' THEN chat_v1.message_event(
-                chat_v1.event_room(
-                    room.id, room.name, page.version, page.bumped_at, page.member_count),
-                room.id, t.id, t.seq, t.user_id, t.client_id, t.content, t.created_at)
-            WHEN page.version IS NOT NULL THEN chat_v1.member_event(
-                page.type,
-                chat_v1.event_room(
-                    room.id, room.name, page.version, page.bumped_at, page.member_count),
-                page.user_id, page.joined_at)
+SELECT room.floor, room.head, page.version, CASE
+           WHEN page.type IN ('message_added', 'message_deleted')
+               THEN chat_v1.message_event(page.type, state.room, t)
+           WHEN page.type IN ('user_joined', 'user_left')
+               THEN chat_v1.member_event(page.type, state.room, page.user_id, page.joined_at)
+           WHEN page.type = 'room_updated'
+               THEN chat_v1.room_event(page.type, state.room)
        END::text AS event
 FROM room
 LEFT JOIN page ON true
 LEFT JOIN chat_message t ON t.id = page.message_id
+CROSS JOIN LATERAL (SELECT chat_v1.event_room(
+    room.id, room.name, page.version, page.bumped_at, page.member_count) AS room) AS state
 ORDER BY page.version;
+
+-- name: prune_events
+-- Deletes some of the log's oldest events; see functions/events.sql.
+SELECT chat_v1.prune_events(
+    clock_timestamp() - %(days)s * interval '1 day', %(limit)s::int) AS pruned;

@@ -14,8 +14,7 @@ WITH access AS (
 ), anchor AS (
     SELECT a.seq FROM chat_message a WHERE a.id = %(anchor)s::bigint AND a.room_id = %(room_id)s
 ), page AS (
-    SELECT p.id, p.seq, p.user_id, p.client_id, p.content, p.created_at
-    FROM chat_message p, access
+    SELECT p.id, p.seq, p AS message FROM chat_message p, access
     WHERE access.is_member AND p.room_id = %(room_id)s
       AND p.seq < CASE WHEN %(anchor)s::bigint IS NULL THEN 9223372036854775807
                        ELSE (SELECT seq FROM anchor) END
@@ -23,9 +22,7 @@ WITH access AS (
 )
 SELECT access.is_member,
        %(anchor)s::bigint IS NULL OR EXISTS (SELECT FROM anchor) AS is_anchored,
-       page.id, chat_v1.message_body(
-           %(room_id)s, page.id, page.seq, page.user_id, page.client_id, page.content,
-           page.created_at)::text AS message
+       page.id, chat_v1.message_body(page.message)::text AS message
 FROM access LEFT JOIN page ON true
 ORDER BY page.seq DESC;
 
@@ -38,15 +35,12 @@ WITH access AS (
 ), anchor AS (
     SELECT a.seq FROM chat_message a WHERE a.id = %(anchor)s::bigint AND a.room_id = %(room_id)s
 ), page AS (
-    SELECT p.id, p.seq, p.user_id, p.client_id, p.content, p.created_at
-    FROM chat_message p, access
+    SELECT p.id, p.seq, p AS message FROM chat_message p, access
     WHERE access.is_member AND p.room_id = %(room_id)s AND p.seq > (SELECT seq FROM anchor)
     ORDER BY p.seq LIMIT %(limit)s
 )
 SELECT access.is_member, EXISTS (SELECT FROM anchor) AS is_anchored,
-       page.id, chat_v1.message_body(
-           %(room_id)s, page.id, page.seq, page.user_id, page.client_id, page.content,
-           page.created_at)::text AS message
+       page.id, chat_v1.message_body(page.message)::text AS message
 FROM access LEFT JOIN page ON true
 ORDER BY page.seq;
 
@@ -59,14 +53,15 @@ WITH access AS (
 ), anchor AS (
     SELECT a.seq FROM chat_message a WHERE a.id = %(anchor)s::bigint AND a.room_id = %(room_id)s
 ), page AS (
-    SELECT p.id, p.seq, p.user_id, p.client_id, p.content, p.created_at
-    FROM chat_message p, access, anchor
+    SELECT p.id, p.seq, p AS message FROM chat_message p, access, anchor
     WHERE access.is_member AND p.room_id = %(room_id)s
       AND p.seq BETWEEN anchor.seq - %(older)s::bigint AND anchor.seq + %(newer)s::bigint
 )
 SELECT access.is_member, EXISTS (SELECT FROM anchor) AS is_anchored,
-       page.id, chat_v1.message_body(
-           %(room_id)s, page.id, page.seq, page.user_id, page.client_id, page.content,
-           page.created_at)::text AS message
+       page.id, chat_v1.message_body(page.message)::text AS message
 FROM access LEFT JOIN page ON true
 ORDER BY page.seq DESC;
+
+-- name: delete_message
+-- Deletes a message's text; see functions/messages.sql.
+SELECT outcome FROM chat_v1.delete_message(%(message_id)s);

@@ -30,3 +30,7 @@ SELECT r.id, chat_v1.time_text(r.bumped_at) AS bumped_at, chat_v1.room_body(r)::
 FROM chat_member m
 JOIN chat_room r ON r.id = m.room_id
 WHERE m.user_id = %(user_id)s AND m.room_id = %(room_id)s;
+
+-- name: rename_room
+-- Renames a room; see functions/rooms.sql.
+SELECT outcome FROM chat_v1.rename_room(%(room_id)s, %(name)s);

@@ -1,0 +1,29 @@
+"""`manage.py prune_events`: keeps the event log to its length."""
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from chat.actions.events import PRUNE_BATCH, prune_events
+from chat.conf import load_configuration
+from chat.sql.database import run_call_in_django
+
+
+class Command(BaseCommand):
+    """Deletes events older than `CHAT_EVENT_RETENTION_DAYS`, in batches; run it once a day."""
+
+    help = "Delete events that are older than CHAT_EVENT_RETENTION_DAYS from the log."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the options."""
+        parser.add_argument(
+            "--days", type=int, help="another age than CHAT_EVENT_RETENTION_DAYS, in days"
+        )
+
+    def handle(self, *, days: int | None, **_: object) -> None:
+        """Delete batch after batch, each in a transaction of its own, until none is left."""
+        age = load_configuration().event_retention_days if days is None else days
+        total, pruned = 0, PRUNE_BATCH
+        while pruned == PRUNE_BATCH:
+            (row,) = run_call_in_django(prune_events(age))
+            pruned = row.pruned
+            total += pruned
+        self.stdout.write(f"Pruned {total} events older than {age} days.")
