@@ -8,7 +8,7 @@ from litestar.datastructures import State
 from litestar.di import Provide
 
 from app.authentication import load_token_verifier
-from chat.api import events, health, members, messages, rooms, tokens
+from chat.api import events, health, members, messages, rooms, search, tokens
 from chat.api.problems import EXCEPTION_HANDLERS
 from chat.conf import load_configuration
 from chat.sql.database import Database, open_database
@@ -27,6 +27,7 @@ ROUTES = [
     members.add_members,
     members.remove_member,
     events.list_events,
+    search.search_rooms,
     tokens.read_connection_token,
     tokens.read_subscription_token,
     health.check_live,

@@ -25,9 +25,13 @@ class Cursor(msgspec.Struct, array_like=True):
 
 
 def page_url(request: Request[Any, Any, Any], **parameters: str | int) -> str:
-    """Return this list's address with other parameters; `limit` is carried over."""
-    limit = request.query_params.get("limit")
-    query = urlencode(({"limit": limit} if limit else {}) | parameters)
+    """Return this list's address with another place in it; `limit` and `q` are carried over."""
+    kept = {
+        name: value
+        for name in ("limit", "q")
+        if (value := request.query_params.get(name)) is not None
+    }
+    query = urlencode(kept | parameters)
     try:
         origin = str(request.base_url).rstrip("/")
     except ValueError as error:

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 FOLDER = Path(__file__).parent
-_STATEMENT = re.compile(r"^-- name: (?P<name>\w+)\n(?P<text>.*?);\s*$", re.MULTILINE | re.DOTALL)
+_STATEMENT = re.compile(
+    r"^-- name: (?P<name>\w+)\n(?P<text>.*?);\s*(?=^-- name: |\Z)", re.MULTILINE | re.DOTALL
+)
 
 Row = TypeVar("Row")
 
@@ -39,6 +41,9 @@ class Call(Generic[Row]):
     is_repeatable: bool = True
     """Whether running it twice does what running it once does, so that it may be repeated when
     the connection was lost and nobody knows whether it was carried out."""
+
+    is_prepared: bool = True
+    """Whether the server may plan it once for all values; off where the plan hangs on them."""
 
     @property
     def statement(self) -> str:

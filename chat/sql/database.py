@@ -78,7 +78,9 @@ class Database:
             self._pool.connection() as connection,
             connection.cursor(row_factory=class_row(call.row)) as cursor,
         ):
-            await cursor.execute(call.statement.encode(), call.parameters)
+            # None leaves it to psycopg, which prepares what is run often.
+            prepare = None if call.is_prepared else False
+            await cursor.execute(call.statement.encode(), call.parameters, prepare=prepare)
             return await cursor.fetchall()
 
     @staticmethod

@@ -1,7 +1,9 @@
 -- Rooms.
 
--- A room as its members see it, with its last message.
-CREATE OR REPLACE FUNCTION chat_v1.room_body(p_room chat_room) RETURNS json
+-- A room as its members see it, with its last message; without it for whoever is no member.
+CREATE OR REPLACE FUNCTION chat_v1.room_body(
+    p_room chat_room, p_is_member boolean DEFAULT true
+) RETURNS json
 LANGUAGE sql STABLE AS $$
     SELECT json_build_object(
         'id', p_room.id, 'name', p_room.name, 'version', p_room.version,
@@ -9,8 +11,16 @@ LANGUAGE sql STABLE AS $$
         'bumped_at', chat_v1.time_text(p_room.bumped_at),
         'last_message', (
             SELECT chat_v1.message_body(m) FROM chat_message m
-            WHERE m.room_id = p_room.id AND m.seq = p_room.last_seq),
+            WHERE p_is_member AND m.room_id = p_room.id AND m.seq = p_room.last_seq),
         'created_at', chat_v1.time_text(p_room.created_at))
+$$;
+
+-- The LIKE pattern for names that contain a text in either case: Unicode's full case folding,
+-- whatever the locale of the database, with `%`, `_` and `\` as ordinary characters.
+CREATE OR REPLACE FUNCTION chat_v1.containing(p_text text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT '%' || replace(replace(replace(
+        casefold(p_text COLLATE pg_unicode_fast), '\', '\\'), '%', '\%'), '_', '\_') || '%'
 $$;
 
 -- Creates a room with its first members. One row: `created` with the room, or, where an id cannot

@@ -1,0 +1,106 @@
+"""GET /api/search/"""
+
+import secrets
+from typing import Any
+
+import pytest
+
+from tests.support.actors import Actor
+
+
+def search(actor: Actor, text: str, **parameters: Any) -> list[str]:
+    """Return the names that a search finds."""
+    answer = actor.get("/api/search/", q=text, **parameters)
+    assert answer.status_code == 200, answer.text
+    return [room["name"] for room in answer.json()["results"]]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("General chat", "NERAL C"),
+        ("Кофе и Чай", "кОФЕ"),
+        ("STRASSE", "straße"),
+        ("ΟΔΟΣ", "οδος"),
+        ("日本語の部屋", "本語"),
+        ("émile", "ÉMILE"),
+        ("a🙂b", "🙂"),
+    ],
+)
+def test_it_finds_any_part_in_either_case(host: Actor, alice: Actor, name: str, text: str) -> None:
+    """A room is found by any part of its name, whatever the script and the case."""
+    mark = secrets.token_hex(4)
+    host.create_room(name=f"{name}{mark}")
+
+    assert f"{name}{mark}" in search(alice, text, limit=200)
+
+
+@pytest.mark.parametrize("special", ["%", "_", "\\", "'", "%%", "\\_"])
+def test_wildcards_are_ordinary_characters(host: Actor, alice: Actor, special: str) -> None:
+    """A text with `%`, `_` or a backslash finds only names that hold just that."""
+    mark = secrets.token_hex(4)
+    for name in (f"{mark}{special}z", f"{mark}xyz", f"{mark}z"):
+        host.create_room(name=name)
+
+    assert search(alice, f"{mark}{special}z") == [f"{mark}{special}z"]
+
+
+def test_it_says_who_is_a_member_and_shows_strangers_no_message(
+    host: Actor, alice: Actor, charlie: Actor
+) -> None:
+    """`is_member` is the caller's own, and the last message is for members only."""
+    name = secrets.token_hex(8)
+    room = host.create_room(alice, name=name)
+    message = alice.send(room, "secret").json()
+
+    (mine,) = alice.get("/api/search/", q=name).json()["results"]
+    (theirs,) = charlie.get("/api/search/", q=name).json()["results"]
+
+    assert (mine["is_member"], mine["last_message"]) == (True, message)
+    assert (theirs["is_member"], theirs["last_message"]) == (False, None)
+    assert {**theirs, "is_member": True, "last_message": message} == mine
+
+
+def test_pages_walk_both_ways(host: Actor, alice: Actor) -> None:
+    """Following `next` meets every match once, newest first; `previous` leads back."""
+    mark = secrets.token_hex(8)
+    names = [f"{mark} & {number}" for number in range(5)]
+    for name in names:
+        host.create_room(name=name)
+
+    first = alice.get("/api/search/", q=f"{mark} & ", limit=2).json()
+    second = alice.http.get(first["next"]).json()
+    third = alice.http.get(second["next"]).json()
+
+    walked = [room["name"] for page in (first, second, third) for room in page["results"]]
+    assert walked == names[::-1]
+    assert (first["previous"], third["next"]) == (None, None)
+    assert alice.http.get(third["previous"]).json()["results"] == second["results"]
+
+
+def test_without_a_text_it_lists_all_rooms(host: Actor, charlie: Actor) -> None:
+    """Without `q` every room is listed, newest first."""
+    name = secrets.token_hex(8)
+    host.create_room(name=name)
+
+    rooms = charlie.get("/api/search/", limit=1).json()["results"]
+
+    assert [room["name"] for room in rooms] == [name]
+
+
+@pytest.mark.parametrize(
+    ("query", "pointer"),
+    [
+        ("q=" + "x" * 256, "q"),
+        ("q=a%00b", "q"),
+        ("q=a&q=b", "q"),
+        ("limit=0", "limit"),
+        ("cursor=x", "cursor"),
+        ("cursor=W2ZhbHNlLDBd", "cursor"),
+    ],
+)
+def test_it_names_the_parameter_at_fault(alice: Actor, query: str, pointer: str) -> None:
+    """A query that cannot be answered is refused and names what is wrong."""
+    answer = alice.http.get(f"/api/search/?{query}")
+
+    assert (answer.status_code, answer.json()["pointer"]) == (422, pointer)
