@@ -3,9 +3,8 @@
 Django is not mounted inside Litestar: a mount strips the prefix that Django's URLs need.
 """
 
+import asyncio
 import os
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
 
 import django
 from django.conf import settings
@@ -15,13 +14,13 @@ from django.core.management.base import SystemCheckError
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "app.settings")
 django.setup()
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-# The applications come from three projects with a type of their own each for the same protocol.
-Application = Callable[[Any, Any, Any], Awaitable[None]]
+from app.logs import configure_logs  # noqa: E402 - reads the settings
+from app.request_log import Application, Message, Receive, Send, observe  # noqa: E402
+from chat.api.problems import SlowBodyError  # noqa: E402
 
 API_PREFIXES = (b"/api", b"/health")
+# A client that needs longer for 64 KiB holds a place that another could have.
+BODY_SECONDS = 10.0
 
 
 def _refuse_unsafe_settings() -> None:
@@ -61,6 +60,10 @@ class Dispatcher:
         if scope["type"] == "lifespan":
             await self._run_lifespan(scope, receive, send)
             return
+        if scope["type"] != "http":
+            # Events come from Centrifugo; whoever asks here is told at once, not left waiting.
+            await send({"type": "websocket.close", "code": 1008})
+            return
         raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
         is_api = any(
             raw_path == prefix or raw_path.startswith(prefix + b"/") for prefix in API_PREFIXES
@@ -68,11 +71,12 @@ class Dispatcher:
         if is_api and self.api is not None:
             # The API routes the path as it came: a user id may hold an escaped slash, and bytes
             # that are no UTF-8 must not turn into something else before they are refused.
-            await self.api({**scope, "path": raw_path.decode("latin-1")}, receive, send)
+            routed = {**scope, "path": raw_path.decode("latin-1")}
+            await observe(self.api, routed, with_deadline(receive), send, area="api")
         elif not is_api and self.admin is not None:
-            await self.admin(scope, receive, send)
+            await observe(self.admin, dict(scope), receive, send, area="admin")
         else:
-            await _answer_not_found(send)
+            await observe(_answer_not_found, dict(scope), receive, send, area="unserved")
 
     async def _run_lifespan(self, scope: Message, receive: Receive, send: Send) -> None:
         if self.api is not None:
@@ -87,7 +91,27 @@ class Dispatcher:
                 return
 
 
-async def _answer_not_found(send: Send) -> None:
+def with_deadline(receive: Receive, seconds: float = BODY_SECONDS) -> Receive:
+    """Return a `receive` that raises `SlowBodyError` where the body takes too long in all."""
+    loop = asyncio.get_running_loop()
+    deadline: float | None = loop.time() + seconds
+
+    async def receive_in_time() -> Message:
+        nonlocal deadline
+        try:
+            async with asyncio.timeout_at(deadline):
+                message = await receive()
+        except TimeoutError:
+            raise SlowBodyError from None
+        if not message.get("more_body", False):
+            # What follows is the wait for the client to hang up, which may be long.
+            deadline = None
+        return message
+
+    return receive_in_time
+
+
+async def _answer_not_found(_: Message, __: Receive, send: Send) -> None:
     body = (
         b'{"type":"about:blank","status":404,"title":"Not Found","code":"not_found",'
         b'"detail":"This process does not serve this address."}'
@@ -98,4 +122,5 @@ async def _answer_not_found(send: Send) -> None:
 
 
 _refuse_unsafe_settings()
+configure_logs()
 application = Dispatcher()

@@ -1,6 +1,7 @@
 """Django settings, read from the environment; docs/settings.md lists every variable."""
 
 import os
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -59,6 +60,13 @@ DEBUG = _flag("DEBUG")
 SECRET_KEY = os.environ.get("SECRET_KEY") or DEVELOPMENT_SECRET_KEY
 ALLOWED_HOSTS = _words("ALLOWED_HOSTS") or (["localhost", "127.0.0.1", "[::1]"] if DEBUG else [])
 
+# `app.logs` configures logging where requests are served; commands print.
+LOGGING_CONFIG = None
+LOG_LEVEL = (os.environ.get("LOG_LEVEL") or "INFO").upper()
+# Prometheus metrics, on a port of their own; none are served without one.
+METRICS_HOST = os.environ.get("METRICS_HOST") or "127.0.0.1"
+METRICS_PORT = _number("METRICS_PORT", 0)
+
 # What this process answers: `api`, `admin` or `all`.
 SERVE = os.environ.get("SERVE") or "all"
 
@@ -80,7 +88,7 @@ CHAT_EVENT_RETENTION_DAYS = _number("CHAT_EVENT_RETENTION_DAYS", 90)
 
 INSTALLED_APPS = [
     # A process that serves only the API does not even load the admin.
-    *([] if SERVE == "api" else ["django.contrib.admin"]),
+    *([] if SERVE == "api" else ["django.contrib.admin", "axes", "csp"]),
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -90,13 +98,51 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    *([] if SERVE == "api" else ["csp.middleware.CSPMiddleware"]),
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    *(
+        []
+        if SERVE == "api"
+        else ["chat.admin.waits.BoundedWaitsMiddleware", "axes.middleware.AxesMiddleware"]
+    ),
 ]
+AUTHENTICATION_BACKENDS = [
+    *([] if SERVE == "api" else ["axes.backends.AxesStandaloneBackend"]),
+    "django.contrib.auth.backends.ModelBackend",
+]
+
+# Ten wrong passwords for one name lock that name, wherever they come from: an address can be
+# changed, forged in a header, or shared by everyone behind a proxy. The price is that a stranger
+# who knows a name can lock it; `manage.py axes_reset_username` opens it at once.
+AXES_FAILURE_LIMIT = 10
+AXES_LOCKOUT_PARAMETERS = ["username"]
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_RESET_ON_SUCCESS = True
+AXES_LOCKOUT_CALLABLE = "chat.admin.lockout.answer_locked_out"
+
+# Nothing but the service's own files: no page of the admin needs an inline script or style.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'"],
+        "connect-src": ["'self'"],
+        "font-src": ["'self'"],
+        "form-action": ["'self'"],
+        "base-uri": ["'none'"],
+        "frame-ancestors": ["'none'"],
+    }
+}
+# The staff's cookies travel by TLS only, except in development.
+SESSION_COOKIE_SECURE = not DEBUG
+CSRF_COOKIE_SECURE = not DEBUG
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",

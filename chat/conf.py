@@ -23,6 +23,10 @@ class ChatConfiguration:
     database_pool_size: int
     """Connections one API process holds at most."""
 
+    metrics_host: str
+    metrics_port: int
+    """Where Prometheus reads metrics; 0 for nowhere."""
+
 
 def load_configuration() -> ChatConfiguration:
     """Return the settings of this process."""
@@ -33,6 +37,8 @@ def load_configuration() -> ChatConfiguration:
         centrifugo_token_ttl_seconds=settings.CENTRIFUGO_TOKEN_TTL_SECONDS,
         database_url=settings.DATABASE_URL,
         database_pool_size=settings.DATABASE_POOL_SIZE,
+        metrics_host=settings.METRICS_HOST,
+        metrics_port=settings.METRICS_PORT,
     )
 
 

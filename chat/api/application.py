@@ -8,6 +8,7 @@ from litestar.datastructures import State
 from litestar.di import Provide
 
 from app.authentication import load_token_verifier
+from app.metrics import OutboxCollector, PoolCollector, serve_metrics
 from chat.api import events, health, members, messages, rooms, search, tokens
 from chat.api.problems import EXCEPTION_HANDLERS
 from chat.conf import load_configuration
@@ -43,7 +44,13 @@ async def _open_resources(application: Litestar) -> AsyncIterator[None]:
         configuration.database_url, configuration.database_pool_size
     ) as database:
         application.state.database = database
-        yield
+        with serve_metrics(
+            configuration.metrics_host,
+            configuration.metrics_port,
+            OutboxCollector(configuration.database_url),
+            PoolCollector(database.read_statistics),
+        ):
+            yield
 
 
 async def _provide_database(state: State) -> Database:

@@ -4,6 +4,7 @@ from typing import Any
 
 from litestar import Request, Response, get, post
 
+from app.metrics import SENDS
 from chat.actions.messages import NewMessage, make_server_key, read_sent, send_messages
 from chat.api.pagination import page_url
 from chat.api.parameters import parse_body, parse_limit, parse_query_number, parse_room_id
@@ -43,7 +44,9 @@ async def send_message(
         client_id=sent.client_id or make_server_key(),
         content=sent.content,
     )
-    stored = read_sent(message, await database.fetch_one(send_messages([message])))
+    row = await database.fetch_one(send_messages([message]))
+    SENDS.labels(row.outcome).inc()
+    stored = read_sent(message, row)
     return Response(stored.message, status_code=200 if stored.is_duplicate else 201)
 
 

@@ -1,6 +1,5 @@
 """Errors as `application/problem+json` (RFC 9457): the one place that knows HTTP statuses."""
 
-import uuid
 from http import HTTPStatus
 from typing import Any
 
@@ -24,7 +23,7 @@ from chat.errors import (
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = "1"
 
-log = structlog.get_logger()
+log = structlog.get_logger("besedka.api")
 
 # Looked up along the class's ancestors; a test holds that every class has a row.
 STATUS_OF_ERROR: dict[type[ChatError], HTTPStatus] = {
@@ -57,6 +56,10 @@ class MalformedBodyError(Exception):
 
 class UnsupportedMediaTypeError(Exception):
     """The body is not declared as JSON."""
+
+
+class SlowBodyError(Exception):
+    """The body did not arrive in time."""
 
 
 class Problem(msgspec.Struct, omit_defaults=True):
@@ -128,6 +131,16 @@ def answer_unsupported_media_type(
     return make_problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", str(error))
 
 
+def answer_slow_body(_: Request[Any, Any, Any], __: SlowBodyError) -> Response[bytes]:
+    """Answer a body that did not arrive in time; the connection is not worth keeping."""
+    return make_problem(
+        HTTPStatus.REQUEST_TIMEOUT,
+        "body_too_slow",
+        "The body did not arrive within 10 seconds.",
+        headers={"Connection": "close"},
+    )
+
+
 def answer_http_exception(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     """Answer what the framework refuses before a handler runs."""
     status = HTTPStatus(error.status_code)
@@ -144,14 +157,9 @@ def answer_http_exception(_: Request[Any, Any, Any], error: HTTPException) -> Re
 
 def answer_defect(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """Answer a defect of ours with an id that finds it in the log, and nothing of it."""
-    request_id = uuid.uuid4().hex
-    log.error(
-        "request_failed",
-        request_id=request_id,
-        method=request.method,
-        path=request.scope["path"],
-        exc_info=error,
-    )
+    # Bound by `app.request_log` for each request, so every line of it carries the id.
+    request_id = structlog.contextvars.get_contextvars().get("request_id")
+    log.error("request_failed", method=request.method, exc_info=error)
     return make_problem(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         "internal_error",
@@ -165,6 +173,7 @@ EXCEPTION_HANDLERS: dict[int | type[Exception], Any] = {
     InvalidTokenError: answer_invalid_token,
     MalformedBodyError: answer_malformed_body,
     UnsupportedMediaTypeError: answer_unsupported_media_type,
+    SlowBodyError: answer_slow_body,
     HTTPException: answer_http_exception,
     Exception: answer_defect,
 }

@@ -64,6 +64,10 @@ class Database:
         (row,) = await self.fetch_all(call)
         return row
 
+    def read_statistics(self) -> dict[str, int]:
+        """Return the pool's counters as psycopg_pool names them."""
+        return self._pool.get_stats()
+
     async def _run_again_if_lost(self, call: Call[Row]) -> list[Row]:
         try:
             return await self._run(call)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from django.apps import AppConfig
 from django.db import connections, transaction
+from django.db.backends.utils import CursorWrapper
 
 from chat.sql import FOLDER
 
@@ -51,8 +52,27 @@ def install_functions(using: str = "default") -> bool:
         cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
         for path in _function_files():
             cursor.execute(path.read_text(encoding="utf-8"))
+        _refuse_changed_signatures(cursor)
         cursor.execute(f"COMMENT ON SCHEMA {SCHEMA} IS '{fingerprint}'")
     return True
+
+
+def _refuse_changed_signatures(cursor: CursorWrapper) -> None:
+    """Raise where a function has two signatures: the one before would stay, and calls be ambiguous.
+
+    The code of the release before may still call it, so it cannot be dropped either: such a change
+    belongs into a schema of a new version.
+    """
+    cursor.execute(
+        "SELECT DISTINCT proname FROM pg_proc WHERE pronamespace = %s::regnamespace"
+        " GROUP BY proname HAVING count(*) > 1",
+        [SCHEMA],
+    )
+    if names := [name for (name,) in cursor.fetchall()]:
+        raise RuntimeError(
+            f"The signature of {', '.join(names)} changed: put the functions into a new schema "
+            f"instead of {SCHEMA}. Nothing was installed."
+        )
 
 
 def install_after_migrate(

@@ -1,0 +1,107 @@
+"""Prometheus metrics, served at `/metrics` on a port of their own.
+
+Requests and sends are counted as they happen; the outbox and the pool are looked at when somebody
+asks, so a process that nobody scrapes pays nothing for them.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+import psycopg
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+REGISTRY = CollectorRegistry()
+
+REQUESTS = Counter(
+    "besedka_requests", "Requests answered.", ["method", "route", "status"], registry=REGISTRY
+)
+REQUEST_SECONDS = Histogram(
+    "besedka_request_seconds",
+    "Time from a request's first byte to the last byte of its answer.",
+    ["route"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+    registry=REGISTRY,
+)
+SENDS = Counter("besedka_sends", "Messages by what became of them.", ["outcome"], registry=REGISTRY)
+
+# One look at all partitions, the empty ones included: an alert needs a series that is there.
+OUTBOX = """
+SELECT partition, count(o.id),
+       coalesce(extract(epoch FROM clock_timestamp() - min(o.created_at)), 0)::float8
+FROM generate_series(0, (SELECT outbox_partitions FROM chat_installation) - 1) AS partition
+LEFT JOIN chat_outbox o USING (partition)
+GROUP BY partition ORDER BY partition
+"""
+
+log = structlog.get_logger(__name__)
+
+
+class OutboxCollector(Collector):
+    """Looks at the outbox when metrics are read; a database that is away leaves a gap."""
+
+    def __init__(self, database_url: str) -> None:
+        self._database_url = database_url
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield rows and the age in seconds of the oldest row, by partition."""
+        rows = GaugeMetricFamily("besedka_outbox_rows", "Rows waiting.", labels=["partition"])
+        age = GaugeMetricFamily(
+            "besedka_outbox_age_seconds", "Age of the oldest row.", labels=["partition"]
+        )
+        try:
+            with psycopg.connect(
+                self._database_url,
+                connect_timeout=3,
+                options="-c statement_timeout=3000",
+                application_name="besedka-metrics",
+            ) as connection:
+                for partition, count, seconds in connection.execute(OUTBOX):
+                    rows.add_metric([str(partition)], count)
+                    age.add_metric([str(partition)], seconds)
+        except psycopg.Error as error:
+            log.warning("outbox_metrics_failed", error=type(error).__name__)
+        yield rows
+        yield age
+
+    def describe(self) -> Iterator[Metric]:
+        """Yield nothing: registering must not ask the database."""
+        return iter(())
+
+
+class PoolCollector(Collector):
+    """Looks at the pool of connections when metrics are read."""
+
+    def __init__(self, read_statistics: Callable[[], Mapping[str, int]]) -> None:
+        self._read_statistics = read_statistics
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the pool's size, its idle connections and the requests that wait for one."""
+        statistics = self._read_statistics()
+        for name in ("pool_size", "pool_available", "requests_waiting"):
+            yield GaugeMetricFamily(
+                f"besedka_database_{name}",
+                "The API's connections to PostgreSQL; see psycopg_pool's statistics.",
+                value=statistics.get(name, 0),
+            )
+
+
+@contextmanager
+def serve_metrics(host: str, port: int, *collectors: Collector) -> Iterator[None]:
+    """Serve the metrics while the block runs; port 0 serves none."""
+    if not port:
+        yield
+        return
+    for collector in collectors:
+        REGISTRY.register(collector)
+    server, thread = start_http_server(port, host, registry=REGISTRY)
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(timeout=5)
+        for collector in collectors:
+            REGISTRY.unregister(collector)

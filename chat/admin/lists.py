@@ -1,0 +1,139 @@
+"""Lists that open as fast with a million rows as with ten.
+
+No row is counted. A page is the rows next to a position in an index, never an OFFSET, so the last
+page costs what the first does. What can be asked for is what an index finds.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.contrib.admin.views.main import PAGE_VAR, ChangeList
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+
+from chat.realtime.channels import describe_invalid_user_id
+
+if TYPE_CHECKING:
+    from chat.admin.base import ChatAdmin
+
+BIGINT_MAX = 2**63 - 1
+
+
+def read_number(text: str) -> int | None:
+    """Return the id that was written, or None where it can be none."""
+    text = text.strip()
+    if not (text.isascii() and text.isdecimal()) or len(text) > len(str(BIGINT_MAX)):
+        return None
+    return number if (number := int(text)) <= BIGINT_MAX else None
+
+
+def read_user(text: str) -> str | None:
+    """Return the user id that was written, or None where it can be none."""
+    return None if describe_invalid_user_id(text) else text
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """Something a list can be narrowed by: a word of the address and the field it is about."""
+
+    label: str
+    field: str
+    read: Callable[[str], int | str | None] = read_number
+
+
+class Find(admin.ListFilter):
+    """A small form with one input for each term of the list; what is found meets all of them."""
+
+    title = "find"
+    template = "admin/chat/find.html"
+
+    def __init__(
+        self,
+        request: HttpRequest,
+        params: dict[str, list[str]],
+        model: type[Model],
+        model_admin: Any,  # noqa: ANN401 - Django passes any ModelAdmin; ours have terms
+    ) -> None:
+        super().__init__(request, params, model, model_admin)  # type: ignore[arg-type] # the stubs know single values only
+        self.terms: Mapping[str, Term] = model_admin.terms
+        for name in self.terms:
+            if (text := params.pop(name, [""])[-1]) != "":
+                self.used_parameters[name] = text
+
+    def has_output(self) -> bool:
+        """Show the form even on an empty list."""
+        return True
+
+    def expected_parameters(self) -> list[str | None]:
+        """Return the words of the address that this filter reads."""
+        return [*self.terms]
+
+    def choices(self, changelist: Any) -> Iterator[Any]:  # noqa: ANN401 - Django's signature
+        """Give the template an input for each term, and the rest of the address to keep."""
+        for name, term in self.terms.items():
+            yield {"name": name, "label": term.label, "text": self.used_parameters.get(name, "")}
+        if changelist.query:
+            yield {"name": "q", "label": None, "text": changelist.query}
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002 - Django's signature
+        """Narrow the list; a text that can be no such value finds nothing."""
+        for name, text in self.used_parameters.items():
+            term = self.terms[name]
+            value = term.read(text)
+            queryset = queryset.none() if value is None else queryset.filter(**{term.field: value})
+        return queryset
+
+
+class IndexedChangeList(ChangeList):
+    """A list in the order of one unique index, moved through by positions in it."""
+
+    model_admin: "ChatAdmin"
+    newer: str | None
+    older: str | None
+
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[str]:  # noqa: ARG002 - Django's signature
+        """Return the order that the terms in use leave unique; a column cannot be clicked."""
+        return [self.model_admin.get_list_order(set(self.filter_params))]
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Read one page and one row more, which tells whether there is a next page."""
+        (order,) = self.get_ordering(request, self.queryset)
+        field = order.removeprefix("-")
+        word, _, text = request.GET.get(PAGE_VAR, "").partition(".")
+        is_number = self.lookup_opts.get_field(field).get_internal_type() != "CharField"
+        position = (read_number if is_number else read_user)(text)
+        is_backwards = word == "before" and position is not None
+        rows = self.queryset
+        if position is not None and word in {"before", "after"}:
+            side = "lt" if order.startswith("-") != is_backwards else "gt"
+            rows = rows.filter(**{f"{field}__{side}": position})
+        if is_backwards:
+            rows = rows.reverse()
+        found = list(rows[: self.list_per_page + 1])
+        has_more = len(found) > self.list_per_page
+        page = found[: self.list_per_page]
+        if is_backwards:
+            page.reverse()
+        self._show(page)
+        has_position = position is not None and bool(page)
+        has_previous = has_more if is_backwards else has_position
+        has_next = True if is_backwards else has_more
+        self.newer = self._link("before", page, 0, field) if has_previous else None
+        self.older = self._link("after", page, -1, field) if has_next else None
+
+    def _link(self, word: str, page: list[Any], index: int, field: str) -> str | None:
+        if not page:
+            return None
+        return self.get_query_string({PAGE_VAR: f"{word}.{getattr(page[index], field)}"})
+
+    def _show(self, page: list[Any]) -> None:
+        """Set what Django's own templates and actions read."""
+        self.result_list = page  # type: ignore[assignment] # the stubs know a QuerySet only
+        self.result_count = len(page)
+        self.full_result_count = None
+        self.show_full_result_count = False
+        self.show_admin_actions = True
+        self.can_show_all = False
+        self.multi_page = False

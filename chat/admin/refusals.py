@@ -1,0 +1,28 @@
+"""What a failed change is called in plain words."""
+
+from typing import Final
+
+import psycopg
+from django.db import Error
+
+from chat.errors import ChatError, RoomBusyError
+
+REFUSALS: Final = (ChatError, psycopg.Error, Error)
+"""What a view catches; `explain` tells which of them is a refusal and which is a defect."""
+
+_BUSY = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
+
+
+def explain(error: Exception) -> str:
+    """Return what to tell the person, or raise the error again where it is a defect.
+
+    Errors of the functions come as the driver raises them, those of the ORM wrapped by Django.
+    """
+    if isinstance(error, ChatError):
+        return str(error)
+    cause = error.__cause__ if isinstance(error, Error) else error
+    if isinstance(cause, _BUSY):
+        return RoomBusyError.default_message
+    if isinstance(cause, psycopg.errors.QueryCanceled):
+        return "This took too long and was given up. Nothing was changed; ask for less at once."
+    raise error
