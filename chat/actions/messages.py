@@ -6,7 +6,12 @@ from collections.abc import Sequence
 import msgspec
 
 from chat.conf import SERVER_KEY_PREFIX
-from chat.errors import IdempotencyConflictError, NotAMemberError, RoomBusyError
+from chat.errors import (
+    IdempotencyConflictError,
+    InvalidInputError,
+    NotAMemberError,
+    RoomBusyError,
+)
 from chat.events import Message
 from chat.sql import Call
 
@@ -79,8 +84,10 @@ def send_messages(messages: Sequence[NewMessage], *, wait: bool = True) -> Call[
 def read_sent(message: NewMessage, row: SendRow) -> SentMessage:
     """Return the stored message.
 
-    Errors: `NotAMemberError`, `IdempotencyConflictError`, `RoomBusyError`.
+    Errors: `NotAMemberError`, `IdempotencyConflictError`, `RoomBusyError`, `InvalidInputError`.
     """
+    if row.outcome == "invalid":
+        raise InvalidInputError("A message has content, and a key of 1 to 64 characters.")
     if row.message_id is None or row.message_seq is None or row.sent_at is None:
         raise _REFUSALS[row.outcome]
     return SentMessage(

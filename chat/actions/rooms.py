@@ -35,6 +35,8 @@ def create_room(name: str, user_ids: Sequence[str]) -> Call[CreateRow]:
 
 def read_created_room(row: CreateRow) -> Room:
     """Return the new room, or raise `InvalidInputError`."""
+    if row.outcome == "invalid_name":
+        raise InvalidInputError("A room's name has 1 to 255 characters.", pointer="/name")
     if row.room is None:
         raise InvalidInputError(f"{row.invalid_user_id!r} is not a user id.", pointer="/members")
     return msgspec.json.decode(row.room, type=Room)

@@ -18,7 +18,9 @@ from chat.sql.database import Database
 async def list_events(
     request: Request[Any, Any, Any], room_id: str, database: Database
 ) -> Page[msgspec.Raw]:
-    """List the room's events after a version, oldest first, exactly as they were published.
+    """List the room's events after a version, oldest first, without a gap.
+
+    They are as they were published, but for texts deleted and names changed since.
 
     Query: `after`, a version the client holds, default 0; `limit`, 1 to 200, default 50.
 

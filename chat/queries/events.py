@@ -25,7 +25,7 @@ def list_events(room_id: int, user_id: str, *, after: int, limit: int) -> Call[E
 
 
 def read_events(rows: list[EventRow], *, after: int) -> list[msgspec.Raw]:
-    """Return the events of a page exactly as they were published.
+    """Return the events of a page, composed in SQL as when they were published.
 
     Errors: `NotAMemberError`; `EventsGoneError` where `after` lies below the kept log, or above
     the room's version (the client saw a database that has since been reset or restored).

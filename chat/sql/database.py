@@ -17,7 +17,9 @@ from chat.sql import Call, Row
 # one statement. A request that cannot be served in time answers 503 instead of hanging.
 POOL_TIMEOUT_SECONDS = 3.0
 CONNECT_TIMEOUT_SECONDS = 3
-LOCK_TIMEOUT_MS = 2000
+# A statement can wait for a lock twice, for its place in the queue and for the holder, so this is
+# half of the two seconds that a request may wait for a room.
+LOCK_TIMEOUT_MS = 1000
 STATEMENT_TIMEOUT_MS = 5000
 
 _SESSION_OPTIONS = (
@@ -35,6 +37,18 @@ def _as_chat_error(error: psycopg.Error) -> ChatError | None:
         # Refused, terminated, timed out, disk full, read-only: nothing a caller could mend.
         return DatabaseUnavailableError()
     return None
+
+
+class _UnsentError(psycopg.OperationalError):
+    """The connection was dead before anything was sent on it."""
+
+
+async def _require_alive(connection: psycopg.AsyncConnection[Any]) -> None:
+    """Raise `_UnsentError` for a dead connection, while trying again is still safe."""
+    try:
+        await AsyncConnectionPool.check_connection(connection)
+    except psycopg.OperationalError as error:
+        raise _UnsentError(str(error)) from error
 
 
 class Database:
@@ -72,16 +86,19 @@ class Database:
         try:
             return await self._run(call)
         except psycopg.OperationalError as error:
-            if call.is_repeatable and self._is_connection_lost(error):
-                await self._pool.check()
-                return await self._run(call)
-            raise
+            is_safe = call.is_repeatable or isinstance(error, _UnsentError)
+            if not is_safe or not self._is_connection_lost(error):
+                raise
+            await self._pool.check()
+            return await self._run(call)
 
     async def _run(self, call: Call[Row]) -> list[Row]:
         async with (
             self._pool.connection() as connection,
             connection.cursor(row_factory=class_row(call.row)) as cursor,
         ):
+            if not call.is_repeatable:
+                await _require_alive(connection)
             # None leaves it to psycopg, which prepares what is run often.
             prepare = None if call.is_prepared else False
             await cursor.execute(call.statement.encode(), call.parameters, prepare=prepare)

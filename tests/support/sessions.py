@@ -15,6 +15,7 @@ from chat.sql.database import run_call
 PATIENCE = 15.0
 """Seconds after which a test gives up: far beyond anything that works."""
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
@@ -75,13 +76,13 @@ def wait_until_waiting(observer: psycopg.Connection[dict[str, Any]], count: int 
     raise TimeoutError(f"Fewer than {count} sessions ever waited for a lock.")
 
 
-def run_at_once(actions: Sequence[Callable[[], Result]]) -> list[Result]:
-    """Run each action in a thread of its own, all from one moment on; return their results."""
-    start = Barrier(len(actions))
+def run_at_once(action: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """Run the action for each item in a thread of its own, all from one moment on."""
+    start = Barrier(len(items))
 
-    def run(action: Callable[[], Result]) -> Result:
+    def run(item: Item) -> Result:
         start.wait(PATIENCE)
-        return action()
+        return action(item)
 
-    with ThreadPoolExecutor(max_workers=len(actions)) as threads:
-        return [future.result() for future in [threads.submit(run, action) for action in actions]]
+    with ThreadPoolExecutor(max_workers=len(items)) as threads:
+        return list(threads.map(run, items))

@@ -1,5 +1,6 @@
 -- What clients are told, and how it leaves: one composer for each event, used both when it is
--- published and when the log is read, so that the two can never differ.
+-- published and when the log is read. The log composes from what is there now, so a text that was
+-- deleted since is gone from it, and an older event shows the room's present name.
 
 -- The room as it was after an event, as each event carries it.
 CREATE OR REPLACE FUNCTION chat_v1.event_room(

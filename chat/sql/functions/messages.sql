@@ -15,6 +15,7 @@
 -- conflict    this sender's key is known here, other content   null
 -- not_member  no such room, or the sender is not in it         null
 -- busy        the room is locked elsewhere (p_wait false)      null
+-- invalid     no content, or a key that is not 1 to 64 long    null
 CREATE OR REPLACE FUNCTION chat_v1.send_messages(
     p_room_ids bigint[], p_user_ids text[], p_client_ids text[], p_contents text[],
     p_wait boolean DEFAULT true
@@ -31,6 +32,13 @@ DECLARE
     v_last_seq bigint;
 BEGIN
     PERFORM chat_v1.require_read_committed();
+    IF cardinality(p_user_ids) <> cardinality(p_room_ids)
+        OR cardinality(p_client_ids) <> cardinality(p_room_ids)
+        OR cardinality(p_contents) <> cardinality(p_room_ids)
+    THEN
+        RAISE EXCEPTION 'send_messages: the arrays differ in length'
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
     FOR v_group IN
         SELECT item.room_id, array_agg(item.n::int ORDER BY item.n) AS ordinals
         FROM unnest(p_room_ids) WITH ORDINALITY AS item (room_id, n)
@@ -58,6 +66,14 @@ BEGIN
             message_id := NULL;
             message_seq := NULL;
             sent_at := NULL;
+
+            IF coalesce(p_contents[ordinal], '') = ''
+                OR coalesce(char_length(p_client_ids[ordinal]), 0) NOT BETWEEN 1 AND 64
+            THEN
+                outcome := 'invalid';
+                RETURN NEXT;
+                CONTINUE;
+            END IF;
 
             -- The key comes before membership: a retry of a message that was accepted must hear
             -- so even if its sender was removed in between.

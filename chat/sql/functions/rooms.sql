@@ -23,8 +23,9 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         casefold(p_text COLLATE pg_unicode_fast), '\', '\\'), '%', '\%'), '_', '\_') || '%'
 $$;
 
--- Creates a room with its first members. One row: `created` with the room, or, where an id cannot
--- be a user, `invalid_user` with that id and nothing created. The members hear a `user_joined` for
+-- Creates a room with its first members. One row: `created` with the room; where an id cannot be a
+-- user, `invalid_user` with that id, and for a name that is not 1 to 255 characters, `invalid_name`,
+-- both with nothing created. The members hear a `user_joined` for
 -- each of them.
 CREATE OR REPLACE FUNCTION chat_v1.create_room(p_name text, p_user_ids text[])
 RETURNS TABLE (
@@ -35,6 +36,11 @@ DECLARE
     v_id bigint;
 BEGIN
     PERFORM chat_v1.require_read_committed();
+    IF coalesce(char_length(p_name), 0) NOT BETWEEN 1 AND 255 THEN
+        outcome := 'invalid_name';
+        RETURN NEXT;
+        RETURN;
+    END IF;
     SELECT item.id INTO invalid_user_id
     FROM unnest(p_user_ids) AS item (id) WHERE NOT chat_v1.is_user_id(item.id) LIMIT 1;
     IF FOUND THEN
@@ -53,13 +59,19 @@ BEGIN
 END $$;
 
 -- Renames a room and tells its members; the name it has already changes nothing. One row:
--- `renamed`, `unchanged` or `room_not_found`.
+-- `renamed`, `unchanged`, `room_not_found`, or `invalid_name` for one that is not 1 to 255
+-- characters.
 CREATE OR REPLACE FUNCTION chat_v1.rename_room(p_room_id bigint, p_name text)
 RETURNS TABLE (outcome text) LANGUAGE plpgsql AS $$
 DECLARE
     v_room chat_room;
 BEGIN
     PERFORM chat_v1.require_read_committed();
+    IF coalesce(char_length(p_name), 0) NOT BETWEEN 1 AND 255 THEN
+        outcome := 'invalid_name';
+        RETURN NEXT;
+        RETURN;
+    END IF;
     SELECT * INTO v_room FROM chat_room r WHERE r.id = p_room_id FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         outcome := 'room_not_found';

@@ -1,0 +1,70 @@
+"""Many join a large room at once: all is logged, and the last event shows each client the gap."""
+
+import pytest
+
+from chat.actions.members import add_members, remove_member
+from chat.actions.messages import send_messages
+from chat.sql.database import run_call
+from tests.concurrency.conftest import Place
+from tests.conftest import Connection
+from tests.support.ledger import read_exact_ledger
+
+
+@pytest.mark.parametrize(
+    "before, joining, queued",
+    [
+        (100, 100, 100),  # 100 events for 200 members are 20,000: not beyond the limit
+        (64, 113, 1),  # 113 events for 177 members are 20,001
+        (150, 150, 1),
+        (0, 141, 141),
+        (0, 142, 1),
+    ],
+)
+def test_beyond_20000_deliveries_only_the_last_event_is_queued(
+    place: Place, connection: Connection, before: int, joining: int, queued: int
+) -> None:
+    """The log has every event; where they are too many for the members, one is queued, for all."""
+    room = place.room()
+    for user in place.users(before):
+        run_call(connection, add_members(room, [user]))
+    newcomers = place.users(joining, "newcomer")
+
+    rows = run_call(connection, add_members(room, newcomers))
+
+    ledger = read_exact_ledger(connection, room)
+    assert [row.outcome for row in rows] == ["added"] * joining
+    assert [event["body"]["user"] for event in ledger.log[before:]] == newcomers
+    assert len([row for row in ledger.queued if row.version > before]) == queued
+    assert len(ledger.audience(before + joining)) == before + joining
+
+
+def test_a_bulk_join_that_is_repeated_adds_nobody(place: Place, connection: Connection) -> None:
+    """Repeating it changes nothing; with one more user it is a small join again."""
+    room = place.room()
+    users = place.users(150)
+    run_call(connection, add_members(room, users))
+
+    repeated = run_call(connection, add_members(room, users))
+    extended = run_call(connection, add_members(room, [*users, place.user("late")]))
+
+    assert {row.outcome for row in repeated} == {"already"}
+    assert [row.outcome for row in extended] == ["already"] * 150 + ["added"]
+    assert [row.version for row in read_exact_ledger(connection, room).queued] == [150, 151]
+
+
+@pytest.mark.slow
+def test_an_event_for_more_than_1000_members_is_queued_in_parts(
+    place: Place, connection: Connection
+) -> None:
+    """No outbox row names more than 1,000 channels, and each member is in one of them."""
+    room = place.room("alice")
+    run_call(connection, add_members(room, place.users(1000)))
+    run_call(connection, add_members(room, place.users(1000, "other")))
+
+    run_call(connection, send_messages([place.message(room, "alice", "k")]))
+    run_call(connection, remove_member(room, place.user("alice")))
+
+    ledger = read_exact_ledger(connection, room)
+    sizes = [len(row.channels) for row in ledger.queued]
+    assert sizes == [1, 1000, 1, 1000, 1000, 1, 1000, 1000, 1, 1000, 1000, 1]
+    assert [row.key.rpartition(":")[2] for row in ledger.queued[-3:]] == ["0", "1", "2"]

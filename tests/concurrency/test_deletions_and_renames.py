@@ -1,0 +1,87 @@
+"""Deleting messages and renaming rooms while others write."""
+
+from chat.actions.messages import delete_message, send_messages
+from chat.actions.rooms import rename_room
+from tests.concurrency.conftest import Place
+from tests.conftest import Connection
+from tests.support.ledger import read_exact_ledger
+from tests.support.sessions import Session, wait_until_waiting
+
+
+def test_deleting_twice_at_once_is_deleting_once(
+    place: Place, first: Session, second: Session, connection: Connection
+) -> None:
+    """One of two deletions deletes; the other changes nothing and sends nothing."""
+    room = place.room("alice")
+    (sent,) = first.run(send_messages([place.message(room, "alice", "k")]))
+    assert sent.message_id is not None
+    first.begin()
+    (deleted,) = first.run(delete_message(sent.message_id))
+    waiting = second.start(delete_message(sent.message_id))
+    wait_until_waiting(connection)
+    first.commit()
+
+    (repeated,) = waiting.result()
+
+    assert (deleted.outcome, repeated.outcome) == ("deleted", "already")
+    ledger = read_exact_ledger(connection, room)
+    assert ledger.contents == [""]
+    assert ledger.room["version"] == 3
+
+
+def test_a_retry_during_a_deletion_is_the_deleted_message(
+    place: Place, first: Session, second: Session, connection: Connection
+) -> None:
+    """A send that is repeated while its message is deleted stores nothing anew."""
+    room = place.room("alice")
+    message = place.message(room, "alice", "k")
+    (sent,) = first.run(send_messages([message]))
+    assert sent.message_id is not None
+    first.begin()
+    first.run(delete_message(sent.message_id))
+    retrying = second.start(send_messages([message]))
+    wait_until_waiting(connection)
+    first.commit()
+
+    (retried,) = retrying.result()
+
+    assert (retried.outcome, retried.message_id) == ("duplicate", sent.message_id)
+    assert read_exact_ledger(connection, room).contents == [""]
+
+
+def test_a_send_after_a_rename_carries_the_new_name(
+    place: Place, first: Session, second: Session, connection: Connection
+) -> None:
+    """The event of a message that waited for a rename has the name that the room has by then."""
+    room = place.room("alice")
+    first.begin()
+    first.run(rename_room(room, "salon"))
+    sending = second.start(send_messages([place.message(room, "alice", "k")]))
+    wait_until_waiting(connection)
+    first.commit()
+    sending.result()
+
+    ledger = read_exact_ledger(connection, room)
+
+    assert [row.event["body"]["room"]["name"] for row in ledger.queued] == [
+        "room",
+        "salon",
+        "salon",
+    ]
+
+
+def test_renaming_alike_at_once_is_renaming_once(
+    place: Place, first: Session, second: Session, connection: Connection
+) -> None:
+    """Of two renames to one name the second finds nothing to change."""
+    room = place.room("alice")
+    first.begin()
+    (renamed,) = first.run(rename_room(room, "salon"))
+    waiting = second.start(rename_room(room, "salon"))
+    wait_until_waiting(connection)
+    first.commit()
+
+    (repeated,) = waiting.result()
+
+    assert (renamed.outcome, repeated.outcome) == ("renamed", "unchanged")
+    assert read_exact_ledger(connection, room).room["version"] == 2

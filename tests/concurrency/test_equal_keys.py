@@ -1,0 +1,140 @@
+"""One sender, one key, two sessions at once."""
+
+from collections.abc import Callable
+
+import pytest
+
+from chat.actions.messages import send_messages
+from tests.concurrency.conftest import Place
+from tests.conftest import Connection
+from tests.support.actors import Actor
+from tests.support.ledger import read_exact_ledger
+from tests.support.sessions import Session, run_at_once, wait_until_waiting
+
+
+def test_two_equal_sends_are_one_message(
+    place: Place, first: Session, second: Session, connection: Connection
+) -> None:
+    """The second waits for the first to commit and then finds its message: same id, no gap."""
+    room = place.room("alice", "bob")
+    message = place.message(room, "alice", "k")
+    first.begin()
+    (sent,) = first.run(send_messages([message]))
+    waiting = second.start(send_messages([message]))
+    wait_until_waiting(connection)
+    first.commit()
+
+    (repeated,) = waiting.result()
+
+    assert (sent.outcome, repeated.outcome) == ("sent", "duplicate")
+    assert (repeated.message_id, repeated.message_seq) == (sent.message_id, sent.message_seq)
+    assert repeated.sent_at == sent.sent_at
+    ledger = read_exact_ledger(connection, room)
+    assert (ledger.room["version"], ledger.seqs) == (3, [1])
+
+
+def test_a_send_that_was_undone_never_was(
+    place: Place, first: Session, second: Session, connection: Connection
+) -> None:
+    """When the first is rolled back the second is the first: no gap, nothing queued twice."""
+    room = place.room("alice", "bob")
+    message = place.message(room, "alice", "k")
+    first.begin()
+    (undone,) = first.run(send_messages([message]))
+    waiting = second.start(send_messages([message]))
+    wait_until_waiting(connection)
+    first.rollback()
+
+    (sent,) = waiting.result()
+
+    assert (undone.outcome, sent.outcome) == ("sent", "sent")
+    assert sent.message_seq == 1
+    assert sent.message_id != undone.message_id
+    ledger = read_exact_ledger(connection, room)
+    assert ledger.room["version"] == 3
+    assert [row.event["body"].get("id") for row in ledger.queued] == [None, None, sent.message_id]
+
+
+def test_two_contents_under_one_key_are_one_message(
+    place: Place, first: Session, second: Session, connection: Connection
+) -> None:
+    """Of two contents under one key the first is stored and the second refused."""
+    room = place.room("alice")
+    first.begin()
+    (sent,) = first.run(send_messages([place.message(room, "alice", "k", "this")]))
+    waiting = second.start(send_messages([place.message(room, "alice", "k", "that")]))
+    wait_until_waiting(connection)
+    first.commit()
+
+    (refused,) = waiting.result()
+
+    assert (sent.outcome, refused.outcome) == ("sent", "conflict")
+    assert (refused.message_id, refused.message_seq, refused.sent_at) == (None, None, None)
+    assert read_exact_ledger(connection, room).contents == ["this"]
+
+
+def test_a_key_twice_in_one_batch_is_one_message(
+    place: Place, first: Session, connection: Connection
+) -> None:
+    """Within one call, too, a key stands for the first content it came with."""
+    room = place.room("alice", "bob")
+    batch = [
+        place.message(room, "alice", "k", "this"),
+        place.message(room, "alice", "k", "this"),
+        place.message(room, "bob", "k", "mine"),
+        place.message(room, "alice", "k", "that"),
+        place.message(room, "alice", "l", "next"),
+    ]
+
+    rows = first.run(send_messages(batch))
+
+    assert [row.outcome for row in rows] == ["sent", "duplicate", "sent", "conflict", "sent"]
+    assert [row.message_seq for row in rows] == [1, 1, 2, None, 3]
+    assert rows[0].message_id == rows[1].message_id
+    assert read_exact_ledger(connection, room).contents == ["this", "mine", "next"]
+
+
+def test_keys_are_of_one_sender_and_one_room(
+    place: Place, first: Session, second: Session, connection: Connection
+) -> None:
+    """The same key of another sender, or in another room, is another message."""
+    room, other = place.room("alice", "bob"), place.room("alice", "bob")
+    first.begin()
+    first.run(send_messages([place.message(room, "alice", "k")]))
+    waiting = second.start(
+        send_messages([place.message(room, "bob", "k"), place.message(other, "alice", "k")])
+    )
+    wait_until_waiting(connection)
+    first.commit()
+
+    assert [row.outcome for row in waiting.result()] == ["sent", "sent"]
+    assert read_exact_ledger(connection, room).seqs == [1, 2]
+    assert read_exact_ledger(connection, other).seqs == [1]
+
+
+@pytest.mark.parametrize("attempt", range(5))
+def test_many_sessions_with_one_key(
+    place: Place, open_session: Callable[[], Session], connection: Connection, attempt: int
+) -> None:
+    """However many send the same at once, one message is stored and all are given its id."""
+    del attempt
+    room = place.room("alice")
+    message = place.message(room, "alice", "k")
+    sessions = [open_session() for _ in range(8)]
+
+    rows = run_at_once(lambda s: s.run(send_messages([message]))[0], sessions)
+
+    assert sorted(row.outcome for row in rows) == ["duplicate"] * 7 + ["sent"]
+    assert len({row.message_id for row in rows}) == 1
+    assert read_exact_ledger(connection, room).room["version"] == 2
+
+
+def test_many_requests_with_one_key(host: Actor, alice: Actor, connection: Connection) -> None:
+    """Over HTTP, too: one 201, the rest 200, all with the same message."""
+    room = host.create_room(alice)
+
+    answers = run_at_once(lambda key: alice.send(room, "hello", client_id=key), ["k"] * 8)
+
+    assert sorted(answer.status_code for answer in answers) == [200] * 7 + [201]
+    assert len({answer.content for answer in answers}) == 1
+    assert read_exact_ledger(connection, room).seqs == [1]

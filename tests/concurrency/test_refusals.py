@@ -1,0 +1,42 @@
+"""What a caller of the functions is told, in rows that leave its transaction alive."""
+
+import pytest
+
+from tests.conftest import Connection
+from tests.support.actors import Actor
+
+SEND = "SELECT outcome FROM chat_v1.send_messages(%s::bigint[], %s::text[], %s::text[], %s::text[])"
+
+
+@pytest.mark.parametrize(
+    ("key", "content"), [("k", ""), ("k", None), ("", "hi"), (None, "hi"), ("k" * 65, "hi")]
+)
+def test_a_message_that_cannot_be_is_a_row(
+    host: Actor, alice: Actor, connection: Connection, key: str | None, content: str | None
+) -> None:
+    """A message without content or with an impossible key is `invalid`; the others are sent."""
+    room = host.create_room(alice)
+    users = [alice.user_id, alice.user_id]
+
+    rows = connection.execute(SEND, [[room, room], users, [key, "fine"], [content, "hello"]])
+
+    assert [row["outcome"] for row in rows] == ["invalid", "sent"]
+    (listed,) = alice.get(f"/api/rooms/{room}/messages/").json()["results"]
+    assert (listed["content"], listed["seq"]) == ("hello", 1)
+
+
+@pytest.mark.parametrize("name", ["", "x" * 256, None])
+def test_a_name_that_cannot_be_is_a_row(
+    host: Actor, alice: Actor, connection: Connection, name: str | None
+) -> None:
+    """A room is neither created with such a name nor given one."""
+    room = host.create_room(alice, name="kept")
+
+    created = connection.execute(
+        "SELECT outcome, room FROM chat_v1.create_room(%s, '{}')", [name]
+    ).fetchall()
+    renamed = connection.execute("SELECT outcome FROM chat_v1.rename_room(%s, %s)", [room, name])
+
+    assert created == [{"outcome": "invalid_name", "room": None}]
+    assert [row["outcome"] for row in renamed] == ["invalid_name"]
+    assert alice.get(f"/api/rooms/{room}/").json()["name"] == "kept"
