@@ -9,6 +9,10 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --requir
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 	--no-emit-index-url --no-emit-find-links pyproject.toml
 
+# The official JavaScript SDK for the conformance tests, where there is Node. Without it they are
+# left out, and the summary of the run says so.
+SDK := tests/conformance/javascript
+
 # $(call stage,<command>) runs the command and says how long it took.
 stage = @echo "▶ $(1)"; start=$$(date +%s); $(1) && echo "  $$(($$(date +%s) - start)) s"
 
@@ -31,7 +35,7 @@ check: $(VENV)/.installed-dev ## Lint, formatting, types, import directions, mis
 	$(call stage,$(BIN)/lint-imports)
 	$(call stage,$(BIN)/python manage.py makemigrations --check --dry-run)
 
-test: check ## The checks, then every test
+test: check $(SDK)/node_modules/.installed ## The checks, then every test
 	$(call stage,$(BIN)/pytest -n $(WORKERS))
 
 test-quick: $(VENV)/.installed-dev ## The tests that take less than three seconds each
@@ -61,3 +65,11 @@ $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.created
 	@echo "Installing requirements-dev.lock into $(VENV) …"
 	@$(PIP) -r requirements-dev.lock
 	@touch $@ $(VENV)/.installed
+
+$(SDK)/node_modules/.installed: $(SDK)/package-lock.json
+	@mkdir -p $(dir $@)
+	@if command -v npm >/dev/null; then \
+		echo "Installing the JavaScript SDK …"; \
+		npm ci --prefix $(SDK) --no-audit --no-fund --loglevel=error; \
+	else echo "There is no npm: the JavaScript SDK is not tested."; fi
+	@mkdir -p $(dir $@) && touch $@

@@ -11,8 +11,15 @@ from chat.actions.members import (
 )
 from chat.actions.members import add_members as add_members_call
 from chat.actions.members import remove_member as remove_member_call
+from chat.api.openapi.operations import CURSOR, LIMIT, Operation
 from chat.api.pagination import make_page, read_cursor
-from chat.api.parameters import parse_body, parse_limit, parse_room_id, parse_user_id
+from chat.api.parameters import (
+    parse_body,
+    parse_limit,
+    parse_room_id,
+    parse_user_id,
+    require_user_ids,
+)
 from chat.api.schemas import AddMembersBody, Membership, Page
 from chat.api.security import authenticated, service_only
 from chat.errors import InvalidInputError
@@ -24,7 +31,7 @@ from chat.sql.database import Database
 PATH = "/api/rooms/{room_id:str}/members"
 
 
-@get(PATH, guards=[authenticated])
+@get(PATH, guards=[authenticated], operation=Operation(query=(LIMIT, CURSOR)))
 async def list_members(
     request: Request[Any, Any, Any], room_id: str, database: Database
 ) -> Page[Member]:
@@ -80,7 +87,12 @@ async def leave_room(
     return Membership(room=read_room_after(row), user=user_id, joined=False)
 
 
-@post(PATH, guards=[authenticated, service_only], status_code=200)
+@post(
+    PATH,
+    guards=[authenticated, service_only],
+    status_code=200,
+    operation=Operation(body=AddMembersBody, example={"users": ["u123", "u789"]}),
+)
 async def add_members(
     request: Request[Any, Any, Any], room_id: str, body: bytes, database: Database
 ) -> Addition:
@@ -91,6 +103,7 @@ async def add_members(
     404 when the room is unknown.
     """
     wanted = parse_body(request, body, AddMembersBody)
+    require_user_ids(wanted.users, pointer="/users")
     return read_addition(
         await database.fetch_all(add_members_call(parse_room_id(room_id), wanted.users))
     )

@@ -7,8 +7,9 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
+from django.conf import settings
+from django.http.request import split_domain_port, validate_host
 from litestar import Request
-from litestar.exceptions import ClientException
 
 from chat.api.schemas import Page
 from chat.errors import InvalidInputError
@@ -32,12 +33,16 @@ def page_url(request: Request[Any, Any, Any], **parameters: str | int) -> str:
         if (value := request.query_params.get(name)) is not None
     }
     query = urlencode(kept | parameters)
-    try:
-        origin = str(request.base_url).rstrip("/")
-    except ValueError as error:
-        # A port that is no port.
-        raise ClientException("Invalid host header") from error
-    return f"{origin}{request.scope['path'].rstrip('/')}/?{query}"
+    return f"{_read_origin(request)}{request.scope['path'].rstrip('/')}/?{query}"
+
+
+def _read_origin(request: Request[Any, Any, Any]) -> str:
+    """Return the address the client used, if it is one of ours: links repeat no stranger's name."""
+    host = request.headers.get("host", "")
+    domain, _ = split_domain_port(host)
+    if not domain or not validate_host(domain, settings.ALLOWED_HOSTS):
+        return ""
+    return f"{request.scope['scheme']}://{host}"
 
 
 def read_cursor(

@@ -57,6 +57,13 @@ def parse_user_id(segment: str) -> str:
     return user_id
 
 
+def require_user_ids(user_ids: list[str], *, pointer: str) -> None:
+    """Raise `InvalidInputError`, naming its place in the body, for the first that is no id."""
+    for place, user_id in enumerate(user_ids):
+        if (reason := describe_invalid_user_id(user_id)) is not None:
+            raise InvalidInputError(reason, pointer=f"{pointer}/{place}")
+
+
 def parse_query_number(
     request: Request[Any, Any, Any], name: str, *, minimum: int = 0, maximum: int = BIGINT_MAX
 ) -> int | None:

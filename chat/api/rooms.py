@@ -8,8 +8,15 @@ from litestar import Request, get, post
 
 from chat.actions.rooms import create_room as create_room_call
 from chat.actions.rooms import read_created_room
+from chat.api.openapi.operations import CURSOR, LIMIT, Operation
 from chat.api.pagination import make_page, read_cursor
-from chat.api.parameters import BIGINT_MAX, parse_body, parse_limit, parse_room_id
+from chat.api.parameters import (
+    BIGINT_MAX,
+    parse_body,
+    parse_limit,
+    parse_room_id,
+    require_user_ids,
+)
 from chat.api.schemas import CreateRoomBody, Page
 from chat.api.security import authenticated, service_only
 from chat.errors import InvalidInputError
@@ -29,7 +36,7 @@ from chat.sql.database import Database
 _TIME = re.compile(r"\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z\Z", re.ASCII)
 
 
-@get("/api/rooms", guards=[authenticated])
+@get("/api/rooms", guards=[authenticated], operation=Operation(query=(LIMIT, CURSOR)))
 async def list_rooms(request: Request[Any, Any, Any], database: Database) -> Page[Room]:
     """List the caller's rooms, the one with the latest message first.
 
@@ -80,13 +87,25 @@ async def read_room(request: Request[Any, Any, Any], room_id: str, database: Dat
     return require_room(await database.fetch_all(call))
 
 
-@post("/api/rooms", guards=[authenticated, service_only])
+@post(
+    "/api/rooms",
+    guards=[authenticated, service_only],
+    operation=Operation(
+        body=CreateRoomBody,
+        example={"name": "general", "members": ["u123", "u456"]},
+        links={
+            name: {"room_id": "id"}
+            for name in ("send_message", "list_messages", "list_members", "list_events")
+        },
+    ),
+)
 async def create_room(request: Request[Any, Any, Any], body: bytes, database: Database) -> Room:
     """Create a room with its first members, each of whom is told of each; for the host's service.
 
     Body: `name`, 1 to 255 characters; `members`, optional, up to 1,000 user ids.
     """
     wanted = parse_body(request, body, CreateRoomBody)
+    require_user_ids(wanted.members, pointer="/members")
     return read_created_room(
         await database.fetch_one(create_room_call(wanted.name, wanted.members))
     )

@@ -4,6 +4,7 @@ from typing import Any
 
 from litestar import Request, get
 
+from chat.api.openapi.operations import Operation, Query
 from chat.api.schemas import CentrifugoToken
 from chat.api.security import authenticated
 from chat.conf import load_configuration
@@ -22,7 +23,21 @@ async def read_connection_token(request: Request[Any, Any, Any]) -> CentrifugoTo
     )
 
 
-@get("/api/token/subscription", guards=[authenticated])
+@get(
+    "/api/token/subscription",
+    guards=[authenticated],
+    operation=Operation(
+        query=(
+            Query(
+                "channel",
+                "The caller's own channel.",
+                {"type": "string"},
+                example="personal:u123",
+                is_required=True,
+            ),
+        )
+    ),
+)
 async def read_subscription_token(request: Request[Any, Any, Any]) -> CentrifugoToken:
     """Return a token to subscribe to the caller's own channel, and that channel's name.
 
@@ -32,7 +47,9 @@ async def read_subscription_token(request: Request[Any, Any, Any]) -> Centrifugo
     """
     user_id = request.user.user_id
     channel = personal_channel(user_id)
-    if request.query_params.get("channel") not in {NAMESPACE + user_id, channel}:
+    # In a query `+` means a space; whoever wrote it unescaped means their own channel all the same.
+    asked = request.query_params.get("channel", "").replace("+", " ")
+    if asked not in {(NAMESPACE + user_id).replace("+", " "), channel.replace("+", " ")}:
         raise InvalidInputError(
             f"channel must be {NAMESPACE + user_id}, the caller's own.", pointer="channel"
         )

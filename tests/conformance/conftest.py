@@ -1,6 +1,8 @@
 """The servers under test: each module's tests run against the gateway and against Centrifugo."""
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -14,6 +16,11 @@ from tests.conformance.servers import (
 )
 
 
+JAVASCRIPT = Path(__file__).parent / "javascript" / "node_modules" / "centrifuge"
+HAS_JAVASCRIPT = shutil.which("node") is not None and JAVASCRIPT.is_dir()
+collect_ignore = [] if HAS_JAVASCRIPT else ["test_javascript.py"]
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run every test that has a server once per server that can be found."""
     if "kind" in metafunc.fixturenames:
@@ -22,7 +29,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say which servers were held equal: a run without Centrifugo proves only half."""
-    terminalreporter.write_line(f"conformance: gateway; {describe_centrifugo()}")
+    sdks = "Python SDK, JavaScript SDK" if HAS_JAVASCRIPT else "Python SDK; JavaScript: no Node"
+    terminalreporter.write_line(f"conformance: gateway; {describe_centrifugo()}; {sdks}")
+
+
+@pytest.fixture(scope="session")
+def database_url(clone_database: Callable[[], str]) -> str:
+    """Return a database of this suite's own: its servers drain the outbox they find."""
+    return clone_database()
 
 
 @pytest.fixture(scope="session")

@@ -63,9 +63,7 @@ def test_recover_from_the_beginning(server: RunningServer, database_url: str) ->
     run(scenario())
 
 
-def test_a_whole_history_of_the_longest_messages(
-    server: RunningServer, database_url: str
-) -> None:
+def test_a_whole_history_of_the_longest_messages(server: RunningServer, database_url: str) -> None:
     """A client that missed 100 events of the largest size recovers them and is not cut off."""
 
     async def scenario() -> None:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import httpx
 
@@ -28,8 +29,12 @@ def run_manage(*arguments: str, **environment: str) -> str:
 
 
 @contextmanager
-def serve_api(database_url: str, **environment: str) -> Iterator[str]:
+def serve_api(
+    database_url: str, *, output: IO[bytes] | None = None, **environment: str
+) -> Iterator[str]:
     """Run the API under uvicorn, as production does, and give its address.
+
+    `output` takes what it writes to stderr, in place of the test's own.
 
     The socket is opened here and handed over: whoever connects early waits in its backlog, so
     there is nothing to poll and no port to lose to somebody else.
@@ -46,6 +51,7 @@ def serve_api(database_url: str, **environment: str) -> Iterator[str]:
             cwd=PROJECT,
             env=os.environ | {"DATABASE_URL": database_url, "DEBUG": "1"} | environment,
             pass_fds=[listener.fileno()],
+            stderr=output,
         )
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     try:

@@ -1,0 +1,150 @@
+"""POST /api/rooms/"""
+
+import pytest
+
+from tests.conftest import Connection
+from tests.support.actors import Actor
+
+PATH = "/api/rooms/"
+
+
+def test_the_service_creates_a_room(host: Actor, alice: Actor, bob: Actor) -> None:
+    """A room is there for its first members at once, each of them one event of its log."""
+    answer = host.post(PATH, {"name": "general", "members": [alice.user_id, bob.user_id]})
+
+    assert answer.status_code == 201
+    room = answer.json()
+    assert room == {
+        "id": room["id"],
+        "name": "general",
+        "version": 2,
+        "member_count": 2,
+        "bumped_at": room["created_at"],
+        "last_message": None,
+        "created_at": room["created_at"],
+    }
+    assert alice.get(f"{PATH}{room['id']}/").json() == room
+    assert bob.get(f"{PATH}{room['id']}/").json() == room
+
+
+def test_the_first_members_hear_of_each_other(
+    host: Actor, alice: Actor, bob: Actor, connection: Connection
+) -> None:
+    """Creation is one change: every first member is told of every first member."""
+    room = host.create_room(alice, bob)
+
+    queued = connection.execute(
+        "SELECT payload FROM chat_outbox WHERE payload->>'idempotency_key' LIKE %s ORDER BY id",
+        [f"%:{room}:%:0"],
+    ).fetchall()
+
+    channels = [f"personal:{alice.user_id}", f"personal:{bob.user_id}"]
+    assert [row["payload"]["channels"] for row in queued] == [channels, channels]
+    assert [row["payload"]["data"]["type"] for row in queued] == ["user_joined", "user_joined"]
+    assert [row["payload"]["data"]["body"]["user"] for row in queued] == [
+        alice.user_id,
+        bob.user_id,
+    ]
+    assert [row["payload"]["data"]["body"]["room"]["version"] for row in queued] == [1, 2]
+
+
+@pytest.mark.parametrize("body", [{"name": "empty"}, {"name": "empty", "members": []}])
+def test_a_room_may_begin_empty(host: Actor, body: dict[str, object]) -> None:
+    """Members are optional; a room without any has had no event."""
+    room = host.post(PATH, body).json()
+
+    assert (room["version"], room["member_count"]) == (0, 0)
+
+
+def test_a_member_named_twice_counts_once(host: Actor, alice: Actor) -> None:
+    """A call is a set of users: a repetition makes no second member and no second event."""
+    room = host.post(PATH, {"name": "general", "members": [alice.user_id] * 3}).json()
+
+    assert (room["version"], room["member_count"]) == (1, 1)
+
+
+def test_names_are_not_unique(host: Actor, alice: Actor) -> None:
+    """Two rooms of one name are two rooms."""
+    assert host.create_room(alice, name="general") != host.create_room(alice, name="general")
+
+
+@pytest.mark.parametrize("name", ["x", "🙂" * 255, " ", "\n", "\u00e9", "e\u0301", "</script>"])
+def test_a_name_is_kept_character_by_character(host: Actor, name: str) -> None:
+    """1 to 255 characters, whichever they are: nothing is trimmed or normalised."""
+    answer = host.post(PATH, {"name": name})
+
+    assert answer.status_code == 201
+    assert answer.json()["name"] == name
+
+
+@pytest.mark.parametrize(
+    "body, pointer",
+    [
+        ({}, "/name"),
+        ({"members": []}, "/name"),
+        ({"name": ""}, "/name"),
+        ({"name": None}, "/name"),
+        ({"name": 5}, "/name"),
+        ({"name": "a" * 256}, "/name"),
+        ({"name": "🙂" * 256}, "/name"),
+        ({"name": "a\x00"}, "/name"),
+        ({"name": "a", "members": None}, "/members"),
+        ({"name": "a", "members": "alice"}, "/members"),
+        ({"name": "a", "members": {"alice": 1}}, "/members"),
+        ({"name": "a", "members": ["ok", 5]}, "/members/1"),
+        ({"name": "a", "members": ["ok", None]}, "/members/1"),
+        ({"name": "a", "members": ["ok", ""]}, "/members/1"),
+        ({"name": "a", "members": ["ok", "a\x00b"]}, "/members/1"),
+        ({"name": "a", "members": ["ok", "a\nb"]}, "/members/1"),
+        ({"name": "a", "members": ["ok", "a\x85b"]}, "/members/1"),
+        ({"name": "a", "members": ["ok", "x" * 129]}, "/members/1"),
+        ({"name": "a", "members": [str(n) for n in range(1001)]}, "/members"),
+        ({"name": "a", "owner": "alice"}, "/owner"),
+        ({"name": "a", "a/b~c": 1}, "/a~1b~0c"),
+        ([], ""),
+        ("general", ""),
+    ],
+)
+def test_it_names_the_field_at_fault(host: Actor, body: object, pointer: str) -> None:
+    """A body that is no room is refused with a JSON pointer to the first offending field."""
+    answer = host.post(PATH, body)
+
+    assert answer.status_code == 422
+    assert answer.json()["pointer"] == pointer
+
+
+def test_an_id_too_long_for_a_channel_creates_nothing(
+    host: Actor, alice: Actor, connection: Connection
+) -> None:
+    """One impossible member refuses the whole call, and no half of a room stays."""
+    name = f"never-{alice.user_id}"
+
+    answer = host.post(PATH, {"name": name, "members": [alice.user_id, "ж" * 128]})
+
+    assert answer.status_code == 422
+    assert answer.json()["pointer"] == "/members/1"
+    assert alice.get(PATH).json()["results"] == []
+    assert connection.execute("SELECT FROM chat_room WHERE name = %s", [name]).fetchall() == []
+
+
+def test_a_thousand_members_come_at_once(host: Actor, alice: Actor) -> None:
+    """The limit of one call is 1,000 users, and the limit itself is allowed."""
+    others = [f"{alice.user_id}-{n}" for n in range(999)]
+
+    room = host.post(PATH, {"name": "many", "members": [alice.user_id, *others]}).json()
+
+    assert (room["version"], room["member_count"]) == (1000, 1000)
+
+
+def test_users_create_no_rooms(alice: Actor) -> None:
+    """The endpoint is the service's: a user's token is told so before the body is looked at."""
+    answer = alice.post(PATH, {"nonsense": True})
+
+    assert answer.status_code == 403
+    assert answer.json()["code"] == "service_rights_required"
+    assert alice.get(PATH).json()["results"] == []
+
+
+def test_nobody_creates_no_rooms(anonymous: Actor) -> None:
+    """Without a token the answer is about the token."""
+    assert anonymous.post(PATH, {"name": "general"}).status_code == 401

@@ -1,0 +1,226 @@
+"""GET /api/rooms/"""
+
+import base64
+import json
+
+import pytest
+
+from tests.conftest import Connection
+from tests.contract.pages import flatten, follow, last_page, read_page
+from tests.support.actors import Actor
+
+PATH = "/api/rooms/"
+TIME = "2026-01-02T03:04:05.678901Z"
+
+
+def make_rooms(host: Actor, member: Actor, count: int) -> list[int]:
+    """Create rooms and return their ids, the latest first, as the list has them."""
+    return [host.create_room(member, name=f"room {n}") for n in range(count)][::-1]
+
+
+def ids(pages: list[list[dict[str, int]]]) -> list[int]:
+    """Return the ids of the rooms on these pages."""
+    return [room["id"] for room in flatten(pages)]
+
+
+def test_someone_without_rooms_has_an_empty_list(charlie: Actor) -> None:
+    """A user nobody has seen before has no rooms, and that is no error."""
+    assert read_page(charlie, PATH) == {"next": None, "previous": None, "results": []}
+
+
+def test_a_room_shows_its_state(host: Actor, alice: Actor, bob: Actor) -> None:
+    """The list shows each room as it stands, with its last message as the messages list has it."""
+    room = host.create_room(alice, bob, name="Общий 🙂")
+    bob.send(room, "first")
+    last = alice.send(room, "last", client_id="k").json()
+
+    (shown,) = read_page(alice, PATH)["results"]
+
+    assert shown == {
+        "id": room,
+        "name": "Общий 🙂",
+        "version": 4,
+        "member_count": 2,
+        "bumped_at": last["created_at"],
+        "last_message": last,
+        "created_at": shown["created_at"],
+    }
+    assert shown == alice.get(f"/api/rooms/{room}/").json()
+
+
+def test_a_room_without_messages_has_no_last_message(host: Actor, alice: Actor) -> None:
+    """Before the first message the place of a room is the time of its creation."""
+    host.create_room(alice)
+
+    (shown,) = read_page(alice, PATH)["results"]
+
+    assert shown["last_message"] is None
+    assert shown["bumped_at"] == shown["created_at"]
+
+
+def test_the_latest_message_comes_first(host: Actor, alice: Actor, bob: Actor) -> None:
+    """Anybody's message brings a room to the top; joining and leaving leave it where it is."""
+    third, second, first = make_rooms(host, alice, 3)
+    host.post(f"/api/rooms/{first}/members/", {"users": [bob.user_id]})
+    bob.send(first, "bump")
+    bob.post(f"/api/rooms/{second}/join/")
+    bob.post(f"/api/rooms/{second}/leave/")
+
+    assert [room["id"] for room in read_page(alice, PATH)["results"]] == [first, third, second]
+
+
+def test_only_own_rooms_are_listed(host: Actor, alice: Actor, bob: Actor, charlie: Actor) -> None:
+    """A list holds the rooms its reader is in now, and nobody else's."""
+    shared, bobs = host.create_room(alice, bob), host.create_room(bob)
+    left = host.create_room(alice, bob)
+    alice.post(f"/api/rooms/{left}/leave/")
+
+    assert [room["id"] for room in read_page(alice, PATH)["results"]] == [shared]
+    assert [room["id"] for room in read_page(bob, PATH)["results"]] == [left, bobs, shared]
+    assert read_page(charlie, PATH)["results"] == []
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 7, 200])
+def test_walking_to_the_end_and_back_meets_every_room_once(
+    host: Actor, alice: Actor, limit: int
+) -> None:
+    """Along `next`, and from the end along `previous`, each room is on exactly one page."""
+    rooms = make_rooms(host, alice, 7)
+    first = read_page(alice, PATH, limit=limit)
+
+    down = follow(alice, "next", first)
+    up = follow(alice, "previous", last_page(alice, first))
+
+    assert ids(down) == rooms
+    assert ids(up[::-1]) == rooms
+    assert max(len(page) for page in down + up) <= limit
+
+
+def test_rooms_bumped_at_one_time_are_told_apart(
+    host: Actor, alice: Actor, connection: Connection
+) -> None:
+    """Equal times are no reason to repeat or skip a room: the id decides."""
+    rooms = make_rooms(host, alice, 5)
+    connection.execute(
+        "UPDATE chat_room SET bumped_at = %s WHERE id = ANY (%s::bigint[])", [TIME, rooms]
+    )
+    first = read_page(alice, PATH, limit=2)
+
+    assert ids(follow(alice, "next", first)) == rooms
+    assert ids(follow(alice, "previous", last_page(alice, first))[::-1]) == rooms
+
+
+def test_a_room_bumped_ahead_repeats_nothing(host: Actor, alice: Actor) -> None:
+    """A room on a page still to come that rises is missed by no one: `previous` leads to it."""
+    rooms = make_rooms(host, alice, 5)
+    first = read_page(alice, PATH, limit=2)
+    alice.send(rooms[4], "bump")
+
+    second = read_page(alice, first["next"])
+    onward = follow(alice, "next", second)
+    back = follow(alice, "previous", second)
+
+    assert ids(onward) == rooms[2:4]
+    assert ids(back[::-1]) == [rooms[4], *rooms[:4]]
+
+
+def test_a_room_bumped_behind_repeats_nothing(host: Actor, alice: Actor) -> None:
+    """A room that was read already and rises does not come again further down."""
+    rooms = make_rooms(host, alice, 5)
+    first = read_page(alice, PATH, limit=2)
+    alice.send(rooms[1], "bump")
+
+    assert ids(follow(alice, "next", first)) == rooms
+
+
+def test_a_page_holds_50_rooms_by_default(alice: Actor, connection: Connection) -> None:
+    """Without `limit` a page has 50 rooms."""
+    connection.execute(
+        "SELECT chat_v1.create_room('many', ARRAY[%s]) FROM generate_series(1, 51)",
+        [alice.user_id],
+    )
+
+    assert [len(page) for page in follow(alice, "next", read_page(alice, PATH))] == [50, 1]
+
+
+def test_a_cursor_of_another_user_opens_nothing(host: Actor, alice: Actor, bob: Actor) -> None:
+    """A cursor is a place in an order, not a right: with it, a reader still sees only own rooms."""
+    make_rooms(host, alice, 3)
+    own = host.create_room(bob)
+    page = read_page(alice, PATH, limit=1)
+    link = read_page(alice, page["next"])["previous"]
+
+    assert ids(follow(bob, "next", read_page(bob, page["next"]))) == []
+    assert ids(follow(bob, "previous", read_page(bob, link))) == [own]
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        [False, [TIME, 2**63]],
+        [False, [TIME, 10**40]],
+        [False, [TIME, 0]],
+        [False, [TIME, -1]],
+        [False, [TIME, 1.5]],
+        [False, [TIME, True]],
+        [False, [TIME, "1"]],
+        [False, [TIME]],
+        [False, ["", 1]],
+        [False, ["infinity", 1]],
+        [False, ["now", 1]],
+        [False, ["2026-W01-1", 1]],
+        [False, ["20260102T030405.678901Z", 1]],
+        [False, ["2026-01-02T03:04:05,678901Z", 1]],
+        [False, ["2026-01-02\x0003:04:05.678901Z", 1]],
+        [False, ["2026-01-02🙂03:04:05.678901Z", 1]],
+        [False, ["２026-01-02T03:04:05.678901Z", 1]],
+        [False, ["2026-01-02T03:04:05.678901+23:59", 1]],
+        [False, ["2026-02-30T03:04:05.678901Z", 1]],
+        [False, ["0000-01-01T00:00:00.000000Z", 1]],
+        [False, ["9999-12-31T24:00:00.000000Z", 1]],
+        [True, ["2026-01-02T03:04:05.678901Z\n", 1]],
+        [False, None],
+        [False],
+        [1, [TIME, 1]],
+        [],
+        {},
+        None,
+        1,
+        "text",
+    ],
+)
+def test_a_crafted_cursor_is_refused(alice: Actor, cursor: object) -> None:
+    """What the list did not write is no cursor, however well it is encoded."""
+    text = base64.urlsafe_b64encode(json.dumps(cursor).encode()).decode()
+
+    answer = alice.get(PATH, cursor=text)
+
+    assert answer.status_code == 422
+    assert answer.json()["pointer"] == "cursor"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        *("cursor=%00", "cursor=%FF", "cursor=%C3%A9", "cursor=!!!!", "cursor==", "cursor=AAA"),
+        "cursor=" + base64.urlsafe_b64encode(b"\xff\xfe").decode(),
+        "cursor=" + base64.urlsafe_b64encode(b'[false,["\\ud800",1]]').decode(),
+        "cursor=" + base64.urlsafe_b64encode(b"[false," + b"[" * 20_000).decode(),
+        "cursor=" + "A" * 20_000,
+    ],
+)
+def test_what_is_no_cursor_at_all_is_refused(alice: Actor, raw: str) -> None:
+    """Bytes that are no base64, no UTF-8 or no JSON are refused like any other bad parameter."""
+    answer = alice.get(f"{PATH}?{raw}")
+
+    assert answer.status_code == 422
+    assert answer.json()["pointer"] == "cursor"
+
+
+@pytest.mark.parametrize("limit", ["0", "201", "x", "", "-5"])
+def test_the_limit_is_1_to_200(alice: Actor, limit: str) -> None:
+    """Any other page size is refused by its name."""
+    answer = alice.get(f"{PATH}?limit={limit}")
+
+    assert answer.status_code == 422
+    assert answer.json()["pointer"] == "limit"

@@ -1,0 +1,56 @@
+"""What the service writes about its requests."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.support.actors import Cast
+from tests.support.processes import serve_api
+
+JWT_SECRET = "a-jwt-secret-of-the-log-tests-0123456789"
+PRODUCTION = {
+    "DEBUG": "0",
+    "ALLOWED_HOSTS": "127.0.0.1",
+    "SECRET_KEY": "a-secret-key-of-the-log-tests-0123456789",
+    "JWT_SECRET": JWT_SECRET,
+    "CENTRIFUGO_TOKEN_SECRET": "a-centrifugo-secret-of-the-log-tests-01",
+}
+
+
+@pytest.fixture
+def lines_of_a_failure(clone_database: Callable[[], str], tmp_path: Path) -> list[str]:
+    """Return the log, in production's form, of a request that meets a defect."""
+    database_url = clone_database()
+    log = tmp_path / "log"
+    with (
+        log.open("wb") as output,
+        serve_api(database_url, output=output, **PRODUCTION) as url,
+        Cast(url, secret=JWT_SECRET) as cast,
+    ):
+        room = cast.service().create_room(cast.user("alice"))
+        with psycopg.connect(database_url) as connection:
+            connection.execute("DROP SCHEMA chat_v1 CASCADE")
+        answer = cast.user("alice").send(room, "the canary content\r\n{}")
+        assert answer.status_code == 500
+        assert "canary" not in answer.text
+    return log.read_text().splitlines()
+
+
+@pytest.mark.slow
+def test_a_defect_is_found_by_its_id_and_shows_no_content(lines_of_a_failure: list[str]) -> None:
+    """Each line is one JSON object; the traceback bears the request's id, and nothing private."""
+    entries = [json.loads(line) for line in lines_of_a_failure]
+
+    (failure,) = [entry for entry in entries if entry["event"] == "request_failed"]
+    (request,) = [entry for entry in entries if entry.get("status") == 500]
+    assert failure["request_id"] == request["request_id"]
+    assert failure["exception"]
+    assert request["route"] == "/api/rooms/{room_id}/messages"
+    assert request["duration_ms"] > 0
+    everything = "\n".join(lines_of_a_failure)
+    assert "canary" not in everything
+    assert "eyJ" not in everything
+    assert "the-log-tests" not in everything

@@ -1,0 +1,40 @@
+"""README.md and README.ru.md say the same."""
+
+import re
+
+from tests.support.processes import PROJECT
+
+ENGLISH = (PROJECT / "README.md").read_text(encoding="utf-8")
+RUSSIAN = (PROJECT / "README.ru.md").read_text(encoding="utf-8")
+
+
+def find_blocks(text: str) -> list[str]:
+    """Return the code blocks of a page."""
+    return re.findall(r"^```.*?^```", text, re.DOTALL | re.MULTILINE)
+
+
+def describe_shape(text: str) -> list[str]:
+    """Return a page's headings by depth, its list items and its links, in order, without words."""
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    marks = r"^(#+) |^(-|\d\.) |\]\((?!README)([^)]+)\)"
+    return ["".join(match) for match in re.findall(marks, prose, re.MULTILINE)]
+
+
+def test_the_commands_are_the_same() -> None:
+    """Every block of commands stands in both, character by character, in the same order."""
+    assert find_blocks(RUSSIAN) == find_blocks(ENGLISH)
+
+
+def test_the_structure_is_the_same() -> None:
+    """Headings, lists and links follow each other in the same order."""
+    assert describe_shape(RUSSIAN) == describe_shape(ENGLISH)
+
+
+def test_the_same_things_are_named() -> None:
+    """What is written as code in one page, a setting, a command or a claim, is in the other."""
+    names = [
+        set(re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", page, flags=re.DOTALL)))
+        for page in (ENGLISH, RUSSIAN)
+    ]
+
+    assert names[0] == names[1]

@@ -1,0 +1,146 @@
+"""With DEBUG off, an unsafe service does not start, and says what to set."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from django.conf import settings
+from django.core.checks import CheckMessage
+from django.test import override_settings
+
+from chat.checks import check_hosts, check_secrets, check_serve
+from tests.support.processes import PROJECT
+
+GOOD = {
+    "DEBUG": "0",
+    "SECRET_KEY": "a" * 40,
+    "JWT_SECRET": "b" * 40,
+    "CENTRIFUGO_TOKEN_SECRET": "c" * 40,
+    "ALLOWED_HOSTS": "chat.example.com",
+}
+DEFAULTS = {"SECRET_KEY": "", "JWT_SECRET": "", "CENTRIFUGO_TOKEN_SECRET": "", "ALLOWED_HOSTS": ""}
+SHORT = {"SECRET_KEY": "d" * 31, "JWT_SECRET": "d" * 31, "CENTRIFUGO_TOKEN_SECRET": "d" * 31}
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run Python in the project with these variables, the others good."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=PROJECT,
+        env=os.environ | GOOD | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def find_secrets(**changed: str) -> list[CheckMessage]:
+    """Return what the check of secrets finds when these settings are changed from good ones."""
+    values = {name: GOOD[name] for name in SHORT} | changed
+    with override_settings(DEBUG=False, **values):
+        return list(check_secrets())
+
+
+def test_good_settings_pass() -> None:
+    """Long, private and distinct secrets with a host name are all that is asked."""
+    done = run("manage.py", "check")
+
+    assert done.returncode == 0, done.stderr
+    assert "no issues" in done.stdout
+
+
+def test_development_defaults_do_not_start() -> None:
+    """Without any setting, production is refused: every default is named, with what to do."""
+    done = run("manage.py", "check", **DEFAULTS)
+
+    assert done.returncode == 1
+    found = ["chat.E001", "chat.E002", "chat.E003", "chat.E005", "chat.W001"]
+    assert [code for code in found if f"({code})" in done.stderr] == found
+    assert done.stderr.count("HINT: Set ") == 5
+    assert "secrets.token_urlsafe" in done.stderr
+
+
+def test_short_and_equal_secrets_do_not_start() -> None:
+    """A secret that can be guessed, or stands for two things, is refused under its own code."""
+    done = run("manage.py", "check", **SHORT)
+
+    assert done.returncode == 1
+    found = ["chat.E001", "chat.E002", "chat.E003", "chat.E004"]
+    assert [code for code in found if f"({code})" in done.stderr] == found
+    assert "d" * 31 not in done.stderr + done.stdout
+
+
+def test_the_service_itself_refuses_to_start() -> None:
+    """The checks hold for the server process too, not only for `manage.py`."""
+    done = run("-c", "import app.asgi", JWT_SECRET="short")
+
+    assert done.returncode != 0
+    assert "SystemCheckError" in done.stderr
+    assert "chat.E002" in done.stderr
+
+
+def test_the_service_starts_with_good_settings() -> None:
+    """What refuses to start above is the secret, and nothing else."""
+    done = run("-c", "import app.asgi")
+
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "changed, codes",
+    [
+        ({}, []),
+        ({"SECRET_KEY": settings.DEVELOPMENT_SECRET_KEY}, ["chat.E001"]),
+        ({"JWT_SECRET": settings.DEVELOPMENT_SECRET_KEY}, ["chat.E002"]),
+        ({"CENTRIFUGO_TOKEN_SECRET": settings.DEVELOPMENT_CENTRIFUGO_SECRET}, ["chat.E003"]),
+        ({"JWT_SECRET": settings.DEVELOPMENT_CENTRIFUGO_SECRET}, ["chat.E002"]),
+        ({"SECRET_KEY": "x" * 31}, ["chat.E001"]),
+        ({"SECRET_KEY": "x" * 32}, []),
+        ({"SECRET_KEY": "ж" * 16}, []),
+        ({"JWT_SECRET": ""}, ["chat.E002"]),
+        ({"CENTRIFUGO_TOKEN_SECRET": "x"}, ["chat.E003"]),
+        ({"CENTRIFUGO_TOKEN_SECRET": GOOD["JWT_SECRET"]}, ["chat.E004"]),
+        ({"CENTRIFUGO_TOKEN_SECRET": GOOD["SECRET_KEY"]}, ["chat.E004"]),
+        ({"JWT_SECRET": GOOD["SECRET_KEY"]}, ["chat.W001"]),
+    ],
+)
+def test_each_secret_has_its_code(changed: dict[str, str], codes: list[str]) -> None:
+    """Each fault of each secret is found, counted in bytes, and comes with a hint."""
+    found = find_secrets(**changed)
+
+    assert [message.id for message in found] == codes
+    assert all(message.hint for message in found)
+
+
+def test_a_fallback_is_a_warning_only() -> None:
+    """Tokens verified with SECRET_KEY are the seed's contract, so that alone stops nothing."""
+    (message,) = find_secrets(JWT_SECRET=GOOD["SECRET_KEY"])
+
+    assert not message.is_serious()
+
+
+def test_development_is_left_alone() -> None:
+    """With DEBUG on, the published defaults are what a laptop starts with."""
+    secrets = {
+        "SECRET_KEY": settings.DEVELOPMENT_SECRET_KEY,
+        "JWT_SECRET": settings.DEVELOPMENT_SECRET_KEY,
+    }
+    with override_settings(DEBUG=True, ALLOWED_HOSTS=[], **secrets):
+        assert [*check_secrets(), *check_hosts()] == []
+
+
+@pytest.mark.parametrize("hosts, codes", [([], ["chat.E005"]), (["chat.example.com"], [])])
+def test_host_names_are_stated(hosts: list[str], codes: list[str]) -> None:
+    """The names a production service answers to are not left open."""
+    with override_settings(DEBUG=False, ALLOWED_HOSTS=hosts):
+        assert [message.id for message in check_hosts()] == codes
+
+
+@pytest.mark.parametrize(
+    "serve, codes", [("api", []), ("admin", []), ("all", []), ("API", ["chat.E006"])]
+)
+def test_what_to_serve_is_one_of_three(serve: str, codes: list[str]) -> None:
+    """A misspelt SERVE is no silent default."""
+    with override_settings(SERVE=serve):
+        assert [message.id for message in check_serve()] == codes

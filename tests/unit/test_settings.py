@@ -1,0 +1,131 @@
+"""Settings are read strictly: a mistake in the environment is named at the start."""
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from tests.support.processes import PROJECT
+
+PRINT = """
+import json, app.settings as s
+values = {name: getattr(s, name) for name in dir(s) if name.isupper()}
+print(json.dumps(values, default=str))
+"""
+
+
+def load(**environment: str) -> subprocess.CompletedProcess[str]:
+    """Load the settings in a process whose environment holds these variables only."""
+    return subprocess.run(
+        [sys.executable, "-c", PRINT],
+        cwd=PROJECT,
+        env={"PATH": os.environ["PATH"]} | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def read(**environment: str) -> dict[str, Any]:
+    """Return the settings under these variables."""
+    done = load(**environment)
+    assert done.returncode == 0, done.stderr
+    values: dict[str, Any] = json.loads(done.stdout)
+    return values
+
+
+@pytest.mark.parametrize(
+    "variable, value, message",
+    [
+        (
+            "DATABASE_URL",
+            "mysql://u@h/d",
+            "DATABASE_URL must begin with postgresql://, not 'mysql'",
+        ),
+        ("DATABASE_URL", "besedka", "DATABASE_URL must begin with postgresql://, not ''"),
+        ("DATABASE_POOL_SIZE", "many", "DATABASE_POOL_SIZE='many' is not a whole number"),
+        ("DATABASE_POOL_SIZE", "1.5", "DATABASE_POOL_SIZE='1.5' is not a whole number"),
+        ("CHAT_MESSAGE_MAX_LENGTH", "4k", "CHAT_MESSAGE_MAX_LENGTH='4k' is not a whole number"),
+        (
+            "CENTRIFUGO_TOKEN_TTL_SECONDS",
+            "10m",
+            "CENTRIFUGO_TOKEN_TTL_SECONDS='10m' is not a whole",
+        ),
+        ("DEBUG", "maybe", "DEBUG='maybe' is neither true nor false: write 1 or 0"),
+        ("DEBUG", "2", "DEBUG='2' is neither true nor false: write 1 or 0"),
+    ],
+)
+def test_a_mistake_is_named(variable: str, value: str, message: str) -> None:
+    """The process ends at once, with the variable, its value and what is expected instead."""
+    done = load(**{variable: value})
+
+    assert done.returncode != 0
+    assert message in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "value, expected",
+    [("1", True), ("true", True), ("YES", True), (" on ", True), ("0", False), ("off", False)],
+)
+def test_flags_are_read_in_any_usual_spelling(value: str, expected: object) -> None:
+    """A flag is what its writer meant."""
+    assert read(DEBUG=value)["DEBUG"] is expected
+
+
+def test_nothing_set_is_production() -> None:
+    """Without an environment DEBUG is off, so the checks of secrets apply."""
+    values = read()
+
+    assert values["DEBUG"] is False
+    assert values["ALLOWED_HOSTS"] == []
+
+
+def test_an_empty_variable_is_an_unset_one() -> None:
+    """`NAME=` in an environment file means the default."""
+    names = ["DEBUG", "SECRET_KEY", "JWT_SECRET", "DATABASE_URL", "DATABASE_POOL_SIZE", "SERVE"]
+
+    assert read(**dict.fromkeys(names, "")) == read()
+
+
+def test_the_secret_of_tokens_falls_back() -> None:
+    """`JWT_SECRET` is `SECRET_KEY` unless it is set, as the published contract has it."""
+    fallen_back = read(SECRET_KEY="one")
+    of_its_own = read(SECRET_KEY="one", JWT_SECRET="two")
+
+    assert (fallen_back["JWT_SECRET"], of_its_own["JWT_SECRET"]) == ("one", "two")
+
+
+def test_a_database_url_is_read_whole() -> None:
+    """Escapes, ports, sockets and options of a URL reach Django as they reach the API's pool."""
+    url = "postgresql://us%40er:p%2Fw%25@db.example:6432/na%20me?sslmode=require"
+
+    database = read(DATABASE_URL=url)["DATABASES"]["default"]
+
+    expected = {
+        "USER": "us@er",
+        "PASSWORD": "p/w%",
+        "HOST": "db.example",
+        "PORT": "6432",
+        "NAME": "na me",
+        "OPTIONS": {"sslmode": "require"},
+    }
+    assert {name: database[name] for name in expected} == expected
+
+
+def test_a_socket_folder_can_be_the_host() -> None:
+    """`?host=` names the folder of a Unix socket, as in libpq."""
+    url = "postgresql:///besedka?host=%2Frun%2Fpostgresql"
+
+    database = read(DATABASE_URL=url)["DATABASES"]["default"]
+
+    assert (database["HOST"], database["NAME"]) == ("/run/postgresql", "besedka")
+
+
+def test_hosts_are_separated_by_commas() -> None:
+    """Spaces around a host name are no part of it."""
+    hosts = read(ALLOWED_HOSTS=" a.example , b.example,, ")["ALLOWED_HOSTS"]
+
+    assert hosts == ["a.example", "b.example"]

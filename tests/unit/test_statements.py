@@ -1,0 +1,161 @@
+"""The named statements: each is called from one place, fits the schema and is served by an index.
+
+`chat/sql/statements` and the code that builds calls can only drift apart where this fails.
+"""
+
+import ast
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from chat.actions import events as event_actions
+from chat.actions import members as member_actions
+from chat.actions import messages as message_actions
+from chat.actions import rooms as room_actions
+from chat.queries import events, members, messages, readiness, rooms, search
+from chat.queries.rooms import RoomPosition
+from chat.sql import FOLDER, Call, load_statements
+
+POSITION = RoomPosition("2026-01-02T03:04:05.678901Z", 500)
+# One call of each statement, as the code builds it; room 1 and its members are made below.
+CALLS: list[Call[Any]] = [
+    event_actions.prune_events(days=90),
+    member_actions.add_members(1, ["zoe"]),
+    member_actions.remove_member(1, "nobody"),
+    message_actions.send_messages([message_actions.NewMessage(1, "user-9", "key", "text")]),
+    message_actions.delete_message(500),
+    room_actions.create_room("general", ["user-9"]),
+    room_actions.rename_room(1, "renamed"),
+    events.list_events(1, "user-9", after=900, limit=51),
+    members.list_members(1, "user-9", after="user-5", limit=51),
+    members.list_members_backwards(1, "user-9", before="user-5", limit=51),
+    messages.list_messages_before(1, "user-9", anchor=500, limit=51),
+    messages.list_messages_after(1, "user-9", anchor=500, limit=51),
+    messages.list_messages_around(1, "user-9", anchor=500, older=25, newer=24),
+    readiness.read_readiness(),
+    rooms.list_rooms("user-9", after=POSITION, limit=51),
+    rooms.list_rooms_backwards("user-9", before=POSITION, limit=51),
+    rooms.find_room("user-9", 1),
+    search.search_rooms("room 9", "user-9", below=900, limit=51),
+    search.search_rooms_backwards("room 9", "user-9", above=100, limit=51),
+]
+READS = [call for call in CALLS if call.name.startswith(("list_", "find_"))]
+PLACEHOLDER = re.compile(r"%\((\w+)\)s")
+
+
+def name_of(call: Call[Any]) -> str:
+    """Return the name a test of this call is listed under."""
+    return call.name
+
+
+@pytest.fixture(scope="module")
+def session(clone_database: Callable[[], str]) -> Iterator[psycopg.Connection]:
+    """Open a database with 1,000 rooms of 20 members each, 20,000 messages and 20,000 events."""
+    with psycopg.connect(clone_database()) as connection:
+        connection.execute("""
+            INSERT INTO chat_room (
+                id, name, version, last_seq, member_count, bumped_at, created_at)
+            SELECT n, 'room ' || n, 1000, 1000, 20, now() - n * interval '1 minute', now()
+            FROM generate_series(1, 1000) n;
+            SELECT setval(pg_get_serial_sequence('chat_room', 'id'), 1000);
+            INSERT INTO chat_member (room_id, user_id, channel, joined_version, joined_at)
+            SELECT r, 'user-' || (7 * r + u) % 1000, 'personal:user', 1, now()
+            FROM generate_series(1, 1000) r, generate_series(0, 19) u;
+            INSERT INTO chat_message (room_id, seq, user_id, client_id, content, created_at)
+            SELECT 1 + n % 20, 1 + n / 20, 'user-9', 'key-' || n, 'text', now()
+            FROM generate_series(0, 19999) n;
+            INSERT INTO chat_event (
+                room_id, version, type, user_id, member_count, bumped_at, created_at)
+            SELECT 1 + n % 20, 1 + n / 20, 'user_left', 'user-9', 20, now(), now()
+            FROM generate_series(0, 19999) n;
+            ANALYZE""")
+        yield connection
+        connection.rollback()
+
+
+def find_call_sites() -> Iterator[str]:
+    """Give the name in every `Call("name", …)` of the code."""
+    for path in (FOLDER.parent).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            match node:
+                case ast.Call(func=ast.Name(id="Call"), args=[ast.Constant(value=str(name)), *_]):
+                    yield name
+
+
+def test_every_statement_is_called_from_one_place() -> None:
+    """No statement is unused, none is unknown, and none is called from two places."""
+    assert Counter(find_call_sites()) == Counter(load_statements().keys())
+
+
+def test_every_statement_is_tried_here() -> None:
+    """A new statement gets a call in this file."""
+    assert sorted(call.name for call in CALLS) == sorted(load_statements())
+
+
+@pytest.mark.parametrize(
+    "path", sorted((FOLDER / "statements").glob("*.sql")), ids=lambda p: p.stem
+)
+def test_every_statement_is_found(path: Path) -> None:
+    """Each `-- name:` line of a file opens one statement: none is swallowed by its neighbour."""
+    names = re.findall(r"^-- name: (\w+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert names
+    assert set(names) <= load_statements().keys()
+    assert not any("-- name:" in load_statements()[name] for name in names)
+
+
+@pytest.mark.parametrize("call", CALLS, ids=name_of)
+def test_a_call_gives_every_parameter_and_no_other(call: Call[Any]) -> None:
+    """The placeholders of a statement are exactly the parameters of its call."""
+    assert set(PLACEHOLDER.findall(call.statement)) == set(call.parameters)
+
+
+@pytest.mark.parametrize("call", CALLS, ids=name_of)
+def test_a_statement_prepares(session: psycopg.Connection, call: Call[Any]) -> None:
+    """PostgreSQL knows every table, column, function and type a statement names."""
+    names = list(call.parameters)
+    numbered = PLACEHOLDER.sub(lambda found: f"${names.index(found[1]) + 1}", call.statement)
+
+    session.execute(f"PREPARE {call.name} AS {numbered}".encode())
+
+    session.execute(f"DEALLOCATE {call.name}".encode())
+
+
+@pytest.mark.parametrize("call", CALLS, ids=name_of)
+def test_the_columns_are_the_fields_of_the_row(
+    session: psycopg.Connection, call: Call[Any]
+) -> None:
+    """A statement returns what its row class takes, under the same names and in that order."""
+    with session.transaction(force_rollback=True), session.cursor() as cursor:
+        cursor.execute(call.statement.encode(), call.parameters)
+
+        assert cursor.description is not None
+        columns = [column.name for column in cursor.description]
+
+    assert columns == list(call.row.__struct_fields__)
+
+
+@pytest.mark.parametrize("call", READS, ids=name_of)
+def test_a_read_scans_no_whole_table(session: psycopg.Connection, call: Call[Any]) -> None:
+    """Among thousands of rows, a read of one page goes through indexes only."""
+    plan = session.execute(f"EXPLAIN {call.statement}".encode(), call.parameters).fetchall()
+
+    scanned = [line for (line,) in plan if re.search(r"Seq Scan on chat_(?!room\b)", line)]
+    assert scanned == []
+
+
+@pytest.mark.parametrize("call", READS, ids=name_of)
+def test_a_prepared_read_scans_no_whole_table(session: psycopg.Connection, call: Call[Any]) -> None:
+    """The plan that PostgreSQL keeps for a prepared statement, too, goes through indexes only."""
+    names = list(call.parameters)
+    numbered = PLACEHOLDER.sub(lambda found: f"${names.index(found[1]) + 1}", call.statement)
+
+    plan = session.execute(f"EXPLAIN (GENERIC_PLAN) {numbered}".encode()).fetchall()
+
+    scanned = [line for (line,) in plan if re.search(r"Seq Scan on chat_(?!room\b)", line)]
+    assert scanned == []
