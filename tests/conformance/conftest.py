@@ -15,7 +15,6 @@ from tests.conformance.servers import (
     start_server,
 )
 
-
 JAVASCRIPT = Path(__file__).parent / "javascript" / "node_modules" / "centrifuge"
 HAS_JAVASCRIPT = shutil.which("node") is not None and JAVASCRIPT.is_dir()
 collect_ignore = [] if HAS_JAVASCRIPT else ["test_javascript.py"]
