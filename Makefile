@@ -17,7 +17,7 @@ SDK := tests/conformance/javascript
 stage = @echo "▶ $(1)"; start=$$(date +%s); $(1) && echo "  $$(($$(date +%s) - start)) s"
 
 .DEFAULT_GOAL := help
-.PHONY: help up reset check test test-quick lock
+.PHONY: help up reset check test test-quick fuzz lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -33,13 +33,17 @@ check: $(VENV)/.installed-dev ## Lint, formatting, types, import directions, mis
 	$(call stage,$(BIN)/ruff format --check .)
 	$(call stage,$(BIN)/mypy)
 	$(call stage,$(BIN)/lint-imports)
-	$(call stage,$(BIN)/python manage.py makemigrations --check --dry-run)
+	$(call stage,$(BIN)/python -m tests.architecture.sizes)
+	$(call stage,DEBUG=1 $(BIN)/python manage.py makemigrations --check --dry-run)
 
 test: check $(SDK)/node_modules/.installed ## The checks, then every test
 	$(call stage,$(BIN)/pytest -n $(WORKERS))
 
 test-quick: $(VENV)/.installed-dev ## The tests that take less than three seconds each
 	$(call stage,$(BIN)/pytest -n $(WORKERS) -m "not slow")
+
+fuzz: $(VENV)/.installed-dev ## 100,000 random requests against a real server; at most 30 minutes
+	@$(BIN)/python -m tests.fuzz
 
 lock: $(VENV)/.installed-dev ## Resolve pyproject.toml into the two lock files
 	$(LOCK) -o requirements.lock

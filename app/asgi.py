@@ -76,7 +76,7 @@ class Dispatcher:
         elif not is_api and self.admin is not None:
             await observe(self.admin, dict(scope), receive, send, area="admin")
         else:
-            await observe(_answer_not_found, dict(scope), receive, send, area="unserved")
+            await observe(_answer_unserved, dict(scope), receive, send, area="unserved")
 
     async def _run_lifespan(self, scope: Message, receive: Receive, send: Send) -> None:
         if self.api is not None:
@@ -111,13 +111,18 @@ def with_deadline(receive: Receive, seconds: float = BODY_SECONDS) -> Receive:
     return receive_in_time
 
 
-async def _answer_not_found(_: Message, __: Receive, send: Send) -> None:
-    body = (
-        b'{"type":"about:blank","status":404,"title":"Not Found","code":"not_found",'
-        b'"detail":"This process does not serve this address."}'
-    )
-    headers = [(b"content-type", b"application/problem+json")]
-    await send({"type": "http.response.start", "status": 404, "headers": headers})
+async def _answer_unserved(scope: Message, _: Receive, send: Send) -> None:
+    """Answer what neither application serves here; the admin's process is alive all the same."""
+    if scope["path"] == "/health/live":
+        status, media_type, body = 200, b"application/json", b'{"status":"ok"}'
+    else:
+        status, media_type = 404, b"application/problem+json"
+        body = (
+            b'{"type":"about:blank","status":404,"title":"Not Found","code":"not_found",'
+            b'"detail":"This process does not serve this address."}'
+        )
+    headers = [(b"content-type", media_type), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 

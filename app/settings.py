@@ -51,8 +51,9 @@ def _database(url: str) -> dict[str, object]:
         "HOST": unquote(options.pop("host", parts.hostname or "")),
         "PORT": str(parts.port or ""),
         "OPTIONS": {key: unquote(value) for key, value in options.items()},
-        "CONN_HEALTH_CHECKS": True,
-        "CONN_MAX_AGE": 60,
+        # Under ASGI each request of the admin has a thread of its own, so a connection that
+        # outlives its request is never used again: kept, they would fill PostgreSQL.
+        "CONN_MAX_AGE": 0,
     }
 
 
@@ -62,6 +63,15 @@ ALLOWED_HOSTS = _words("ALLOWED_HOSTS") or (["localhost", "127.0.0.1", "[::1]"] 
 
 # `app.logs` configures logging where requests are served; commands print.
 LOGGING_CONFIG = None
+
+# The admin is for HTTPS only, unless told otherwise; the API leaves TLS to whatever is in front.
+REQUIRE_TLS = _flag("REQUIRE_TLS", default=not DEBUG)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = REQUIRE_TLS
+SECURE_HSTS_SECONDS = 31_536_000 if REQUIRE_TLS else 0
+CSRF_TRUSTED_ORIGINS = _words("CSRF_TRUSTED_ORIGINS")
+# HSTS for the whole domain, and preloading it, are the host's to decide: it owns the domain.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
+
 LOG_LEVEL = (os.environ.get("LOG_LEVEL") or "INFO").upper()
 # Prometheus metrics, on a port of their own; none are served without one.
 METRICS_HOST = os.environ.get("METRICS_HOST") or "127.0.0.1"
@@ -124,6 +134,8 @@ AXES_LOCKOUT_PARAMETERS = ["username"]
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_RESET_ON_SUCCESS = True
+# Attempts are summed up by name, so neither another address nor another browser starts anew.
+SILENCED_SYSTEM_CHECKS += ["axes.W006"]
 AXES_LOCKOUT_CALLABLE = "chat.admin.lockout.answer_locked_out"
 
 # Nothing but the service's own files: no page of the admin needs an inline script or style.

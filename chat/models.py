@@ -18,6 +18,10 @@ class JSONTextField(models.JSONField):
         """Return the column type."""
         return "json"
 
+    def from_db_value(self, value: object, *_: object) -> object:
+        """Return what the driver parsed: Django parses `jsonb` itself, and leaves `json` to it."""
+        return value
+
 
 class Installation(models.Model):
     """One row: what makes this database's events distinct, and how the outbox is divided."""

@@ -8,8 +8,11 @@ from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
+from django.utils.timezone import now
 
 EXCERPT_LENGTH = 100
+NOTHING = "–"
+"""Shown where a row has no such value."""
 
 
 def show_age(moment: datetime) -> SafeString:
@@ -18,8 +21,16 @@ def show_age(moment: datetime) -> SafeString:
         '<time datetime="{}" title="{}">{} ago</time>',
         moment.isoformat(),
         date_format(moment, "j F Y, H:i:s e"),
-        timesince(moment, depth=1),
+        _say_age(moment),
     )
+
+
+def _say_age(moment: datetime) -> str:
+    seconds = int((now() - moment).total_seconds())
+    if seconds >= 60:
+        return timesince(moment, depth=1)
+    # The age of an outbox row is a matter of seconds.
+    return "1 second" if seconds == 1 else f"{max(seconds, 0)} seconds"
 
 
 def shorten(text: str) -> str:
@@ -36,4 +47,6 @@ def link_list(model: str, text: object, **terms: object) -> SafeString:
 
 def link_page(model: str, key: int, text: object) -> SafeString:
     """Return a link to the page of one row."""
-    return format_html('<a href="{}">{}</a>', reverse(f"admin:chat_{model}_change", args=[key]), text)
+    return format_html(
+        '<a href="{}">{}</a>', reverse(f"admin:chat_{model}_change", args=[key]), text
+    )

@@ -6,7 +6,7 @@ page costs what the first does. What can be asked for is what an index finds.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.views.main import PAGE_VAR, ChangeList
@@ -14,9 +14,6 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
 from chat.realtime.channels import describe_invalid_user_id
-
-if TYPE_CHECKING:
-    from chat.admin.base import ChatAdmin
 
 BIGINT_MAX = 2**63 - 1
 
@@ -54,34 +51,34 @@ class Find(admin.ListFilter):
         request: HttpRequest,
         params: dict[str, list[str]],
         model: type[Model],
-        model_admin: Any,  # noqa: ANN401 - Django passes any ModelAdmin; ours have terms
+        model_admin: Any,
     ) -> None:
-        super().__init__(request, params, model, model_admin)  # type: ignore[arg-type] # the stubs know single values only
+        super().__init__(request, params, model, model_admin)
         self.terms: Mapping[str, Term] = model_admin.terms
         for name in self.terms:
             if (text := params.pop(name, [""])[-1]) != "":
                 self.used_parameters[name] = text
 
     def has_output(self) -> bool:
-        """Show the form even on an empty list."""
-        return True
+        """Show the form, even on an empty list."""
+        return bool(self.terms)
 
     def expected_parameters(self) -> list[str | None]:
         """Return the words of the address that this filter reads."""
         return [*self.terms]
 
-    def choices(self, changelist: Any) -> Iterator[Any]:  # noqa: ANN401 - Django's signature
+    def choices(self, changelist: Any) -> Iterator[Any]:
         """Give the template an input for each term, and the rest of the address to keep."""
         for name, term in self.terms.items():
             yield {"name": name, "label": term.label, "text": self.used_parameters.get(name, "")}
         if changelist.query:
             yield {"name": "q", "label": None, "text": changelist.query}
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002 - Django's signature
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Narrow the list; a text that can be no such value finds nothing."""
         for name, text in self.used_parameters.items():
             term = self.terms[name]
-            value = term.read(text)
+            value = term.read(str(text))
             queryset = queryset.none() if value is None else queryset.filter(**{term.field: value})
         return queryset
 
@@ -89,11 +86,11 @@ class Find(admin.ListFilter):
 class IndexedChangeList(ChangeList):
     """A list in the order of one unique index, moved through by positions in it."""
 
-    model_admin: "ChatAdmin"
+    model_admin: Any
     newer: str | None
     older: str | None
 
-    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[str]:  # noqa: ARG002 - Django's signature
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
         """Return the order that the terms in use leave unique; a column cannot be clicked."""
         return [self.model_admin.get_list_order(set(self.filter_params))]
 
@@ -130,9 +127,9 @@ class IndexedChangeList(ChangeList):
 
     def _show(self, page: list[Any]) -> None:
         """Set what Django's own templates and actions read."""
-        self.result_list = page  # type: ignore[assignment] # the stubs know a QuerySet only
+        self.result_list = page
         self.result_count = len(page)
-        self.full_result_count = None
+        self.full_result_count = len(page)
         self.show_full_result_count = False
         self.show_admin_actions = True
         self.can_show_all = False

@@ -9,7 +9,9 @@ from litestar.di import Provide
 
 from app.authentication import load_token_verifier
 from app.metrics import OutboxCollector, PoolCollector, serve_metrics
-from chat.api import events, health, members, messages, rooms, search, tokens
+from chat.api import documentation, events, health, members, messages, rooms, search, tokens
+from chat.api.openapi.document import build_document
+from chat.api.openapi.page import render_page
 from chat.api.problems import EXCEPTION_HANDLERS
 from chat.conf import load_configuration
 from chat.sql.database import Database, open_database
@@ -33,6 +35,8 @@ ROUTES = [
     tokens.read_subscription_token,
     health.check_live,
     health.check_ready,
+    documentation.read_schema,
+    documentation.read_docs,
 ]
 
 
@@ -60,13 +64,15 @@ async def _provide_database(state: State) -> Database:
 
 def create_api() -> Litestar:
     """Return the API; its connections to PostgreSQL open with its lifespan."""
+    document = build_document(ROUTES)
     return Litestar(
         route_handlers=ROUTES,
         lifespan=[_open_resources],
         dependencies={"database": Provide(_provide_database)},
         exception_handlers=EXCEPTION_HANDLERS,
         request_max_body_size=BODY_MAX_BYTES,
-        # Schema and docs page have an issue of their own; logging belongs to the process.
+        state=State({"document": document, "page": render_page(document)}),
+        # The description is of our own making; logging belongs to the process.
         openapi_config=None,
         logging_config=None,
     )

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 from litestar import Request, get
 
+from chat.api.openapi.operations import LIMIT, Operation, Query, identifier
 from chat.api.pagination import page_url
 from chat.api.parameters import parse_limit, parse_query_number, parse_room_id
 from chat.api.schemas import Page
@@ -14,7 +15,17 @@ from chat.queries.events import read_events
 from chat.sql.database import Database
 
 
-@get("/api/rooms/{room_id:str}/events", guards=[authenticated])
+@get(
+    "/api/rooms/{room_id:str}/events",
+    guards=[authenticated],
+    operation=Operation(
+        query=(
+            LIMIT,
+            Query("after", "A version of the room that the client holds.", identifier(0), 1),
+        ),
+        problems=("events_gone",),
+    ),
+)
 async def list_events(
     request: Request[Any, Any, Any], room_id: str, database: Database
 ) -> Page[msgspec.Raw]:

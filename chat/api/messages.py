@@ -6,6 +6,7 @@ from litestar import Request, Response, get, post
 
 from app.metrics import SENDS
 from chat.actions.messages import NewMessage, make_server_key, read_sent, send_messages
+from chat.api.openapi.operations import LIMIT, Operation, Query, identifier
 from chat.api.pagination import page_url
 from chat.api.parameters import parse_body, parse_limit, parse_query_number, parse_room_id
 from chat.api.schemas import Page, SendMessageBody
@@ -25,7 +26,17 @@ from chat.sql.database import Database
 PATH = "/api/rooms/{room_id:str}/messages"
 
 
-@post(PATH, guards=[authenticated])
+@post(
+    PATH,
+    guards=[authenticated],
+    operation=Operation(
+        body=SendMessageBody,
+        example={"content": "hello", "client_id": "0f8fad5b-d9cb-469f-a165-70867728950e"},
+        answers={200: "The first message with this `client_id`."},
+        problems=("client_id_conflict",),
+        links={"list_messages": {"room_id": "room_id", "around": "id"}},
+    ),
+)
 async def send_message(
     request: Request[Any, Any, Any], room_id: str, body: bytes, database: Database
 ) -> Response[Message]:
@@ -50,7 +61,18 @@ async def send_message(
     return Response(stored.message, status_code=200 if stored.is_duplicate else 201)
 
 
-@get(PATH, guards=[authenticated])
+@get(
+    PATH,
+    guards=[authenticated],
+    operation=Operation(
+        query=(
+            LIMIT,
+            Query("before", "The page older than this message.", identifier()),
+            Query("after", "The page next newer than this message.", identifier()),
+            Query("around", "The page with this message in the middle.", identifier()),
+        )
+    ),
+)
 async def list_messages(
     request: Request[Any, Any, Any], room_id: str, database: Database
 ) -> Page[Message]:

@@ -1,6 +1,6 @@
 """What clients send, and the shapes of answers that no other module owns."""
 
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Generic, Literal, TypeVar
 
 import msgspec
 
@@ -81,10 +81,19 @@ class CentrifugoToken(msgspec.Struct):
     channel: str
 
 
+DatabaseState = Literal["ok", "unavailable", "not migrated", "without functions"]
+
+
+class Liveness(msgspec.Struct):
+    """The process runs."""
+
+    status: Literal["ok"]
+
+
 class Readiness(msgspec.Struct):
     """Whether this process can serve, and how far realtime is behind."""
 
-    status: str
-    database: str
-    realtime: str
+    status: Literal["ok", "unavailable"]
+    database: DatabaseState
+    realtime: Literal["ok", "degraded"]
     outbox_age_seconds: float | None

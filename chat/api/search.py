@@ -4,6 +4,7 @@ from typing import Any
 
 from litestar import Request, get
 
+from chat.api.openapi.operations import CURSOR, LIMIT, Operation, Query
 from chat.api.pagination import make_page, read_cursor
 from chat.api.parameters import BIGINT_MAX, parse_limit
 from chat.api.schemas import Page
@@ -15,7 +16,22 @@ from chat.queries.search import search_rooms as search_rooms_call
 from chat.sql.database import Database
 
 
-@get("/api/search", guards=[authenticated])
+@get(
+    "/api/search",
+    guards=[authenticated],
+    operation=Operation(
+        query=(
+            Query(
+                "q",
+                "Any part of a room's name.",
+                {"type": "string", "maxLength": ROOM_NAME_MAX_LENGTH},
+                example="gen",
+            ),
+            LIMIT,
+            CURSOR,
+        )
+    ),
+)
 async def search_rooms(request: Request[Any, Any, Any], database: Database) -> Page[FoundRoom]:
     """List the rooms whose name contains a text, newest first, each with `is_member`.
 

@@ -100,16 +100,26 @@ def test_a_missing_migration_is_not_ready(spare_api: str, spare_url: str) -> Non
     assert (status, body["status"], body["database"]) == (503, "unavailable", "not migrated")
 
 
-def test_functions_of_another_release_are_not_ready(spare_api: str, spare_url: str) -> None:
-    """Functions that are not this code's are told apart by their fingerprint."""
-    another = "COMMENT ON SCHEMA chat_v1 IS 'another'"
+def test_functions_of_another_release_will_do(spare_api: str, spare_url: str) -> None:
+    """In a rolling deploy the database is ahead of the old processes, and they go on serving."""
+    another = "COMMENT ON SCHEMA chat_v1 IS 'besedka functions of the next release'"
     own = f"COMMENT ON SCHEMA chat_v1 IS '{functions_fingerprint()}'"
 
     with damaged(spare_url, another, own):
         status, body = read(spare_api)
 
-    assert (status, body["status"]) == (503, "unavailable")
-    assert body["database"] == "functions of another release"
+    assert (status, body["database"]) == (200, "ok")
+
+
+def test_a_database_without_functions_is_not_ready(spare_api: str, spare_url: str) -> None:
+    """Without the functions there is no write: a 503 that names the reason."""
+    away = "ALTER SCHEMA chat_v1 RENAME TO away"
+    back = "ALTER SCHEMA away RENAME TO chat_v1"
+
+    with damaged(spare_url, away, back):
+        status, body = read(spare_api)
+
+    assert (status, body["database"]) == (503, "without functions")
 
 
 def test_a_new_database_is_not_ready(spare_api: str, spare_url: str) -> None:

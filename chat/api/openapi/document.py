@@ -1,0 +1,207 @@
+"""The OpenAPI 3.1 document, made from the handlers themselves.
+
+Handlers take raw bodies and read the query by hand, so the framework's generator does not know
+them. Each says in `operation=` what its signature does not; the rest is read from it.
+"""
+
+import inspect
+import re
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any, get_args, get_origin, get_type_hints
+
+import msgspec
+from litestar import Response
+from litestar.handlers import HTTPRouteHandler
+
+from chat.api.openapi.components import REF, Schema, describe_schemas, refer
+from chat.api.openapi.examples import EXAMPLES
+from chat.api.openapi.operations import PROBLEMS, Operation, Query, identifier
+from chat.api.problems import MEDIA_TYPE
+from chat.api.security import authenticated, service_only
+from chat.conf import USER_ID_MAX_LENGTH
+
+VERSION = "0.1.0"
+TAGS = {
+    "rooms": "A room has a name, members and messages; `version` counts what happened in it.",
+    "messages": "Sent by members, numbered 1, 2, 3… in each room.",
+    "members": "Users join and leave by themselves; the host's service adds and removes them.",
+    "events": "What a client fetches when it missed an event. The schema `Event` describes what "
+    "Centrifugo carries on `personal:<user id>`.",
+    "search": "Rooms by any part of their name.",
+    "tokens": "Tokens for Centrifugo, which carries the events.",
+    "health": "Probes for orchestrators.",
+    "documentation": "This description, for programs and for people.",
+}
+DESCRIPTION = """\
+A chat backend that a product embeds. The product owns users and logins and issues JWTs; a user is
+the string in `sub`. Some operations are for the product's own service: its token has `role:
+service`, or `chat.manage` in `scp` or `scope`.
+
+Every error is `application/problem+json` (RFC 9457) with a stable `code`. A method that an address
+does not take is 405 with `Allow`. Every answer names its request in `X-Request-Id`.
+"""
+
+_HEADERS = {
+    HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": {"const": "Bearer"}},
+    HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": {"type": "string"}},
+}
+_PATH_SCHEMAS: dict[str, tuple[Schema, str | int]] = {
+    "room_id": (identifier(), 1),
+    "user_id": ({"type": "string", "minLength": 1, "maxLength": USER_ID_MAX_LENGTH}, "u456"),
+}
+
+
+def build_document(routes: Sequence[HTTPRouteHandler]) -> Schema:
+    """Return the OpenAPI 3.1 document of these handlers."""
+    paths: dict[str, Schema] = {}
+    for handler in routes:
+        for path in handler.paths:
+            address = re.sub(r"\{(\w+):\w+\}", r"{\1}", path)
+            # The framework strips the slash with which the contract's addresses end.
+            address += "/" if address.startswith("/api/") else ""
+            for method in handler.http_methods:
+                paths.setdefault(address, {})[method.lower()] = _describe(handler, path)
+
+    document = {
+        "openapi": "3.1.0",
+        "info": {"title": "Besedka", "version": VERSION, "description": DESCRIPTION},
+        "servers": [{"url": "/"}],
+        "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
+        "paths": paths,
+        "components": {
+            "schemas": describe_schemas(
+                bodies=[body for handler in routes if (body := _read_operation(handler).body)],
+                answers=[_read_answer(handler) for handler in routes],
+            ),
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+            },
+        },
+    }
+    return _rename_pages(document)
+
+
+def _rename_pages(document: Schema) -> Schema:
+    """Return the document with `RoomPage` where msgspec says `Page_Room_`."""
+    text = msgspec.json.encode(document).replace(b"Page_Raw_", b"Page_Event_")
+    renamed: Schema = msgspec.json.decode(re.sub(rb"\bPage_(\w+?)_(?=\")", rb"\1Page", text))
+    for name, example in EXAMPLES.items():
+        if name in renamed["components"]["schemas"]:
+            renamed["components"]["schemas"][name]["examples"] = [example]
+    return renamed
+
+
+def _read_operation(handler: HTTPRouteHandler) -> Operation:
+    operation: Operation = handler.opt.get("operation", Operation())
+    return operation
+
+
+def _read_answer(handler: HTTPRouteHandler) -> Any:  # noqa: ANN401 - a type, or None
+    answer = get_type_hints(handler.fn)["return"]
+    return get_args(answer)[0] if get_origin(answer) is Response else answer
+
+
+def _describe(handler: HTTPRouteHandler, path: str) -> Schema:
+    """Return the description of one operation."""
+    operation = _read_operation(handler)
+    summary, _, description = inspect.cleandoc(handler.fn.__doc__ or "").partition("\n\n")
+    described: Schema = {
+        "operationId": handler.fn.__name__,
+        "tags": [handler.fn.__module__.rpartition(".")[2]],
+        "summary": " ".join(summary.split()).rstrip("."),
+        "description": description,
+        "security": [{"bearer": []}] if authenticated in (handler.guards or ()) else [],
+        "parameters": [
+            *(_describe_path_parameter(name) for name in _PATH_SCHEMAS if "{" + name in path),
+            *(_describe_query(query) for query in operation.query),
+        ],
+        "responses": _describe_problems(handler, path) | _describe_answers(handler, operation),
+    }
+    if operation.body is not None:
+        content = {"schema": refer(operation.body), "example": operation.example}
+        described["requestBody"] = {"required": True, "content": {"application/json": content}}
+    return described
+
+
+def _describe_path_parameter(name: str) -> Schema:
+    schema, example = _PATH_SCHEMAS[name]
+    return {"name": name, "in": "path", "required": True, "schema": schema, "example": example}
+
+
+def _describe_query(query: Query) -> Schema:
+    example = {} if query.example is None else {"example": query.example}
+    return example | {
+        "name": query.name,
+        "in": "query",
+        "description": query.description,
+        "required": query.is_required,
+        "schema": query.schema,
+    }
+
+
+def _describe_answers(handler: HTTPRouteHandler, operation: Operation) -> Schema:
+    """Return the answers that are the endpoint's own."""
+    answer = _read_answer(handler)
+    if answer in {None, type(None)}:
+        return {str(handler.status_code): {"description": "Done; there is nothing to say."}}
+    media_type = "text/html" if answer is str else "application/json"
+    content = {media_type: {"schema": refer(answer)}}
+    kind = get_origin(answer) or answer
+    meaning = inspect.getdoc(kind) if issubclass(kind, msgspec.Struct) else "As described."
+    statuses = {handler.status_code: meaning, **operation.answers}
+    described: dict[str, Schema] = {
+        str(status): {"description": text, "content": content} for status, text in statuses.items()
+    }
+    for name, fields in operation.links.items():
+        parameters = {target: f"$response.body#/{field}" for target, field in fields.items()}
+        link = {"operationId": name, "parameters": parameters}
+        described[str(handler.status_code)].setdefault("links", {})[name] = link
+    return described
+
+
+def _find_codes(handler: HTTPRouteHandler, path: str) -> set[str]:
+    """Return the code of every problem that the operation can answer."""
+    operation, guards = _read_operation(handler), handler.guards or ()
+    reads_database = "database" in inspect.signature(handler.fn).parameters
+    is_change = handler.http_methods.isdisjoint({"GET"})
+    # What carries each, and what it brings.
+    brought = [
+        (True, {"bad_request", "internal_error"}),
+        (authenticated in guards, {"invalid_token"}),
+        (service_only in guards, {"service_rights_required"}),
+        ("{room_id" in path, {"not_found"}),
+        ("{user_id" in path or bool(operation.query), {"invalid_input"}),
+        (operation.body is not None, {"malformed_json", "body_too_slow", "body_too_large"}),
+        (operation.body is not None, {"unsupported_media_type", "invalid_input"}),
+        (reads_database, {"database_unavailable"}),
+        (reads_database and is_change and "{room_id" in path, {"room_busy"}),
+    ]
+    return {code for applies, codes in brought if applies for code in codes} | {*operation.problems}
+
+
+def _describe_problems(handler: HTTPRouteHandler, path: str) -> Schema:
+    """Return the problems that the operation can answer, by status, with their codes."""
+    codes = _find_codes(handler, path)
+    by_status: dict[HTTPStatus, list[str]] = {}
+    for code in PROBLEMS:
+        if code in codes:
+            by_status.setdefault(PROBLEMS[code][0], []).append(code)
+    return {
+        str(status.value): _describe_problem(status, told)
+        for status, told in sorted(by_status.items())
+    }
+
+
+def _describe_problem(status: HTTPStatus, codes: list[str]) -> Schema:
+    schema = {
+        "allOf": [{"$ref": REF.format(name="Problem")}],
+        "properties": {"status": {"const": status.value}, "code": {"enum": codes}},
+    }
+    described: Schema = {
+        "description": " ".join(f"`{code}`: {PROBLEMS[code][1]}" for code in codes),
+        "content": {MEDIA_TYPE: {"schema": schema}},
+    }
+    if headers := _HEADERS.get(status):
+        described["headers"] = {name: {"schema": kind} for name, kind in headers.items()}
+    return described

@@ -1,0 +1,196 @@
+"""Who may do what: every operation of the description, for everyone there is."""
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from chat.api.application import ROUTES
+from chat.api.openapi.document import build_document
+from tests.support.actors import Actor, Cast, make_token
+
+Schema = dict[str, Any]
+
+ACTORS = ("anonymous", "other_secret", "stranger", "ex_member", "member", "service")
+# A room of the member's; `service` is the host's service, which is a member of nothing.
+TABLE = """
+operation                 anonymous other_secret stranger ex_member member service
+list_rooms                401       401          200      200       200    200
+create_room               401       401          403      403       403    201
+read_room                 401       401          404      404       200    404
+list_messages             401       401          404      404       200    404
+send_message              401       401          404      404       201    404
+list_members              401       401          404      404       200    404
+add_members               401       401          403      403       403    200
+remove_member             401       401          403      403       403    204
+join_room                 401       401          200      200       200    200
+leave_room                401       401          200      200       200    200
+list_events               401       401          404      404       200    404
+search_rooms              401       401          200      200       200    200
+read_connection_token     401       401          200      200       200    200
+read_subscription_token   401       401          200      200       200    200
+check_live                200       200          200      200       200    200
+check_ready               200       200          200      200       200    200
+read_schema               200       200          200      200       200    200
+read_docs                 200       200          200      200       200    200
+"""
+
+
+def read_table() -> dict[str, dict[str, int]]:
+    """Return the expected status for each operation and actor."""
+    head, *rows = (line.split() for line in TABLE.strip().splitlines())
+    assert tuple(head[1:]) == ACTORS
+    return {row[0]: dict(zip(ACTORS, map(int, row[1:]), strict=True)) for row in rows}
+
+
+EXPECTED = read_table()
+OPERATIONS: dict[str, tuple[str, str, Schema]] = {
+    operation["operationId"]: (address, method.upper(), operation)
+    for address, item in build_document(ROUTES)["paths"].items()
+    for method, operation in item.items()
+}
+# Only operations that name a room can tell a stranger of one.
+PRIVATE = [name for name, row in EXPECTED.items() if row["stranger"] == 404]
+FOR_SERVICE = [name for name, row in EXPECTED.items() if row["stranger"] == 403]
+
+
+class Scene:
+    """A room with a member and an ex-member, and everyone who might call."""
+
+    def __init__(self, cast: Cast) -> None:
+        host, member, ex_member = cast.service(), cast.user("member"), cast.user("ex-member")
+        self.room = host.create_room(member, ex_member)
+        self.other_room = host.create_room(ex_member)
+        host.delete(f"/api/rooms/{self.room}/members/{ex_member.user_id}/")
+        forged = make_token(member.user_id, secret="x" * 50, role="service")
+        self.member = member
+        self.actors = {
+            "anonymous": cast.anonymous(),
+            "other_secret": cast.with_token(forged, member.user_id),
+            "stranger": cast.user("stranger"),
+            "ex_member": ex_member,
+            "member": member,
+            "service": host,
+        }
+
+    def call(self, name: str, actor: Actor, room: int | str) -> httpx.Response:
+        """Send a good request for this operation, made from its description."""
+        address, method, operation = OPERATIONS[name]
+        address = address.replace("{room_id}", str(room)).replace("{user_id}", "nobody")
+        body = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+        query = {
+            parameter["name"]: f"personal:{actor.user_id}"
+            for parameter in operation["parameters"]
+            if parameter["name"] == "channel"
+        }
+        return actor.http.request(method, address, params=query, json=body.get("example"))
+
+
+@pytest.fixture
+def scene(cast: Cast) -> Scene:
+    """Return a scene of this test's own."""
+    return Scene(cast)
+
+
+def test_every_operation_has_a_row() -> None:
+    """Whoever adds an endpoint writes here who may call it, or this fails."""
+    assert sorted(EXPECTED) == sorted(OPERATIONS)
+
+
+@pytest.mark.parametrize("actor", ACTORS)
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_the_table_holds(scene: Scene, name: str, actor: str) -> None:
+    """Each operation answers each caller with the status of the table."""
+    answer = scene.call(name, scene.actors[actor], scene.room)
+
+    assert answer.status_code == EXPECTED[name][actor], answer.text
+
+
+@pytest.mark.parametrize("actor", ["stranger", "ex_member", "service"])
+@pytest.mark.parametrize("name", PRIVATE)
+def test_a_room_of_others_is_like_no_room(scene: Scene, name: str, actor: str) -> None:
+    """Nothing but the request's id tells a forbidden room from one that does not exist."""
+    caller = scene.actors[actor]
+
+    forbidden = scene.call(name, caller, scene.room)
+
+    for unknown in (10**12, 2**63 - 1, 2**63, 0, "x", "01", "-1", "%31", "1%00"):
+        assert same(forbidden, scene.call(name, caller, unknown)), unknown
+
+
+def same(one: httpx.Response, other: httpx.Response) -> bool:
+    """Whether two answers are equal byte by byte, but for their ids and their time."""
+    return describe(one) == describe(other)
+
+
+def describe(answer: httpx.Response) -> tuple[int, bytes, dict[str, str]]:
+    """Return an answer without what differs from request to request."""
+    headers = {
+        name: value
+        for name, value in answer.headers.items()
+        if name not in {"x-request-id", "date"}
+    }
+    return answer.status_code, answer.content, headers
+
+
+@pytest.mark.parametrize("name", FOR_SERVICE)
+def test_rights_are_asked_before_the_room_is(scene: Scene, name: str) -> None:
+    """Who has no rights learns nothing of rooms, not even whether they exist."""
+    for actor in ("anonymous", "other_secret", "stranger", "member"):
+        caller = scene.actors[actor]
+
+        assert same(scene.call(name, caller, scene.room), scene.call(name, caller, 10**12))
+
+
+@pytest.mark.parametrize("name", [name for name in EXPECTED if EXPECTED[name]["anonymous"] == 401])
+def test_a_token_is_asked_before_the_room_is(scene: Scene, name: str) -> None:
+    """Who proves nothing is answered alike for every room there is, was or never will be."""
+    for actor in ("anonymous", "other_secret"):
+        caller = scene.actors[actor]
+
+        assert same(scene.call(name, caller, scene.room), scene.call(name, caller, 10**12))
+
+
+@pytest.mark.parametrize("name", [*PRIVATE, *FOR_SERVICE])
+def test_a_refusal_changes_nothing(scene: Scene, name: str) -> None:
+    """A request that was refused leaves the room as it was."""
+    before = scene.member.get(f"/api/rooms/{scene.room}/").content
+
+    for actor in ACTORS:
+        if EXPECTED[name][actor] >= 400:
+            scene.call(name, scene.actors[actor], scene.room)
+
+    assert scene.member.get(f"/api/rooms/{scene.room}/").content == before
+
+
+LISTS: dict[str, Callable[[Any], list[Any]]] = {
+    "/api/rooms/": lambda body: body["results"],
+    "/api/search/?q=": lambda body: [room for room in body["results"] if room["is_member"]],
+}
+
+
+@pytest.mark.parametrize("address", LISTS)
+def test_lists_hold_what_is_the_callers(scene: Scene, address: str) -> None:
+    """A list that all may read shows a member's room to the member alone."""
+    seen = {
+        actor: {room["id"] for room in LISTS[address](scene.actors[actor].get(address).json())}
+        for actor in ("stranger", "ex_member", "member")
+    }
+
+    assert scene.room in seen["member"]
+    assert seen["stranger"] == set()
+    assert seen["ex_member"] == {scene.other_room}
+
+
+def test_search_shows_strangers_no_messages(scene: Scene) -> None:
+    """A stranger may find a room by its name, and reads nothing that was said in it."""
+    scene.member.send(scene.room, "between us")
+
+    (found,) = (
+        room
+        for room in scene.actors["stranger"].get("/api/search/", limit=200).json()["results"]
+        if room["id"] == scene.room
+    )
+
+    assert found["last_message"] is None

@@ -1,0 +1,144 @@
+"""A real Centrifugo with the shipped configuration and exactly what Compose gives it."""
+
+import asyncio
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import InvalidStatus
+
+from embedded.centrifugo import centrifugo_command, find_centrifugo
+from tests.conformance.servers import find_free_port
+from tests.deploy.compose import service_environment
+from tests.deploy.front import run_nginx
+from tests.deploy.image import serve_command
+from tests.support.actors import Cast
+
+ORIGIN = "http://localhost:9000"
+
+
+def wait_until_healthy(port: int, process: subprocess.Popen[bytes]) -> None:
+    """Wait for what Compose's health check asks."""
+    deadline = time.monotonic() + 15
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            if httpx.get(f"http://127.0.0.1:{port}/health").status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.02)  # nothing signals that a foreign process has begun to listen
+    raise AssertionError(f"Centrifugo did not start: {process.poll()}")
+
+
+@pytest.fixture(scope="module")
+def centrifugo(database_url: str) -> Iterator[str]:
+    """Return where clients connect; only the ports are the test's."""
+    binary = find_centrifugo()
+    assert binary is not None
+    port, internal = find_free_port(), find_free_port()
+    process = subprocess.Popen(
+        centrifugo_command(binary),
+        env={
+            "PATH": os.environ["PATH"],
+            "CENTRIFUGO_HTTP_SERVER_PORT": str(port),
+            "CENTRIFUGO_HTTP_SERVER_INTERNAL_PORT": str(internal),
+            **service_environment("centrifugo", database_url),
+        },
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        wait_until_healthy(internal, process)
+        yield f"ws://127.0.0.1:{port}/connection/websocket"
+    finally:
+        process.terminate()
+        assert process.wait(timeout=20) == 0
+
+
+@pytest.fixture(scope="module")
+def people(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cast]:
+    """Return a cast that calls, through nginx, the backend that Compose describes."""
+    with ExitStack() as stack:
+        backend = stack.enter_context(serve_command(service_environment("backend", database_url)))
+        folder: Path = tmp_path_factory.mktemp("front")
+        front = stack.enter_context(run_nginx(folder, backend=backend))
+        yield stack.enter_context(Cast(front.url))
+
+
+async def call(client: ClientConnection, number: int, **command: object) -> dict[str, Any]:
+    """Send one command and return its reply."""
+    await client.send(json.dumps({"id": number, **command}))
+    reply: dict[str, Any] = json.loads(await client.recv())
+    assert reply["id"] == number, reply
+    return reply
+
+
+def test_a_message_arrives_as_deployed(centrifugo: str, people: Cast) -> None:
+    """What is sent through nginx arrives at a browser that has only what the API gave it."""
+    host, alice, bob = people.service(), people.user("alice"), people.user("bob")
+    room = host.create_room(alice, bob)
+    connection = bob.get("/api/token/connection/").json()
+    channel = f"personal:{bob.user_id}"
+    subscription = bob.get("/api/token/subscription/", channel=channel).json()
+
+    async def receive() -> dict[str, Any]:
+        async with (
+            asyncio.timeout(20),
+            connect(centrifugo, origin=ORIGIN, proxy=None, max_size=None) as client,  # type: ignore[arg-type]
+        ):
+            await call(client, 1, connect={"token": connection["token"]})
+            subscribed = await call(
+                client,
+                2,
+                subscribe={"channel": subscription["channel"], "token": subscription["token"]},
+            )
+            assert subscribed["subscribe"]["recoverable"] is True
+            sent = await asyncio.to_thread(alice.send, room, "hello")
+            assert sent.status_code == 201
+            while True:
+                for line in str(await client.recv()).splitlines():
+                    event = json.loads(line).get("push", {}).get("pub", {}).get("data", {})
+                    if event.get("type") == "message_added":
+                        return dict(event["body"])
+
+    body = asyncio.run(receive())
+
+    assert body["content"] == "hello"
+    assert body["room"]["id"] == room
+
+
+def test_other_origins_are_refused(centrifugo: str) -> None:
+    """A page of another site gets no connection."""
+
+    async def try_connecting() -> None:
+        async with connect(centrifugo, origin="https://evil.example", proxy=None):  # type: ignore[arg-type]
+            pass
+
+    with pytest.raises(InvalidStatus) as refusal:
+        asyncio.run(try_connecting())
+
+    assert refusal.value.response.status_code == 403
+
+
+def test_the_configuration_is_strictly_valid(centrifugo: str, database_url: str) -> None:
+    """Centrifugo knows every key of the configuration and every variable of the environment."""
+    assert centrifugo
+    binary = find_centrifugo()
+    assert binary is not None
+    _, option, path = centrifugo_command(binary)
+
+    done = subprocess.run(
+        [binary, "checkconfig", "--strict", option, path],
+        env={"PATH": os.environ["PATH"], **service_environment("centrifugo", database_url)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,1 @@
+"""Random requests, made from the description, against a real server: what it promises holds."""
