@@ -44,8 +44,6 @@ PAGES = [
     "/admin/chat/message/?room=77",
     "/admin/chat/message/?room=77&p=after.50",
     "/admin/chat/message/?room=77&user=u76",
-    "/admin/chat/message/?user=u76",
-    "/admin/chat/message/?user=nobody",
     "/admin/chat/member/",
     "/admin/chat/member/?room=1",
     "/admin/chat/member/?room=1&p=after.u9",
@@ -56,6 +54,8 @@ PAGES = [
     "/admin/chat/outboxrow/",
     "/admin/chat/outboxrow/?partition=3",
     "/admin/chat/outboxrow/?p=after.40000",
+    "/admin/chat/message/?user=u76",
+    "/admin/chat/message/?user=nobody",
 ]
 
 

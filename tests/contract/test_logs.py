@@ -13,6 +13,7 @@ from tests.support.processes import serve_api
 JWT_SECRET = "a-jwt-secret-of-the-log-tests-0123456789"
 PRODUCTION = {
     "DEBUG": "0",
+    "LOG_LEVEL": "INFO",
     "ALLOWED_HOSTS": "127.0.0.1",
     "SECRET_KEY": "a-secret-key-of-the-log-tests-0123456789",
     "JWT_SECRET": JWT_SECRET,

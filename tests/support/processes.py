@@ -49,7 +49,9 @@ def serve_api(
                 *("--fd", str(listener.fileno()), "--no-access-log", "--log-level", "warning"),
             ],
             cwd=PROJECT,
-            env=os.environ | {"DATABASE_URL": database_url, "DEBUG": "1"} | environment,
+            env=os.environ
+            | {"DATABASE_URL": database_url, "DEBUG": "1", "LOG_LEVEL": "WARNING"}
+            | environment,
             pass_fds=[listener.fileno()],
             stderr=output,
         )
