@@ -50,6 +50,13 @@ DETAIL_OF_STATUS = {
 }
 
 
+# Python renamed these phrases in 3.13, after RFC 9110; a title has to be the same everywhere.
+TITLE_OF_STATUS = {
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Content Too Large",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "Unprocessable Content",
+}
+
+
 class MalformedBodyError(Exception):
     """The body is no JSON document."""
 
@@ -85,7 +92,8 @@ def make_problem(
     **facts: Any,  # noqa: ANN401 - the optional members of `Problem`
 ) -> Response[bytes]:
     """Return the answer for one error."""
-    problem = Problem(status=status.value, title=status.phrase, code=code, detail=detail, **facts)
+    title = TITLE_OF_STATUS.get(status, status.phrase)
+    problem = Problem(status=status.value, title=title, code=code, detail=detail, **facts)
     return Response(
         msgspec.json.encode(problem),
         status_code=status.value,

@@ -241,7 +241,7 @@ def test_the_fields_of_a_problem_are_stable(host: Actor, charlie: Actor) -> None
     }
     assert invalid == {
         "status": 422,
-        "title": "Unprocessable Entity",
+        "title": "Unprocessable Content",
         "code": "invalid_input",
         "detail": "limit must be one whole number from 1 to 200.",
         "pointer": "limit",

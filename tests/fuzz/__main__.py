@@ -5,6 +5,7 @@ import os
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import django
@@ -49,7 +50,8 @@ def run_campaign(url: str, cases: int, seconds: float, start: int) -> int:
             )
 
     print(f"Fuzzing {url}, --start {start}", flush=True)
-    campaign.run(cases=cases, seconds=seconds, report=report)
+    with suppress(KeyboardInterrupt):
+        campaign.run(cases=cases, seconds=seconds, report=report)
     for (operation, kind), text in campaign.failures.items():
         print(f"\n{operation}: {kind}\n{text}")
     failed = sum(number for status, number in campaign.statuses.items() if status >= 500)
@@ -57,7 +59,7 @@ def run_campaign(url: str, cases: int, seconds: float, start: int) -> int:
     print(f"{counts}\n{campaign.sent:,} cases, {failed} five-hundreds", end="")
     print(f", {len(campaign.failures)} mismatches, {time.monotonic() - began:.0f} s")
     if campaign.sent < cases:
-        print(f"Stopped after {seconds / 60:g} minutes, before {cases:,} cases were reached.")
+        print(f"Stopped before {cases:,} cases were reached: time was up, or it was interrupted.")
     return 1 if campaign.failures else 0
 
 

@@ -84,7 +84,7 @@ class Campaign:
         """Send requests, each operation in turn, until there were enough or time is up."""
         deadline = time.monotonic() + seconds
         # A short run comes to every operation too.
-        size = min(ROUND, cases // 40)
+        size = min(ROUND, cases // 100)
         schema = schemathesis.openapi.from_url(f"{self._url}/api/schema/")
         self._components = schema.raw_schema["components"]
         operations = [

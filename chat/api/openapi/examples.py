@@ -67,7 +67,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     },
     "Problem": {
         "status": 422,
-        "title": "Unprocessable Entity",
+        "title": "Unprocessable Content",
         "code": "invalid_input",
         "detail": "limit must be one whole number from 1 to 200.",
         "pointer": "limit",
