@@ -52,6 +52,14 @@ def pytest_unconfigure() -> None:
     _run.close()
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what the run covered; here, because only this file is read by the process that leads."""
+    from tests.support.covered import describe_coverage  # noqa: PLC0415 - needs Django's settings
+
+    for line in describe_coverage():
+        terminalreporter.write_line(line)
+
+
 @pytest.fixture(scope="session")
 def clone_database() -> Callable[[], str]:
     """Make one more migrated, empty database and return its URL."""

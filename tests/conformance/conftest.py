@@ -1,8 +1,6 @@
 """The servers under test: each module's tests run against the gateway and against Centrifugo."""
 
-import shutil
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -10,26 +8,18 @@ import pytest
 from tests.conformance.servers import (
     SHORT_DELAYS,
     RunningServer,
-    describe_centrifugo,
     find_kinds,
     start_server,
 )
+from tests.support.covered import has_javascript_sdk
 
-JAVASCRIPT = Path(__file__).parent / "javascript" / "node_modules" / "centrifuge"
-HAS_JAVASCRIPT = shutil.which("node") is not None and JAVASCRIPT.is_dir()
-collect_ignore = [] if HAS_JAVASCRIPT else ["test_javascript.py"]
+collect_ignore = [] if has_javascript_sdk() else ["test_javascript.py"]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run every test that has a server once per server that can be found."""
     if "kind" in metafunc.fixturenames:
         metafunc.parametrize("kind", find_kinds(), scope="module")
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say which servers were held equal: a run without Centrifugo proves only half."""
-    sdks = "Python SDK, JavaScript SDK" if HAS_JAVASCRIPT else "Python SDK; JavaScript: no Node"
-    terminalreporter.write_line(f"conformance: gateway; {describe_centrifugo()}; {sdks}")
 
 
 @pytest.fixture(scope="session")

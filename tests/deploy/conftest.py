@@ -9,14 +9,14 @@ import pytest
 
 from embedded.centrifugo import find_centrifugo
 from tests.deploy.compose import service_environment
-from tests.deploy.front import Front, find_nginx, run_nginx
+from tests.deploy.front import Front, run_nginx
 from tests.deploy.image import serve_command
 from tests.support.actors import Cast
+from tests.support.covered import has_nginx
 
 HERE = Path(__file__).parent
 
 
-HAS_NGINX = find_nginx() is not None
 # What runs the real nginx; a machine without it proves the rest, and the summary says so.
 NEED_NGINX = [
     "test_nginx.py",
@@ -24,13 +24,7 @@ NEED_NGINX = [
     "test_admin_behind_tls.py",
     "test_walk.py",
 ]
-collect_ignore = [] if HAS_NGINX else [*NEED_NGINX, "test_centrifugo.py"]
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say whether the deployment was tested with the real nginx."""
-    told = "the real nginx" if HAS_NGINX else "nginx: not covered (Debian: apt install nginx-light)"
-    terminalreporter.write_line(f"deployment: {told}")
+collect_ignore = [] if has_nginx() else [*NEED_NGINX, "test_centrifugo.py"]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
