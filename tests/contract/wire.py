@@ -43,7 +43,7 @@ def send_bytes(
             headers + b"\r\n" + body,
         ]
     )
-    with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
+    with socket.create_connection((address.hostname, address.port), timeout=20) as connection:
         connection.sendall(request)
         received = b"".join(iter(lambda: connection.recv(65_536), b""))
     head, _, content = received.partition(b"\r\n\r\n")

@@ -29,15 +29,14 @@ def run_manage(*arguments: str, **environment: str) -> str:
 
 
 @contextmanager
-def serve_api(
+def start_api(
     database_url: str, *, output: IO[bytes] | None = None, **environment: str
-) -> Iterator[str]:
-    """Run the API under uvicorn, as production does, and give its address.
-
-    `output` takes what it writes to stderr, in place of the test's own.
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Start the API under uvicorn, as production does; give its address and its process.
 
     The socket is opened here and handed over: whoever connects early waits in its backlog, so
-    there is nothing to poll and no port to lose to somebody else.
+    there is nothing to poll and no port to lose to somebody else. `output` takes what it writes to
+    stderr, in place of the test's own.
     """
     with socket.create_server(("127.0.0.1", 0)) as listener:
         # uvicorn takes a descriptor for a Unix socket and leaves the option out; without it each
@@ -57,8 +56,17 @@ def serve_api(
         )
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     try:
-        httpx.get(f"{url}/health/ready", timeout=30).raise_for_status()
-        yield url
+        yield url, process
     finally:
         process.terminate()
         process.wait(timeout=20)
+
+
+@contextmanager
+def serve_api(
+    database_url: str, *, output: IO[bytes] | None = None, **environment: str
+) -> Iterator[str]:
+    """Run the API until the block ends, and give its address once it is ready."""
+    with start_api(database_url, output=output, **environment) as (url, _):
+        httpx.get(f"{url}/health/ready", timeout=30).raise_for_status()
+        yield url

@@ -1,0 +1,106 @@
+"""What a client meets while the service starts, stops or lacks its database."""
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+
+import httpx
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from tests.contract.wire import Answer, send_bytes
+from tests.launcher.processes import free_port
+from tests.support.actors import Actor, Cast
+from tests.support.processes import start_api
+from tests.support.sessions import wait_until_waiting
+
+pytestmark = pytest.mark.slow
+
+
+def test_without_a_database_it_says_so_in_time() -> None:
+    """A service whose database is away is alive, not ready, and answers 503 instead of hanging."""
+    nowhere = f"postgresql://besedka@127.0.0.1:{free_port()}/besedka"
+    with start_api(nowhere) as (url, _), Cast(url) as cast:
+        alive = cast.anonymous().get("/health/live")
+        ready = cast.anonymous().get("/health/ready")
+        started = time.monotonic()
+        refused = cast.user("alice").send(1, "hello", "k")
+        took = time.monotonic() - started
+
+    assert (alive.status_code, ready.status_code) == (200, 503)
+    assert (refused.status_code, refused.json()["code"]) == (503, "database_unavailable")
+    assert int(refused.headers["Retry-After"]) > 0
+    assert took < 5
+
+
+def test_it_stops_after_finishing_what_it_began(clone_database: Callable[[], str]) -> None:
+    """SIGTERM refuses new connections, answers the requests in progress, and only then ends."""
+    database_url = clone_database()
+    with start_api(database_url) as (url, process), Cast(url) as cast:
+        alice = cast.user("alice")
+        room = cast.service().create_room(alice)
+        answers: list[httpx.Response] = []
+        with psycopg.connect(database_url, row_factory=dict_row) as holder:
+            holder.execute("SELECT FROM chat_room WHERE id = %s FOR UPDATE", [room])
+            sending = threading.Thread(
+                target=lambda: answers.append(alice.send(room, "hello", "k"))
+            )
+            sending.start()
+            wait_until_waiting(holder)
+            process.send_signal(signal.SIGTERM)
+            holder.rollback()
+            sending.join(timeout=10)
+        # uvicorn passes the signal on to itself when everything is closed.
+        assert process.wait(timeout=10) == -signal.SIGTERM
+
+    assert [answer.status_code for answer in answers] == [201]
+    with psycopg.connect(database_url) as connection:
+        assert connection.execute("SELECT content FROM chat_message").fetchall() == [("hello",)]
+
+
+def test_metrics_have_a_port_of_their_own(clone_database: Callable[[], str]) -> None:
+    """Requests by route, sends by outcome, the outbox by partition and the pool are counted."""
+    port = free_port()
+    with start_api(clone_database(), METRICS_PORT=str(port)) as (url, _), Cast(url) as cast:
+        alice = cast.user("alice")
+        room = cast.service().create_room(alice)
+        for _ in range(2):
+            alice.send(room, "hello", "k")
+        alice.send(room, "other", "k")
+        metrics = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).text
+
+        assert cast.anonymous().get("/metrics").status_code == 404
+
+    lines = set(metrics.splitlines())
+    route = 'method="POST",route="/api/rooms/{room_id}/messages"'
+    assert f'besedka_requests_total{{{route},status="201"}} 1.0' in lines
+    assert f'besedka_requests_total{{{route},status="409"}} 1.0' in lines
+    assert {
+        f'besedka_sends_total{{outcome="{outcome}"}} 1.0'
+        for outcome in ("sent", "duplicate", "conflict")
+    } <= lines
+    # One event of the room's creation and one of the message, in the room's partition.
+    assert f'besedka_outbox_rows{{partition="{room % 8}"}} 2.0' in lines
+    assert sum(line.startswith("besedka_outbox_age_seconds{") for line in lines) == 8
+    assert any(line.startswith("besedka_database_pool_size ") for line in lines)
+    assert alice.user_id not in metrics
+
+
+def test_a_body_has_ten_seconds(host: Actor, alice: Actor) -> None:
+    """A client that stops in the middle of its body is answered 408, and nothing is stored."""
+    room = host.create_room(alice)
+    began = time.monotonic()
+
+    answer = stall_in_body(alice, f"/api/rooms/{room}/messages/")
+
+    assert (answer.status, answer.json()["code"]) == (408, "body_too_slow")
+    assert 9.5 < time.monotonic() - began < 15
+    assert alice.get(f"/api/rooms/{room}/messages/").json()["results"] == []
+
+
+def stall_in_body(actor: Actor, path: str) -> Answer:
+    """Send half of a body and wait for what the service makes of it."""
+    headers = b"Content-Type: application/json\r\nContent-Length: 1000\r\n"
+    return send_bytes(actor, "POST", path.encode(), headers=headers, body=b'{"content":"a')
