@@ -7,6 +7,7 @@ import asyncio
 import os
 
 import django
+import structlog
 from django.conf import settings
 from django.core import checks
 from django.core.management.base import SystemCheckError
@@ -18,6 +19,8 @@ from app.logs import configure_logs  # noqa: E402 - reads the settings
 from app.request_log import Application, Message, Receive, Send, observe  # noqa: E402
 from chat.api.problems import SlowBodyError  # noqa: E402
 
+log = structlog.get_logger("besedka.start")
+
 API_PREFIXES = (b"/api", b"/health")
 # A client that needs longer for 64 KiB holds a place that another could have.
 BODY_SECONDS = 10.0
@@ -25,9 +28,13 @@ BODY_SECONDS = 10.0
 
 def _refuse_unsafe_settings() -> None:
     """Raise where a system check finds an error: a bad secret must not serve one request."""
-    found = [message for message in checks.run_checks() if message.is_serious()]
-    if found:
-        raise SystemCheckError("\n".join(str(message) for message in found))
+    found = checks.run_checks()
+    if serious := [message for message in found if message.is_serious()]:
+        raise SystemCheckError("\n".join(str(message) for message in serious))
+    for message in found:
+        if message.is_silenced():
+            continue
+        log.warning("system_check", check=message.id, fact=message.msg, hint=message.hint)
 
 
 def _load_admin() -> Application | None:
@@ -126,6 +133,6 @@ async def _answer_unserved(scope: Message, _: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-_refuse_unsafe_settings()
 configure_logs()
+_refuse_unsafe_settings()
 application = Dispatcher()

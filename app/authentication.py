@@ -122,4 +122,8 @@ async def authenticate(authorization: str | None, verifier: TokenVerifier) -> Pr
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise InvalidTokenError("The Authorization header is not `Bearer <token>`.")
-    return await verifier.verify(token.strip())
+    principal = await verifier.verify(token.strip())
+    # Whoever verifies: an id that can be nobody's would fail later, and less clearly.
+    if (reason := describe_invalid_user_id(principal.user_id)) is not None:
+        raise InvalidTokenError(f"The token's user is none: {reason}")
+    return principal

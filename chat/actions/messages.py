@@ -1,4 +1,4 @@
-"""Sending messages."""
+"""Sending and deleting messages."""
 
 import uuid
 from collections.abc import Sequence
@@ -33,6 +33,7 @@ class SendRow(msgspec.Struct, frozen=True):
     message_id: int | None
     message_seq: int | None
     sent_at: str | None
+    deleted_at: str | None
 
 
 class SentMessage(msgspec.Struct, frozen=True):
@@ -96,8 +97,10 @@ def read_sent(message: NewMessage, row: SendRow) -> SentMessage:
             room_id=message.room_id,
             seq=row.message_seq,
             user=message.user_id,
-            content=message.content,
+            # The text of a message that was deleted since is gone, also for who wrote it.
+            content="" if row.deleted_at else message.content,
             created_at=row.sent_at,
+            deleted_at=row.deleted_at,
             client_id=(
                 None if message.client_id.startswith(SERVER_KEY_PREFIX) else message.client_id
             ),

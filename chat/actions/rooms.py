@@ -1,4 +1,4 @@
-"""Creating rooms."""
+"""Creating and renaming rooms."""
 
 from collections.abc import Sequence
 

@@ -4,6 +4,7 @@ from http import HTTPStatus
 from typing import Any
 
 import msgspec
+import psycopg
 import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
@@ -167,7 +168,17 @@ def answer_defect(request: Request[Any, Any, Any], error: Exception) -> Response
     """Answer a defect of ours with an id that finds it in the log, and nothing of it."""
     # Bound by `app.request_log` for each request, so every line of it carries the id.
     request_id = structlog.contextvars.get_contextvars().get("request_id")
-    log.error("request_failed", method=request.method, exc_info=error)
+    if isinstance(error, psycopg.Error):
+        # Its text repeats the row at fault, and so what a user wrote.
+        log.error(
+            "request_failed",
+            method=request.method,
+            sqlstate=error.sqlstate,
+            constraint=error.diag.constraint_name,
+            error=error.diag.message_primary or type(error).__name__,
+        )
+    else:
+        log.error("request_failed", method=request.method, exc_info=error)
     return make_problem(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         "internal_error",

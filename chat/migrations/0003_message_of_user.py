@@ -11,6 +11,10 @@ class Migration(migrations.Migration):
     dependencies = [("chat", "0002_search")]
 
     operations = [
+        # A build that was broken off leaves an index that is never used.
+        migrations.RunSQL(
+            "DROP INDEX CONCURRENTLY IF EXISTS chat_message_of_user", migrations.RunSQL.noop
+        ),
         AddIndexConcurrently(
             model_name="message",
             index=models.Index(fields=["user_id", "id"], name="chat_message_of_user"),

@@ -33,7 +33,10 @@ def _as_chat_error(error: psycopg.Error) -> ChatError | None:
     """Return what a driver error means to a caller, or None for a defect of ours."""
     if isinstance(error, psycopg.errors.LockNotAvailable):
         return RoomBusyError()
-    if isinstance(error, (psycopg.OperationalError, PoolTimeout)):
+    if isinstance(
+        error,
+        (psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction, PoolTimeout),
+    ):
         # Refused, terminated, timed out, disk full, read-only: nothing a caller could mend.
         return DatabaseUnavailableError()
     return None
@@ -137,6 +140,8 @@ async def open_database(url: str, pool_size: int) -> AsyncIterator[Database]:
             "keepalives_idle": 5,
             "keepalives_interval": 2,
             "keepalives_count": 3,
+            # Keepalives are not sent while an answer to sent data is awaited.
+            "tcp_user_timeout": 10_000,
         },
     )
     await pool.open(wait=False)

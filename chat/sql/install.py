@@ -6,6 +6,7 @@ old and new code run side by side. A change that alters neither replaces the fun
 """
 
 import hashlib
+import re
 from functools import cache
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from django.db.backends.utils import CursorWrapper
 from chat.sql import FOLDER
 
 SCHEMA = "chat_v1"
+_FUNCTION = re.compile(rf"^CREATE OR REPLACE FUNCTION {SCHEMA}\.(\w+)", re.MULTILINE)
 # Any constant: it only has to be the same for everyone who installs.
 _INSTALL_LOCK = 7_331_001
 
@@ -40,14 +42,15 @@ def functions_fingerprint() -> str:
 def install_functions(using: str = "default") -> bool:
     """Bring the schema's functions to this code's text; return whether anything was done.
 
-    Runs in one transaction under an advisory lock, so two deploys at once install once. Callers
-    meet either the old functions or the new ones, never a mixture.
+    Runs in one transaction under an advisory lock, so two deploys at once install once. A call
+    that is running meanwhile may go on in new functions: change two together only if either works
+    with the other's old form.
     """
     fingerprint = functions_fingerprint()
     with transaction.atomic(using=using), connections[using].cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_INSTALL_LOCK])
         cursor.execute("SELECT obj_description(to_regnamespace(%s)::oid, 'pg_namespace')", [SCHEMA])
-        if cursor.fetchone() == (fingerprint,):
+        if cursor.fetchone() == (fingerprint,) and _are_functions_whole(cursor):
             return False
         cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
         for path in _function_files():
@@ -55,6 +58,14 @@ def install_functions(using: str = "default") -> bool:
         _refuse_changed_signatures(cursor)
         cursor.execute(f"COMMENT ON SCHEMA {SCHEMA} IS '{fingerprint}'")
     return True
+
+
+def _are_functions_whole(cursor: CursorWrapper) -> bool:
+    """Whether every function is there; dropping a table takes those along that name its row."""
+    text = "".join(path.read_text(encoding="utf-8") for path in _function_files())
+    wanted = set(_FUNCTION.findall(text))
+    cursor.execute("SELECT proname FROM pg_proc WHERE pronamespace = to_regnamespace(%s)", [SCHEMA])
+    return wanted <= {name for (name,) in cursor.fetchall()}
 
 
 def _refuse_changed_signatures(cursor: CursorWrapper) -> None:

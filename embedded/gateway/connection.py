@@ -126,7 +126,7 @@ class Session:
             self._unusable = command.connect is not None
             reply = Reply(reply.id, error=error.body)
         self.deliver(encode_reply(reply))
-        if reply.subscribe is not None and command.subscribe is not None:
+        if reply.subscribe is not None and command.subscribe is not None and not self.closing:
             # Only now: publications of the channel must follow the reply, never precede it.
             # Nothing awaited since, so none was published in between either.
             self._broker.subscribe(command.subscribe.channel or "", self)

@@ -154,3 +154,18 @@ def test_it_names_the_field_at_fault(host: Actor, alice: Actor) -> None:
         "",
     ]
     assert alice.get(path).json()["results"] == []
+
+
+def test_a_retry_after_deletion_hears_of_the_deletion(
+    host: Actor, alice: Actor, connection: Connection
+) -> None:
+    """Sending a deleted message's key again revives no text: the answer is the deleted message."""
+    room = host.create_room(alice)
+    first = alice.send(room, "secret", client_id="k").json()
+    connection.execute("SELECT chat_v1.delete_message(%s)", [first["id"]])
+
+    answer = alice.send(room, "secret", client_id="k")
+
+    assert answer.status_code == 200
+    assert answer.json() == {**first, "content": "", "deleted_at": answer.json()["deleted_at"]}
+    assert alice.get(f"/api/rooms/{room}/messages/").json()["results"] == [answer.json()]

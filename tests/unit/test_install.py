@@ -71,7 +71,7 @@ def test_installing_again_does_nothing(spare: psycopg.Connection) -> None:
 
 
 def test_a_lost_schema_is_installed_anew(spare: psycopg.Connection) -> None:
-    """Whatever became of the schema, installing makes it whole."""
+    """A schema that is gone is made again, with every function."""
     names = [name for name, *_ in read_functions(spare)]
     spare.execute("DROP SCHEMA chat_v1 CASCADE")
 
@@ -128,3 +128,13 @@ def test_a_broken_text_changes_nothing(spare: psycopg.Connection, changed_functi
         install_functions(ALIAS)
 
     assert (read_functions(spare), read_comment(spare)) == before
+
+
+def test_functions_lost_with_a_table_come_back(spare: psycopg.Connection) -> None:
+    """A function that went with a table is made again, though the schema still bears its mark."""
+    spare.execute("DROP FUNCTION chat_v1.room_body")
+
+    assert install_functions(ALIAS) is True
+
+    created = spare.execute("SELECT outcome FROM chat_v1.create_room('a', '{}')").fetchall()
+    assert created == [("created",)]

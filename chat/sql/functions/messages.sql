@@ -20,7 +20,8 @@ CREATE OR REPLACE FUNCTION chat_v1.send_messages(
     p_room_ids bigint[], p_user_ids text[], p_client_ids text[], p_contents text[],
     p_wait boolean DEFAULT true
 ) RETURNS TABLE (
-    ordinal int, outcome text, message_id bigint, message_seq bigint, sent_at text
+    ordinal int, outcome text, message_id bigint, message_seq bigint, sent_at text,
+    deleted_at text
 ) LANGUAGE plpgsql AS $$
 DECLARE
     v_group record;
@@ -66,6 +67,7 @@ BEGIN
             message_id := NULL;
             message_seq := NULL;
             sent_at := NULL;
+            deleted_at := NULL;
 
             IF coalesce(p_contents[ordinal], '') = ''
                 OR coalesce(char_length(p_client_ids[ordinal]), 0) NOT BETWEEN 1 AND 64
@@ -88,6 +90,7 @@ BEGIN
                     message_id := v_first.id;
                     message_seq := v_first.seq;
                     sent_at := chat_v1.time_text(v_first.created_at);
+                    deleted_at := chat_v1.time_text(v_first.deleted_at);
                 ELSE
                     outcome := 'conflict';
                 END IF;

@@ -1,6 +1,6 @@
 -- name: send_messages
 -- Sends messages, an outcome row for each; see functions/messages.sql.
-SELECT ordinal, outcome, message_id, message_seq, sent_at
+SELECT ordinal, outcome, message_id, message_seq, sent_at, deleted_at
 FROM chat_v1.send_messages(
     %(room_ids)s::bigint[], %(user_ids)s::text[], %(client_ids)s::text[], %(contents)s::text[],
     %(wait)s);

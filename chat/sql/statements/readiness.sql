@@ -3,5 +3,6 @@
 -- seconds of the oldest outbox row.
 SELECT ARRAY(SELECT name::text FROM django_migrations WHERE app = 'chat') AS migrations,
        obj_description(to_regnamespace('chat_v1')::oid, 'pg_namespace') AS fingerprint,
-       extract(epoch FROM clock_timestamp() - (SELECT min(created_at) FROM chat_outbox))::float8
+       extract(epoch FROM clock_timestamp() - (
+           SELECT o.created_at FROM chat_outbox o ORDER BY o.id LIMIT 1))::float8
            AS outbox_age;
