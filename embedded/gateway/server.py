@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 class GatewayServer:
-    """Serves `/connection/websocket` and `/health` on one port."""
+    """Serves `/connection/websocket`, `/health` and `/metrics` on one port."""
 
     def __init__(
         self,
@@ -71,10 +71,11 @@ class GatewayServer:
         """Answer what is no WebSocket handshake of an allowed origin; None lets it through."""
         path, _, query = request.path.partition("?")
         if path == "/health":
-            response = connection.respond(http.HTTPStatus.OK, "{}")
-            del response.headers["Content-Type"]
-            response.headers["Content-Type"] = "application/json"
-            return response
+            return _respond(connection, "{}", "application/json")
+        if path == "/metrics":
+            # One gauge needs no library; the form is Prometheus' text format 0.0.4.
+            gauge = f"besedka_gateway_connections {len(self._sessions)}\n"
+            return _respond(connection, gauge, "text/plain; version=0.0.4")
         if path != WEBSOCKET_PATH:
             return connection.respond(http.HTTPStatus.NOT_FOUND, "not found\n")
         if "=protobuf" in query:
@@ -131,3 +132,10 @@ async def _write(connection: ServerConnection, session: Session) -> None:
     except ConnectionClosed:
         # The reader notices too, and ends the session.
         pass
+
+
+def _respond(connection: ServerConnection, text: str, media_type: str) -> Response:
+    response = connection.respond(http.HTTPStatus.OK, text)
+    del response.headers["Content-Type"]
+    response.headers["Content-Type"] = media_type
+    return response
