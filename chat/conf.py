@@ -43,6 +43,8 @@ def load_configuration() -> ChatConfiguration:
 
 
 # Limits of the contract, the same on every installation.
+# The greatest id, seq and version: all are PostgreSQL's bigint.
+BIGINT_MAX = 2**63 - 1
 USER_ID_MAX_LENGTH = 128
 CLIENT_ID_MAX_LENGTH = 64
 ROOM_NAME_MAX_LENGTH = 255

@@ -13,9 +13,8 @@ from django.contrib.admin.views.main import PAGE_VAR, ChangeList
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
+from chat.conf import BIGINT_MAX
 from chat.realtime.channels import describe_invalid_user_id
-
-BIGINT_MAX = 2**63 - 1
 
 
 def read_number(text: str) -> int | None:

@@ -8,11 +8,10 @@ import msgspec
 from litestar import Request
 
 from chat.api.problems import MalformedBodyError, UnsupportedMediaTypeError
-from chat.conf import PAGE_DEFAULT, PAGE_MAX
+from chat.conf import BIGINT_MAX, PAGE_DEFAULT, PAGE_MAX
 from chat.errors import InvalidInputError, NotFoundError
 from chat.realtime.channels import describe_invalid_user_id
 
-BIGINT_MAX = 2**63 - 1
 _CANONICAL_NUMBER = re.compile(r"\A(0|[1-9][0-9]{0,18})\Z", re.ASCII)
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _MISSING_FIELD = re.compile(r"(?:missing required|unknown) field `(?P<field>[^`]*)`")

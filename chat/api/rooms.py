@@ -11,7 +11,6 @@ from chat.actions.rooms import read_created_room
 from chat.api.openapi.operations import CURSOR, LIMIT, Operation
 from chat.api.pagination import make_page, read_cursor
 from chat.api.parameters import (
-    BIGINT_MAX,
     parse_body,
     parse_limit,
     parse_room_id,
@@ -19,6 +18,7 @@ from chat.api.parameters import (
 )
 from chat.api.schemas import CreateRoomBody, Page
 from chat.api.security import authenticated, service_only
+from chat.conf import BIGINT_MAX
 from chat.errors import InvalidInputError
 from chat.queries.rooms import (
     Room,

@@ -6,10 +6,10 @@ from litestar import Request, get
 
 from chat.api.openapi.operations import CURSOR, LIMIT, Operation, Query
 from chat.api.pagination import make_page, read_cursor
-from chat.api.parameters import BIGINT_MAX, parse_limit
+from chat.api.parameters import parse_limit
 from chat.api.schemas import Page
 from chat.api.security import authenticated
-from chat.conf import ROOM_NAME_MAX_LENGTH
+from chat.conf import BIGINT_MAX, ROOM_NAME_MAX_LENGTH
 from chat.errors import InvalidInputError
 from chat.queries.search import FoundRoom, read_found_rooms, search_rooms_backwards
 from chat.queries.search import search_rooms as search_rooms_call

@@ -2,10 +2,9 @@
 
 import msgspec
 
+from chat.conf import BIGINT_MAX
 from chat.queries.rooms import Room
 from chat.sql import Call
-
-LAST = 2**63 - 1
 
 
 class FoundRoom(Room, frozen=True):
@@ -30,7 +29,7 @@ def search_rooms(text: str, user_id: str, *, below: int | None, limit: int) -> C
     return Call(
         "search_rooms",
         FoundRow,
-        {"text": text, "user_id": user_id, "position": below or LAST, "limit": limit},
+        {"text": text, "user_id": user_id, "position": below or BIGINT_MAX, "limit": limit},
         is_prepared=False,
     )
 

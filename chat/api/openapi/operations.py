@@ -11,9 +11,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
-from chat.conf import PAGE_DEFAULT, PAGE_MAX
-
-BIGINT_MAX = 2**63 - 1
+from chat.conf import BIGINT_MAX, PAGE_DEFAULT, PAGE_MAX
 
 # Every code there is, with its status and what it says.
 PROBLEMS: dict[str, tuple[HTTPStatus, str]] = {

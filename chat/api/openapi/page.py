@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from chat.conf import BIGINT_MAX
+
 Schema = dict[str, Any]
 
 # Where `make up` and the compose file serve the API.
@@ -188,7 +190,7 @@ def _bounds(schema: Schema) -> str:
     low = next((schema[key] for key in ("minimum", "minLength") if key in schema), "")
     high = next((schema[key] for key in ("maximum", "maxLength", "maxItems") if key in schema), "")
     # The end of the number line is no news.
-    high = "" if high == 2**63 - 1 else high
+    high = "" if high == BIGINT_MAX else high
     bounds = f", {low}…{high}" if low != "" or high != "" else ""
     return bounds + (
         f", default {escape(_json(schema['default'], 0))}" if "default" in schema else ""
