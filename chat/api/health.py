@@ -12,6 +12,8 @@ from chat.errors import ChatError
 from chat.queries.readiness import read_readiness
 from chat.sql.database import Database
 
+# A probe that waits for a silent database tells nothing that a 503 does not.
+READINESS_SECONDS = 2.0
 # Beyond this the consumer of the outbox is taken to be away.
 REALTIME_LATE_SECONDS = 5.0
 _KNOWN_MIGRATIONS = frozenset(path.stem for path in Path(migrations.__path__[0]).glob("[0-9]*.py"))
@@ -31,13 +33,15 @@ async def check_ready(database: Database) -> Response[Readiness]:
     stored, and delivered when Centrifugo is back.
     """
     try:
-        row = await database.fetch_one(read_readiness())
+        row = await database.fetch_one(read_readiness(), within=READINESS_SECONDS)
     except ChatError:
         return _answer("unavailable", None)
     except psycopg.errors.UndefinedTable:
         return _answer("not migrated", None)
     if not row.migrations or not _KNOWN_MIGRATIONS.issubset(row.migrations):
         return _answer("not migrated", row.outbox_age)
+    if not row.is_writable:
+        return _answer("read only", row.outbox_age)
     # Those of another release will do: in a rolling deploy the schema is ahead of the old
     # processes, and still answers their calls.
     if row.fingerprint is None:

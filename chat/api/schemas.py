@@ -81,7 +81,7 @@ class CentrifugoToken(msgspec.Struct):
     channel: str
 
 
-DatabaseState = Literal["ok", "unavailable", "not migrated", "without functions"]
+DatabaseState = Literal["ok", "unavailable", "not migrated", "read only", "without functions"]
 
 
 class Liveness(msgspec.Struct):

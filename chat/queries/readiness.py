@@ -11,8 +11,9 @@ class ReadinessRow(msgspec.Struct, frozen=True):
     migrations: list[str]
     fingerprint: str | None
     outbox_age: float | None
+    is_writable: bool
 
 
 def read_readiness() -> Call[ReadinessRow]:
-    """Return the applied migrations, the installed functions and the outbox's age in seconds."""
+    """Return the migrations, the functions, the outbox's age in seconds, and whether it writes."""
     return Call("read_readiness", ReadinessRow, {})

@@ -1,32 +1,44 @@
 """Runs calls: the API's pool of connections, and any open connection for everyone else."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import contextlib
+import os
+import select
+import socket
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import psycopg
 from django.db import connections
 from psycopg.rows import class_row
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
 from chat.errors import ChatError, DatabaseUnavailableError, RoomBusyError
 from chat.sql import Call, Row
 
-# How long a request may wait, in seconds: for a connection, and in milliseconds for a lock and for
-# one statement. A request that cannot be served in time answers 503 instead of hanging.
-POOL_TIMEOUT_SECONDS = 3.0
+# How long a request may take in all, in seconds: to get a connection and to hear the answer. A
+# database that is silent, frozen or behind a dead network is a 503 by then, never a hang.
+ANSWER_SECONDS = 4.5
+# How much of that may be the wait for a connection.
+POOL_TIMEOUT_SECONDS = 2.0
 CONNECT_TIMEOUT_SECONDS = 3
 # A statement can wait for a lock twice, for its place in the queue and for the holder, so this is
 # half of the two seconds that a request may wait for a room.
 LOCK_TIMEOUT_MS = 1000
-STATEMENT_TIMEOUT_MS = 5000
+STATEMENT_TIMEOUT_MS = 4000
+# How often a transaction that PostgreSQL rolled back (a deadlock, a serialization failure) is run
+# again. Nothing of it was done, so any call may be.
+ROLLED_BACK_TRIES = 3
 
 _SESSION_OPTIONS = (
     f"-c lock_timeout={LOCK_TIMEOUT_MS} -c statement_timeout={STATEMENT_TIMEOUT_MS} "
     "-c default_transaction_isolation=read\\ committed "
     "-c idle_in_transaction_session_timeout=10000"
 )
+
+
+_ROLLED_BACK = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
 
 
 def _as_chat_error(error: psycopg.Error) -> ChatError | None:
@@ -42,16 +54,39 @@ def _as_chat_error(error: psycopg.Error) -> ChatError | None:
     return None
 
 
-class _UnsentError(psycopg.OperationalError):
-    """The connection was dead before anything was sent on it."""
+def _sever(connection: psycopg.AsyncConnection[Any]) -> None:
+    """Break the connection's socket, so that whoever waits on it is told that it is lost.
+
+    Cancelling the task instead would not do: psycopg then asks the server to stop and waits for its
+    word, twice five seconds where the server is silent.
+    """
+    with (
+        contextlib.suppress(OSError, psycopg.OperationalError),  # closed meanwhile
+        socket.socket(fileno=os.dup(connection.fileno())) as twin,
+    ):
+        twin.shutdown(socket.SHUT_RDWR)
 
 
-async def _require_alive(connection: psycopg.AsyncConnection[Any]) -> None:
-    """Raise `_UnsentError` for a dead connection, while trying again is still safe."""
+@contextlib.contextmanager
+def _severed_at(deadline: float, connection: psycopg.AsyncConnection[Any]) -> Iterator[None]:
+    timer = asyncio.get_running_loop().call_at(deadline, _sever, connection)
     try:
-        await AsyncConnectionPool.check_connection(connection)
-    except psycopg.OperationalError as error:
-        raise _UnsentError(str(error)) from error
+        yield
+    finally:
+        timer.cancel()
+
+
+def _is_silent(connection: psycopg.AsyncConnection[Any]) -> bool:
+    """Whether an idle connection has nothing to read, as it should.
+
+    What a server says unasked is nearly always that it ends the session. Looking costs a system
+    call, where a question would cost a round trip.
+    """
+    if connection.closed:
+        return False
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return not poll.poll(0)
 
 
 class Database:
@@ -60,60 +95,84 @@ class Database:
     def __init__(self, pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]]) -> None:
         self._pool = pool
 
-    async def fetch_all(self, call: Call[Row]) -> list[Row]:
-        """Run the call and return its rows.
+    async def fetch_all(self, call: Call[Row], *, within: float = ANSWER_SECONDS) -> list[Row]:
+        """Run the call and return its rows within so many seconds, or raise.
 
-        A call that may be repeated is run once more when its connection turned out to be dead:
-        after a restart of PostgreSQL each pooled connection fails once, and no request should.
+        It is run again where that is safe: after a deadlock always, since nothing was done; after
+        a lost connection if the call may be repeated. So after a restart of PostgreSQL, when each
+        pooled connection fails once, no request does.
 
         Errors: `RoomBusyError`, `DatabaseUnavailableError`.
         """
+        deadline = asyncio.get_running_loop().time() + within
         try:
-            return await self._run_again_if_lost(call)
+            return await self._run_until_done(call, deadline)
         except psycopg.Error as error:
             meaning = _as_chat_error(error)
             if meaning is None:
                 raise
             raise meaning from error
 
-    async def fetch_one(self, call: Call[Row]) -> Row:
+    async def fetch_one(self, call: Call[Row], *, within: float = ANSWER_SECONDS) -> Row:
         """Run a call that has exactly one row and return it."""
-        (row,) = await self.fetch_all(call)
+        (row,) = await self.fetch_all(call, within=within)
         return row
 
     def read_statistics(self) -> dict[str, int]:
         """Return the pool's counters as psycopg_pool names them."""
         return self._pool.get_stats()
 
-    async def _run_again_if_lost(self, call: Call[Row]) -> list[Row]:
+    async def _run_until_done(self, call: Call[Row], deadline: float) -> list[Row]:
+        rolled_back = 0
+        has_been_lost = False
+        while True:
+            try:
+                return await self._run(call, deadline)
+            except _ROLLED_BACK:
+                rolled_back += 1
+                if rolled_back == ROLLED_BACK_TRIES or not _has_time(deadline):
+                    raise
+            except psycopg.OperationalError as error:
+                if has_been_lost or not call.is_repeatable or not _is_connection_lost(error):
+                    raise
+                if not _has_time(deadline):
+                    raise
+                has_been_lost = True
+
+    async def _run(self, call: Call[Row], deadline: float) -> list[Row]:
+        connection = await self._take_connection(deadline)
         try:
-            return await self._run(call)
-        except psycopg.OperationalError as error:
-            is_safe = call.is_repeatable or isinstance(error, _UnsentError)
-            if not is_safe or not self._is_connection_lost(error):
-                raise
-            await self._pool.check()
-            return await self._run(call)
+            with _severed_at(deadline, connection):
+                async with connection.cursor(row_factory=class_row(call.row)) as cursor:
+                    # None leaves it to psycopg, which prepares what is run often.
+                    prepare = None if call.is_prepared else False
+                    await cursor.execute(call.statement.encode(), call.parameters, prepare=prepare)
+                    return await cursor.fetchall()
+        finally:
+            await self._pool.putconn(connection)
 
-    async def _run(self, call: Call[Row]) -> list[Row]:
-        async with (
-            self._pool.connection() as connection,
-            connection.cursor(row_factory=class_row(call.row)) as cursor,
-        ):
-            if not call.is_repeatable:
-                await _require_alive(connection)
-            # None leaves it to psycopg, which prepares what is run often.
-            prepare = None if call.is_prepared else False
-            await cursor.execute(call.statement.encode(), call.parameters, prepare=prepare)
-            return await cursor.fetchall()
+    async def _take_connection(self, deadline: float) -> psycopg.AsyncConnection[Any]:
+        """Return a connection that was alive a moment ago; those that ended are thrown away."""
+        patience = min(deadline, asyncio.get_running_loop().time() + POOL_TIMEOUT_SECONDS)
+        while True:
+            left = patience - asyncio.get_running_loop().time()
+            connection = await self._pool.getconn(timeout=max(left, 0))
+            if _is_silent(connection):
+                return connection
+            await connection.close()
+            await self._pool.putconn(connection)
 
-    @staticmethod
-    def _is_connection_lost(error: psycopg.OperationalError) -> bool:
-        """Whether the server or the network ended the session, so that a new one may do better."""
-        if isinstance(error, (PoolTimeout, psycopg.errors.QueryCanceled)):
-            return False
-        # No SQLSTATE: the socket broke. 08: connection exceptions. 57: terminated, shut down.
-        return error.sqlstate is None or error.sqlstate[:2] in {"08", "57"}
+
+def _has_time(deadline: float) -> bool:
+    return asyncio.get_running_loop().time() < deadline
+
+
+def _is_connection_lost(error: psycopg.OperationalError) -> bool:
+    """Whether the server or the network ended the session, so that a new one may do better."""
+    if isinstance(error, (PoolTimeout, TooManyRequests, psycopg.errors.QueryCanceled)):
+        return False
+    # No SQLSTATE: the socket broke. 08: connection exceptions. 57: terminated, shut down.
+    return error.sqlstate is None or error.sqlstate[:2] in {"08", "57"}
 
 
 @asynccontextmanager

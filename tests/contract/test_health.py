@@ -122,6 +122,26 @@ def test_a_database_without_functions_is_not_ready(spare_api: str, spare_url: st
     assert (status, body["database"]) == (503, "without functions")
 
 
+def test_a_database_that_takes_no_writes_is_not_ready(spare_api: str, spare_url: str) -> None:
+    """A standby, or a primary that was made read-only, is a 503 that says so."""
+    database = spare_url.rsplit("/", 1)[1].split("?")[0]
+    end_sessions = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND application_name = 'besedka-api'"
+    )
+    set_ = f'ALTER DATABASE "{database}" SET default_transaction_read_only = on; {end_sessions}'
+    back = (
+        "SET default_transaction_read_only = off;"
+        f' ALTER DATABASE "{database}" RESET default_transaction_read_only; {end_sessions}'
+    )
+
+    with damaged(spare_url, set_, back):
+        status, body = read(spare_api)
+
+    assert (status, body["database"]) == (503, "read only")
+    assert read(spare_api)[0] == 200
+
+
 def test_a_new_database_is_not_ready(spare_api: str, spare_url: str) -> None:
     """A database that never saw `migrate` is a 503 with the reason; it mends without a restart."""
     away = "ALTER SCHEMA public RENAME TO away; CREATE SCHEMA public"
