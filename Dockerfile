@@ -39,4 +39,4 @@ HEALTHCHECK --interval=5s --timeout=5s --start-period=20s \
 # One process: run more containers, not more workers. nginx writes the access log.
 CMD ["uvicorn", "app.asgi:application", "--host", "0.0.0.0", "--port", "8000", \
     "--proxy-headers", "--no-access-log", "--no-server-header", \
-    "--timeout-keep-alive", "75", "--timeout-graceful-shutdown", "20"]
+    "--http", "app.draining:DrainingProtocol", "--timeout-keep-alive", "75", "--timeout-graceful-shutdown", "20"]

@@ -33,6 +33,9 @@ class Installation(models.Model):
     outbox_partitions = models.PositiveSmallIntegerField()
     """A room's events go to partition `room_id % outbox_partitions`. Centrifugo is configured
     from this value. Change it only while the outbox is empty."""
+    identity = models.CharField(max_length=64, db_default="")
+    """What the database was known by when it was last migrated or restored: where it differs from
+    `chat_v1.database_identity()`, this is a copy, and `manage.py after_restore` was not run."""
 
     class Meta:
         db_table = "chat_installation"

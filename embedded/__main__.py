@@ -79,7 +79,7 @@ def api_part(host: str, port: int) -> Part:
         command=(
             *(sys.executable, "-m", "uvicorn", "app.asgi:application"),
             *("--host", host, "--port", str(port), "--no-access-log", "--log-level", "warning"),
-            *("--timeout-graceful-shutdown", "2"),
+            *("--http", "app.draining:DrainingProtocol", "--timeout-graceful-shutdown", "2"),
         ),
         host=host,
         port=port,

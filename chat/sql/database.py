@@ -30,6 +30,9 @@ STATEMENT_TIMEOUT_MS = 4000
 # How often a transaction that PostgreSQL rolled back (a deadlock, a serialization failure) is run
 # again. Nothing of it was done, so any call may be.
 ROLLED_BACK_TRIES = 3
+# How often a call that may be repeated is run again on another connection: when all sessions are
+# ended at once, the next one may be about to end too.
+LOST_TRIES = 4
 
 _SESSION_OPTIONS = (
     f"-c lock_timeout={LOCK_TIMEOUT_MS} -c statement_timeout={STATEMENT_TIMEOUT_MS} "
@@ -123,8 +126,7 @@ class Database:
         return self._pool.get_stats()
 
     async def _run_until_done(self, call: Call[Row], deadline: float) -> list[Row]:
-        rolled_back = 0
-        has_been_lost = False
+        rolled_back = lost = 0
         while True:
             try:
                 return await self._run(call, deadline)
@@ -133,11 +135,10 @@ class Database:
                 if rolled_back == ROLLED_BACK_TRIES or not _has_time(deadline):
                     raise
             except psycopg.OperationalError as error:
-                if has_been_lost or not call.is_repeatable or not _is_connection_lost(error):
+                lost += 1
+                is_safe = call.is_repeatable and _is_connection_lost(error)
+                if not is_safe or lost == LOST_TRIES or not _has_time(deadline):
                     raise
-                if not _has_time(deadline):
-                    raise
-                has_been_lost = True
 
     async def _run(self, call: Call[Row], deadline: float) -> list[Row]:
         connection = await self._take_connection(deadline)

@@ -1,5 +1,7 @@
 """Starting the servers under test as real processes."""
 
+import contextlib
+import dataclasses
 import os
 import signal
 import socket
@@ -12,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from embedded.centrifugo import centrifugo_command, centrifugo_environment, find_centrifugo
+from embedded.processes import die_with_parent
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SECRET = "a-secret-of-the-conformance-suite-0123456789"
@@ -38,6 +41,8 @@ class RunningServer:
     process: subprocess.Popen[bytes]
     command: list[str] = field(default_factory=list)
     environment: dict[str, str] = field(default_factory=dict)
+    log: Path | None = None
+    """What it says goes here, or is shown with a failing test."""
 
     @property
     def url(self) -> str:
@@ -86,10 +91,16 @@ def find_free_port() -> int:
 
 
 def start_server(
-    kind: str, database_url: str, partitions: int, delays: dict[str, str] | None = None
+    kind: str,
+    database_url: str,
+    partitions: int,
+    delays: dict[str, str] | None = None,
+    *,
+    port: int | None = None,
+    log: Path | None = None,
 ) -> RunningServer:
-    """Start a server on a free port and wait until it accepts clients."""
-    port = find_free_port()
+    """Start a server, on a free port unless one is given, and wait until it accepts clients."""
+    port = port or find_free_port()
     if kind == "gateway":
         command = [sys.executable, "-m", "embedded.gateway"]
         environment = {
@@ -109,29 +120,33 @@ def start_server(
         )
         for name, value in (delays or {}).items():
             environment[f"CENTRIFUGO_CLIENT_{name}"] = value
-    return _launch(RunningServer(kind, port, _start(command, environment), command, environment))
+    process = _start(command, environment, log)
+    return _launch(RunningServer(kind, port, process, command, environment, log))
 
 
 def restart(server: RunningServer) -> RunningServer:
     """Start a server again with the same command, port and environment."""
-    process = _start(server.command, server.environment)
-    return _launch(
-        RunningServer(server.kind, server.port, process, server.command, server.environment)
-    )
+    process = _start(server.command, server.environment, server.log)
+    return _launch(dataclasses.replace(server, process=process))
 
 
-def _start(command: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
+def _start(
+    command: list[str], environment: dict[str, str], log: Path | None
+) -> subprocess.Popen[bytes]:
     inherited = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("CENTRIFUGO_", "GATEWAY_", "ALLOWED_ORIGINS"))
     }
-    return subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env={**inherited, **environment},
-        stdout=subprocess.DEVNULL,  # the log on stderr is shown with a failing test
-    )
+    with log.open("ab") if log else contextlib.nullcontext() as stderr:
+        return subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env={**inherited, **environment},
+            stdout=subprocess.DEVNULL,  # the log is on stderr
+            stderr=stderr,
+            preexec_fn=die_with_parent(signal.SIGKILL),  # noqa: PLW1509 - it takes no lock
+        )
 
 
 def _launch(server: RunningServer) -> RunningServer:

@@ -124,7 +124,7 @@ def test_a_database_without_functions_is_not_ready(spare_api: str, spare_url: st
 
 def test_a_database_that_takes_no_writes_is_not_ready(spare_api: str, spare_url: str) -> None:
     """A standby, or a primary that was made read-only, is a 503 that says so."""
-    database = spare_url.rsplit("/", 1)[1].split("?")[0]
+    database = spare_url.rsplit("/", 1)[1].split("?", maxsplit=1)[0]
     end_sessions = (
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         " WHERE datname = current_database() AND application_name = 'besedka-api'"

@@ -60,6 +60,26 @@ def test_it_stops_after_finishing_what_it_began(clone_database: Callable[[], str
         assert connection.execute("SELECT content FROM chat_message").fetchall() == [("hello",)]
 
 
+def test_a_request_on_an_idle_connection_is_answered_while_it_stops(
+    clone_database: Callable[[], str],
+) -> None:
+    """A client that speaks just after SIGTERM is answered, and told that this was the last time."""
+    with start_api(clone_database()) as (url, process), Cast(url) as cast:
+        alice, bob, silent = (cast.user(name) for name in ("alice", "bob", "silent"))
+        room = cast.service().create_room(alice)
+        assert "connection" not in alice.send(room, "before").headers
+        silent.get("/health/live")
+        process.send_signal(signal.SIGTERM)
+        while "connection" not in bob.get("/health/live").headers:
+            pass  # the signal is on its way; the test's timeout bounds it
+
+        answer = alice.send(room, "after")
+
+        assert (answer.status_code, answer.headers["connection"]) == (201, "close")
+        # The one who stays silent holds it up for a moment only.
+        assert process.wait(timeout=5) == -signal.SIGTERM
+
+
 def test_metrics_have_a_port_of_their_own(clone_database: Callable[[], str]) -> None:
     """Requests by route, sends by outcome, the outbox by partition and the pool are counted."""
     port = free_port()

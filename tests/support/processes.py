@@ -14,11 +14,14 @@ import httpx
 PROJECT = Path(__file__).parents[2]
 
 
-def run_manage(*arguments: str, **environment: str) -> str:
-    """Run a management command in a process of its own and return what it printed."""
+def run_manage(*arguments: str, folder: Path = PROJECT, **environment: str) -> str:
+    """Run a management command in a process of its own and return what it printed.
+
+    `folder` holds the code, this tree's or another copy's.
+    """
     done = subprocess.run(
         [sys.executable, "manage.py", *arguments],
-        cwd=PROJECT,
+        cwd=folder,
         env=os.environ | environment,
         capture_output=True,
         text=True,
@@ -46,6 +49,7 @@ def start_api(
             [
                 *(sys.executable, "-m", "uvicorn", "app.asgi:application"),
                 *("--fd", str(listener.fileno()), "--no-access-log", "--log-level", "warning"),
+                *("--http", "app.draining:DrainingProtocol"),
             ],
             cwd=PROJECT,
             env=os.environ

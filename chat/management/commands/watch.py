@@ -90,7 +90,7 @@ class Command(BaseCommand):
             help="the WebSocket address of Centrifugo",
         )
 
-    def say(self, text: str, style: Any) -> None:  # noqa: ANN401 - one of Django's style functions
+    def say(self, text: str, style: Any) -> None:
         """Tell the person at the terminal something that is no event."""
         self.stderr.write(style(text), style_func=str)
 

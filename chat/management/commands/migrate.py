@@ -1,0 +1,96 @@
+"""`manage.py migrate`, so that it can run while the service does.
+
+A change of a table waits for everyone who reads it, and everyone who comes later waits behind it:
+one slow report would stop all sends for as long as it takes. So the wait is short, and repeated.
+"""
+
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from django.core.management.commands import migrate
+from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
+from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.migration import Migration
+from django.db.migrations.state import ProjectState
+
+LOCK_TIMEOUT_MS = 500
+"""How long sends may stand behind a migration that waits for a table."""
+PAUSE_SECONDS = 1.0, 2.0
+TRIES = 200
+"""With the pauses between them, five minutes and more."""
+# Any constant: it only has to be the same for everyone who migrates.
+_MIGRATE_LOCK = 7_331_002
+
+
+class PatientExecutor(MigrationExecutor):
+    """Each migration that is one transaction waits briefly for its tables, many times."""
+
+    def apply_migration(
+        self, state: ProjectState, migration: Migration, *arguments: Any, **named: Any
+    ) -> ProjectState:
+        """Apply a migration; where a table is in use for too long, roll back and try again.
+
+        One that is not a transaction (an index that is built beside the writers) takes no lock
+        that a send would wait for, and may wait for old transactions as long as they last.
+        """
+        if not migration.atomic:
+            return super().apply_migration(state, migration, *arguments, **named)
+        for attempt in range(1, TRIES + 1):
+            try:
+                with self._bounded_waits():
+                    return super().apply_migration(state.clone(), migration, *arguments, **named)
+            except OperationalError as error:
+                is_late = isinstance(error.__cause__, psycopg.errors.LockNotAvailable)
+                if not is_late or attempt == TRIES:
+                    raise
+            # Whoever stood behind it goes first.
+            time.sleep(random.uniform(*PAUSE_SECONDS))  # noqa: S311 - it only spreads
+        raise AssertionError("the last try raises")
+
+    @contextmanager
+    def _bounded_waits(self) -> Iterator[None]:
+        with self.connection.cursor() as cursor:
+            cursor.execute(f"SET lock_timeout = {LOCK_TIMEOUT_MS}")
+        try:
+            yield
+        finally:
+            with self.connection.cursor() as cursor:
+                cursor.execute("RESET lock_timeout")
+
+
+# The command makes its executor by this name, and has no other place to hand one in.
+migrate.MigrationExecutor = PatientExecutor  # type: ignore[attr-defined]
+
+
+class Command(migrate.Command):
+    """Django's `migrate`, one at a time, and without stopping who is being served."""
+
+    def handle(self, *arguments: Any, **options: Any) -> None:
+        """Migrate while no other `migrate` does, then install the functions."""
+        with self._alone(options.get("database") or DEFAULT_DB_ALIAS):
+            super().handle(*arguments, **options)
+
+    @contextmanager
+    def _alone(self, using: str) -> Iterator[None]:
+        """Hold the migration lock of the database.
+
+        It is asked for again and again, not waited for: a session that waits inside a statement
+        holds a snapshot, for whose end the building of an index would wait in turn.
+        """
+        connection = connections[using]
+        with connection.cursor() as cursor:
+            while True:
+                cursor.execute("SELECT pg_try_advisory_lock(%s)", [_MIGRATE_LOCK])
+                if cursor.fetchone() == (True,):
+                    break
+                self.stdout.write("Another `migrate` is at work; waiting for it.")
+                time.sleep(1)
+        try:
+            yield
+        finally:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [_MIGRATE_LOCK])

@@ -1,0 +1,60 @@
+-- The installation: what makes this database's events distinct from another's.
+
+-- What tells this database from a copy of it: the cluster, its timeline (another after a promotion
+-- or a recovery), and the table itself (another after it was dumped and loaded).
+CREATE OR REPLACE FUNCTION chat_v1.database_identity() RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT s.system_identifier || '/' || c.timeline_id || '/' || 'chat_installation'::regclass::oid
+    FROM pg_control_system() s, pg_control_checkpoint() c
+$$;
+
+-- Begins anew in a database that lost what it had told: nothing told or numbered from now on can
+-- be taken for something from before. One row: how many rooms there are, and the new epoch.
+--
+-- Versions, and the ids of rooms and messages, go on from the present moment in microseconds since
+-- 1970, far above any that were lost: no room has an event a microsecond, so this holds however
+-- often the same dump is restored. JavaScript's numbers hold such a value until the year 2255. The
+-- log and the outbox begin empty, so a client of any version is told 410 and reads the room anew.
+-- Each room's members hear of it by a `room_updated` whose version is far beyond theirs.
+CREATE OR REPLACE FUNCTION chat_v1.begin_anew() RETURNS TABLE (rooms bigint, epoch text)
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_start bigint;
+    v_now timestamptz;
+    v_room chat_room;
+    v_table text;
+BEGIN
+    PERFORM chat_v1.require_read_committed();
+    -- Whoever writes waits until this is committed; whoever reads is not hindered.
+    LOCK TABLE chat_room IN EXCLUSIVE MODE;
+    v_now := clock_timestamp();
+    v_start := floor(extract(epoch FROM v_now) * 1000000);
+    epoch := replace(gen_random_uuid()::text, '-', '');
+    UPDATE chat_installation i SET epoch = begin_anew.epoch, identity = chat_v1.database_identity();
+    TRUNCATE chat_event, chat_outbox;
+    FOREACH v_table IN ARRAY ARRAY['chat_room', 'chat_member', 'chat_message'] LOOP
+        PERFORM setval(s.name, greatest(v_start, nextval(s.name)))
+        FROM (SELECT pg_get_serial_sequence(v_table, 'id') AS name) s;
+    END LOOP;
+    UPDATE chat_room r SET version = greatest(v_start, r.version + 1);
+    FOR v_room IN SELECT * FROM chat_room r WHERE r.member_count > 0 ORDER BY r.id LOOP
+        v_room.version := v_room.version + 1;
+        UPDATE chat_room r SET version = v_room.version WHERE r.id = v_room.id;
+        INSERT INTO chat_event (room_id, version, type, member_count, bumped_at, created_at)
+        VALUES (v_room.id, v_room.version, 'room_updated', v_room.member_count, v_room.bumped_at,
+                v_now);
+        PERFORM chat_v1.queue_event(
+            v_room.id, v_room.version, chat_v1.audience(v_room.id),
+            chat_v1.room_event(
+                'room_updated',
+                chat_v1.event_room(v_room.id, v_room.name, v_room.version, v_room.bumped_at,
+                                   v_room.member_count)));
+    END LOOP;
+    SELECT count(*) INTO rooms FROM chat_room;
+    RETURN NEXT;
+END $$;
+
+-- Takes this database for the one it was, after a move that lost nothing. One row: its identity.
+CREATE OR REPLACE FUNCTION chat_v1.keep_on() RETURNS TABLE (identity text)
+LANGUAGE sql AS $$
+    UPDATE chat_installation SET identity = chat_v1.database_identity() RETURNING identity
+$$;
