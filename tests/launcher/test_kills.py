@@ -13,14 +13,17 @@ from typing import Any
 import httpx
 import pytest
 
+from client.api import Backoff
+from client.device import Device
 from embedded.centrifugo import find_centrifugo
 from embedded.processes import find_postgres
+from tests.client.notebook import Notebook
+from tests.client.reading import fetch_state, make_read, read_all
 from tests.conformance.servers import find_kinds
 from tests.launcher.processes import Started, free_port, python
 from tests.launcher.test_supervisor import pid_of
 from tests.launcher.test_whole_run import LAST_LINE, checkout  # noqa: F401 - the fixture
 from tests.support.actors import make_token
-from tests.support.receiver import Receiver
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 SEED = 20261122
@@ -115,8 +118,15 @@ async def kill_under_load(run: Run, api_url: str, realtime_url: str) -> None:
     )
     created = await service.post("/api/rooms/", json={"name": "r", "members": ["alice", "bob"]})
     room_id = created.json()["id"]
-    sender, receiver = Sender(alice, room_id), Receiver(bob, realtime_url, room_id)
-    await receiver.start()
+    sender, notebook = Sender(alice, room_id), Notebook()
+    device = Device(
+        *("bob", make_read(bob), realtime_url),
+        observer=notebook,
+        backoff=Backoff(most=0.5),
+        proxy=None,
+        max_reconnect_delay=0.5,
+    )
+    await asyncio.wait_for(device.start(), 20)
     sending = asyncio.create_task(sender.run())
 
     names = list(run.victims())
@@ -129,35 +139,30 @@ async def kill_under_load(run: Run, api_url: str, realtime_url: str) -> None:
     await sending
 
     room = (await alice.get(f"/api/rooms/{room_id}/")).json()
-    await receiver.wait_for_version(room["version"])
-    await check(sender, receiver, room)
-    await receiver.stop()
+    await device.wait_for_versions({room_id: room["version"]}, within=20)
+    await check(sender, notebook, bob, room)
+    assert device.reducer.state() == await fetch_state(bob)
+    await device.stop()
     for client in (service, alice, bob):
         await client.aclose()
 
 
-async def check(sender: Sender, receiver: Receiver, room: dict[str, Any]) -> None:
+async def check(
+    sender: Sender, notebook: Notebook, http: httpx.AsyncClient, room: dict[str, Any]
+) -> None:
     """Compare what was acknowledged with what is stored and with what the device applied."""
-    stored = await read_all(receiver.http, f"/api/rooms/{room['id']}/messages/?limit=200")
+    stored = await read_all(http, f"/api/rooms/{room['id']}/messages/")
     by_key = {message["client_id"]: message for message in stored}
     assert len(by_key) == len(stored), "a message is stored twice"
     assert by_key == sender.acknowledged, "what was acknowledged differs from what is stored"
     assert [message["seq"] for message in stored] == list(range(len(stored), 0, -1))
-    applied = [event["body"]["room"]["version"] for event in receiver.applied]
-    assert applied == list(range(1, room["version"] + 1))
-    told = [event["body"] for event in receiver.applied if event["type"] == "message_added"]
+    assert notebook.snapshots == [(room["id"], 2)], (
+        "the log had everything, but the room was read anew"
+    )
+    assert notebook.applied_versions == list(range(3, room["version"] + 1))
+    told = [event["body"] for event in notebook.applied if event["type"] == "message_added"]
     assert [message["id"] for message in told] == [message["id"] for message in stored[::-1]]
     assert sender.unanswered > 0, "no send met a kill: the test proved nothing"
-
-
-async def read_all(http: httpx.AsyncClient, url: str | None) -> list[dict[str, Any]]:
-    """Read a list to its end."""
-    found: list[dict[str, Any]] = []
-    while url is not None:
-        page = (await http.get(url)).json()
-        found += page["results"]
-        url = page["next"]
-    return found
 
 
 @pytest.mark.parametrize("kind", find_kinds())

@@ -219,7 +219,7 @@ class WriteHistory(RuleBasedStateMachine):
                 if personal_channel(client.user) in queued.channels:
                     client.receive(queued.event)
         for client in self.clients:
-            assert {room_id: room["version"] for room_id, room in client.rooms.items()} == {
+            assert client.reducer.versions() == {
                 room_id: room.version
                 for room_id, room in self.model.rooms.items()
                 if client.user in room.members
@@ -266,12 +266,10 @@ class WriteHistory(RuleBasedStateMachine):
 
     def _check_catching_up(self, client: Client, fresh: Client) -> None:
         """Let a client that received nothing fetch what it missed, room by room."""
-        for room_id in list(client.rooms):
+        for room_id in client.reducer.versions():
             client.catch_up(room_id)
-        for room_id in client.rooms:
-            assert client.rooms[room_id] == fresh.rooms[room_id]
-            assert client.members[room_id] == fresh.members[room_id]
-            assert client.messages[room_id] == fresh.messages[room_id]
+        for room_id in client.reducer.versions():
+            assert client.view(room_id) == fresh.view(room_id)
 
     # The means.
 

@@ -14,11 +14,13 @@ import httpx
 PROJECT = Path(__file__).parents[2]
 
 
-def run_manage(*arguments: str, folder: Path = PROJECT, **environment: str) -> str:
-    """Run a management command in a process of its own and return what it printed.
+def run_manage(*arguments: str, **environment: str) -> str:
+    """Run a management command in a process of its own and return what it printed."""
+    return run_manage_of(PROJECT, *arguments, **environment)
 
-    `folder` holds the code, this tree's or another copy's.
-    """
+
+def run_manage_of(folder: Path, *arguments: str, **environment: str) -> str:
+    """Run a management command of another copy of the code, and return what it printed."""
     done = subprocess.run(
         [sys.executable, "manage.py", *arguments],
         cwd=folder,

@@ -1,0 +1,157 @@
+"""What a user sees, kept by events alone: every rule of docs/client.md that needs no I/O."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+Json = dict[str, Any]
+KEEP = 200
+"""How many messages of a room are held; the largest page of the API."""
+
+
+class Outcome(Enum):
+    """What became of an event."""
+
+    APPLIED = "applied"
+    DROPPED = "dropped"
+    """It had been applied, or tells of one's own end in a room that is not held."""
+    GAP = "gap"
+    """Events are missing before it: fetch those after `version(room_id)`, and apply them."""
+    UNKNOWN_ROOM = "unknown room"
+    """The room is not held: read it anew."""
+
+
+@dataclass(slots=True)
+class _Held:
+    """A room with its members by user id and its newest messages by id."""
+
+    room: Json
+    members: dict[str, Json] = field(default_factory=dict)
+    messages: dict[int, Json] = field(default_factory=dict)
+
+
+class Reducer:
+    """Holds a user's rooms; whatever arrives in whatever order, they end as the service has them.
+
+    `keep` is how many messages of each room are held, the newest, at least 1.
+    """
+
+    def __init__(self, user_id: str, *, keep: int = KEEP) -> None:
+        self.user_id = user_id
+        self.keep = keep
+        self._rooms: dict[int, _Held] = {}
+        self._positions: dict[int, int] = {}
+
+    def receive(self, event: Json) -> Outcome:
+        """Apply the event if it is the next of its room, and say what became of it."""
+        body = event["body"]
+        room_id, version = body["room"]["id"], body["room"]["version"]
+        held = self._rooms.get(room_id)
+        if held is None:
+            has_left = event["type"] == "user_left" and body["user"] == self.user_id
+            return Outcome.DROPPED if has_left else Outcome.UNKNOWN_ROOM
+        if version <= held.room["version"]:
+            return Outcome.DROPPED
+        if version > held.room["version"] + 1:
+            return Outcome.GAP
+        self._apply(held, event)
+        return Outcome.APPLIED
+
+    def _apply(self, held: _Held, event: Json) -> None:
+        """Apply the next event, also to members and messages that were read after it."""
+        body = {name: value for name, value in event["body"].items() if name != "room"}
+        held.room |= event["body"]["room"]
+        match event["type"]:
+            case "message_added":
+                # One that is held was read later than this was published: its text may be deleted.
+                held.messages.setdefault(body["id"], body)
+                if len(held.messages) > self.keep:
+                    del held.messages[min(held.messages)]
+            case "message_deleted":
+                if body["id"] in held.messages:
+                    held.messages[body["id"]] = body
+            case "user_joined":
+                held.members[body["user"]] = body
+            case "user_left":
+                held.members.pop(body["user"], None)
+                if body["user"] == self.user_id:
+                    self.forget(held.room["id"])
+            case _:
+                pass  # of a later release: its version and its room are all that counts
+
+    def replace(self, room: Json, members: Iterable[Json], messages: Iterable[Json]) -> None:
+        """Hold a room as it was read: the room first, then all members, then the newest messages.
+
+        What happened between these reads is in some of them; its events follow `room["version"]`
+        and mend the rest. `messages` are the newest `keep`, or all there are.
+        """
+        newest = sorted(messages, key=lambda message: message["id"])[-self.keep :]
+        self._rooms[room["id"]] = _Held(
+            dict(room),
+            {member["user"]: member for member in members},
+            {message["id"]: message for message in newest},
+        )
+        # Further than the room itself: a position of before a backup was restored.
+        last_seq = newest[-1]["seq"] if newest else 0
+        self._positions[room["id"]] = min(last_seq, self.position(room["id"]))
+
+    def forget(self, room_id: int) -> None:
+        """Hold the room no longer; the read position stays, for the user may come back."""
+        self._rooms.pop(room_id, None)
+
+    def version(self, room_id: int) -> int:
+        """Return the version of a room; 0 means that it is not held, for a member's is higher."""
+        held = self._rooms.get(room_id)
+        return 0 if held is None else int(held.room["version"])
+
+    def versions(self) -> dict[int, int]:
+        """Return the version of each room that is held."""
+        return {room_id: self.version(room_id) for room_id in self._rooms}
+
+    def state(self) -> Json:
+        """Return all that the user sees, in the order it is seen: what the API would answer."""
+        messages = {room_id: _newest_first(held) for room_id, held in self._rooms.items()}
+        rooms = [
+            held.room | {"last_message": next(iter(messages[room_id]), None)}
+            for room_id, held in self._rooms.items()
+        ]
+        return {
+            "rooms": sorted(rooms, key=lambda room: (room["bumped_at"], room["id"]), reverse=True),
+            "members": {
+                room_id: sorted(held.members.values(), key=lambda member: member["user"].encode())
+                for room_id, held in self._rooms.items()
+            },
+            "messages": messages,
+        }
+
+    def mark_read(self, room_id: int, seq: int) -> None:
+        """Note that the user has read up to a message; an earlier one changes nothing.
+
+        The position is this device's own: the service keeps none yet.
+        """
+        self._positions[room_id] = max(seq, self.position(room_id))
+
+    def position(self, room_id: int) -> int:
+        """Return the seq up to which the user has read; 0 before the first."""
+        return self._positions.get(room_id, 0)
+
+    def unread(self, room_id: int) -> int:
+        """Count the messages of others beyond the position whose text is not deleted.
+
+        Only what is held is counted: where more than `keep` messages follow the position, the
+        count is that of the newest `keep`. Show `keep` or more as "many".
+        """
+        held = self._rooms.get(room_id)
+        if held is None:
+            return 0
+        return sum(
+            message["seq"] > self.position(room_id)
+            and message["user"] != self.user_id
+            and "deleted_at" not in message
+            for message in held.messages.values()
+        )
+
+
+def _newest_first(held: _Held) -> list[Json]:
+    return [held.messages[message_id] for message_id in sorted(held.messages, reverse=True)]
