@@ -1,0 +1,32 @@
+"""`python -m tests.history FILE`: judge a history that was kept, without running anything."""
+
+import argparse
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+from tests.history.checker import Bounds, check
+from tests.history.recorder import HistoryError, read_history
+
+
+def main() -> int:
+    """Print the verdict; 1 where anything failed, 2 where the history cannot be read."""
+    parser = argparse.ArgumentParser(prog="python -m tests.history", description=__doc__)
+    parser.add_argument("file", type=Path)
+    for bound in fields(Bounds):
+        kind = float if bound.type is float else int
+        name = f"--{bound.name.replace('_', '-')}"
+        parser.add_argument(name, type=kind, default=bound.default, help="default: %(default)s")
+    options = vars(parser.parse_args())
+    try:
+        records = read_history(options.pop("file"))
+        verdict = check(records, Bounds(**options))
+    except (OSError, HistoryError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    sys.stdout.write(f"{verdict.describe()}\n")
+    return 0 if verdict.ok else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

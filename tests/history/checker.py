@@ -1,0 +1,52 @@
+"""Judges a history: every guarantee that a client relies on, by the name of its check."""
+
+from tests.history.check_devices import (
+    check_applied,
+    check_leaks,
+    check_log,
+    check_publishing,
+    check_states,
+)
+from tests.history.check_liveness import check_liveness, check_power
+from tests.history.check_messages import (
+    check_acknowledged,
+    check_finals_agree,
+    check_order,
+    check_phantoms,
+    check_single,
+)
+from tests.history.check_reads import check_pages
+from tests.history.check_unread import check_unread
+from tests.history.recorder import Record
+from tests.history.runs import read_run
+from tests.history.verdict import Bounds, Verdict
+
+__all__ = ["Bounds", "Verdict", "check"]
+
+
+def check(records: list[Record], bounds: Bounds | None = None) -> Verdict:
+    """Return what every check found, in O(n log n) of the number of records.
+
+    Raises:
+        HistoryError: the records contradict the format.
+    """
+    run, verdict = read_run(records), Verdict()
+    bounds = bounds or Bounds()
+    for check_one in (
+        check_finals_agree,
+        check_acknowledged,
+        check_phantoms,
+        check_single,
+        check_order,
+        check_pages,
+        check_log,
+        check_applied,
+        check_leaks,
+        check_publishing,
+        check_states,
+    ):
+        check_one(run, verdict)
+    check_unread(run, verdict, bounds.unread_reach)
+    check_liveness(run, verdict, bounds)
+    check_power(run, verdict, bounds)
+    return verdict

@@ -1,0 +1,145 @@
+"""Writes and reads histories: one JSON object a line, all with times of one clock.
+
+Every line has `at`, the seconds of CLOCK_MONOTONIC, and `type`; the others depend on the type:
+
+    run        seed, fault, realtime                      the first line
+    invoke     op, process, action, and its arguments     an operation begins
+    ok         op, and what was answered                  it was acknowledged
+    fail       op                                         it was surely not applied
+    info       op, why                                    whether it was applied is unknown
+    frame      device, user, room, version, event_type, id?, content?      a socket brought it
+    apply      the same                                   the device applied it
+    subscribed device, user, recovered, was_recovering
+    fetch      device, user, room, after, status          the device read the room's log
+    snapshot   device, user, room, version                the device read the room anew
+    forget     device, user, room                         the device dropped the room
+    fault      name, phase: start or stop
+    rest                                                  nothing is under way any more
+    final_api  room, messages: [seq, id, user, key, content]
+    final_db   room, version, last_seq, members,
+               messages: {seq, id, user, key, content, deleted},
+               events: {version, type, user, id, change}
+    final_device  device, user, held, fresh
+
+    action     arguments                    what ok answers
+    send       room, user, key, content     id, seq
+    add        room, user                   version, of the room after it
+    remove     room, user                   version
+    delete     room, id
+    rename     room, name
+    read_page  room, user, after, limit     messages: [seq, id, key, content], seqs rising
+    mark_read  device, user, room, seq
+    unread     device, user, room           count
+
+A retry of a send is an operation of its own with the same room, user, key and content. `change` is
+the version of the first event of the call that an event belongs to: who is added in one call hears
+all of its events.
+"""
+
+import json
+import time
+from itertools import count
+from pathlib import Path
+from threading import Lock
+from types import TracebackType
+from typing import Any, Self
+
+Record = dict[str, Any]
+
+
+class HistoryError(ValueError):
+    """A history cannot be read: a line is broken, or contradicts the format."""
+
+
+class Recorder:
+    """Each record is whole in the file when the call returns; times never fall from line to line.
+
+    One recorder serves any number of threads and one event loop: a record is a short write.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = path.open("w", encoding="ascii")
+        self._lock = Lock()
+        self._ops = count(1)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; what is recorded after that raises ValueError."""
+        with self._lock:
+            self._file.close()
+
+    def write(self, type: str, /, **fields: Any) -> None:  # noqa: A002 - the format's word
+        """Record what happened just now.
+
+        Raises:
+            TypeError: a field that JSON does not have; the file is unchanged.
+        """
+        # The clock is read under the lock: two threads must not write their times in the wrong
+        # order, for the order of the lines is the order in which a device did things.
+        with self._lock:
+            line = json.dumps({"at": time.monotonic(), "type": type, **fields})
+            self._file.write(line + "\n")
+            self._file.flush()
+
+    def invoke(self, process: str, action: str, /, **arguments: Any) -> int:
+        """Record that an operation begins, before anything of it leaves; return its number."""
+        op = next(self._ops)
+        self.write("invoke", op=op, process=process, action=action, **arguments)
+        return op
+
+    def ok(self, op: int, /, **result: Any) -> None:
+        """Record that an operation was acknowledged, once its whole answer is here."""
+        self.write("ok", op=op, **result)
+
+    def fail(self, op: int, /, **result: Any) -> None:
+        """Record that an operation was surely not applied, as a refusal says."""
+        self.write("fail", op=op, **result)
+
+    def info(self, op: int, /, *, why: str) -> None:
+        """Record that nobody knows whether an operation was applied, as after a timeout."""
+        self.write("info", op=op, why=why)
+
+
+def read_history(path: Path) -> list[Record]:
+    """Return all records of a history; a last line that a kill cut in half is left out.
+
+    Raises:
+        HistoryError: another line is no record; the message names it.
+    """
+    *lines, rest = path.read_bytes().split(b"\n")
+    try:
+        # As one array: several times as fast as line by line.
+        records = json.loads(b"[" + b",".join(lines) + b"]")
+    except ValueError:
+        records = []
+    if len(records) != len(lines) or not all(map(_is_record, records)):
+        records = [_read_line(line, n, path) for n, line in enumerate(lines, start=1)]
+    try:
+        return [*records, _read_line(rest, len(lines) + 1, path)] if rest else list(records)
+    except HistoryError:
+        return list(records)
+
+
+def _read_line(line: bytes, number: int, path: Path) -> Record:
+    try:
+        record = json.loads(line)
+    except ValueError as error:
+        raise HistoryError(f"{path}, line {number}: {error}: {line[:80]!r}") from error
+    if not _is_record(record):
+        raise HistoryError(f"{path}, line {number}: no record: {line[:80]!r}")
+    return dict(record)
+
+
+def _is_record(value: object) -> bool:
+    return isinstance(value, dict) and "at" in value and "type" in value
