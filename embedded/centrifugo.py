@@ -57,5 +57,10 @@ def centrifugo_environment(  # noqa: PLR0913 - keywords, each a line of the envi
 def _consumer_dsn(database_url: str, partitions: int) -> str:
     # One connection per partition, one that listens and one to spare: with the default of four,
     # partitions starve each other.
+    # A Centrifugo whose machine vanished in the middle would hold its partitions for as long as
+    # PostgreSQL believes in its connections: by default two hours.
     separator = "&" if "?" in database_url else "?"
-    return f"{database_url}{separator}application_name=centrifugo&pool_max_conns={partitions + 2}"
+    return (
+        f"{database_url}{separator}application_name=centrifugo&pool_max_conns={partitions + 2}"
+        "&idle_in_transaction_session_timeout=15s"
+    )

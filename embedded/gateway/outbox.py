@@ -25,6 +25,8 @@ CONNECT_OPTIONS: dict[str, Any] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
     "application_name": "besedka-gateway",
+    # And PostgreSQL notices a dead gateway: the lock of a partition goes with its transaction.
+    "options": "-c idle_in_transaction_session_timeout=15s",
 }
 # Several partitions share them: a laptop need not hold one connection per partition.
 MAX_CONNECTIONS = 3

@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,11 +44,12 @@ class RunningServer:
     environment: dict[str, str] = field(default_factory=dict)
     log: Path | None = None
     """What it says goes here, or is shown with a failing test."""
+    host: str = "127.0.0.1"
 
     @property
     def url(self) -> str:
         """Where clients connect."""
-        return f"ws://127.0.0.1:{self.port}/connection/websocket"
+        return f"ws://{self.host}:{self.port}/connection/websocket"
 
     @property
     def is_gateway(self) -> bool:
@@ -98,8 +100,13 @@ def start_server(
     *,
     port: int | None = None,
     log: Path | None = None,
+    host: str = "127.0.0.1",
+    prefix: Sequence[str] = (),
 ) -> RunningServer:
-    """Start a server, on a free port unless one is given, and wait until it accepts clients."""
+    """Start a server, on a free port unless one is given, and wait until it accepts clients.
+
+    `prefix` is what makes a command run elsewhere, as in another network.
+    """
     port = port or find_free_port()
     if kind == "gateway":
         command = [sys.executable, "-m", "embedded.gateway"]
@@ -107,6 +114,7 @@ def start_server(
             "DATABASE_URL": database_url,
             "CENTRIFUGO_TOKEN_SECRET": SECRET,
             "REALTIME_PORT": str(port),
+            "HOST": host,
         }
         for name, value in (delays or {}).items():
             seconds = float(value[:-2]) / 1000 if value.endswith("ms") else float(value[:-1])
@@ -116,12 +124,17 @@ def start_server(
         assert binary is not None
         command = centrifugo_command(binary)
         environment = centrifugo_environment(
-            database_url=database_url, token_secret=SECRET, partitions=partitions, port=port
+            database_url=database_url,
+            token_secret=SECRET,
+            partitions=partitions,
+            host=host,
+            port=port,
         )
         for name, value in (delays or {}).items():
             environment[f"CENTRIFUGO_CLIENT_{name}"] = value
+    command = [*prefix, *command]
     process = _start(command, environment, log)
-    return _launch(RunningServer(kind, port, process, command, environment, log))
+    return _launch(RunningServer(kind, port, process, command, environment, log, host))
 
 
 def restart(server: RunningServer) -> RunningServer:
@@ -156,7 +169,7 @@ def _launch(server: RunningServer) -> RunningServer:
             break
         try:
             with urllib.request.urlopen(
-                f"http://127.0.0.1:{server.port}/health", timeout=1
+                f"http://{server.host}:{server.port}/health", timeout=1
             ) as answer:
                 if answer.status == 200:
                     return server

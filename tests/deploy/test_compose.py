@@ -67,6 +67,8 @@ def test_centrifugo_has_a_connection_for_each_partition() -> None:
     dsn = SERVICES["centrifugo"]["environment"]["CENTRIFUGO_CONSUMERS_OUTBOX_POSTGRESQL_DSN"]
 
     assert f"pool_max_conns={consumer['num_partitions'] + 2}" in dsn
+    # One whose machine vanished lets go of its partitions.
+    assert "idle_in_transaction_session_timeout=15s" in dsn
     assert " " not in dsn
 
 
