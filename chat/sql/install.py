@@ -23,7 +23,7 @@ _INSTALL_LOCK = 7_331_001
 
 
 # Each file uses only functions of the files before it.
-_ORDER = ("identity", "events", "messages", "members", "rooms", "installation")
+_ORDER = ("identity", "events", "messages", "members", "rooms", "installation", "repairs")
 
 
 def _function_files() -> list[Path]:

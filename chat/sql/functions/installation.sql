@@ -30,6 +30,8 @@ BEGIN
     v_start := floor(extract(epoch FROM v_now) * 1000000);
     epoch := replace(gen_random_uuid()::text, '-', '');
     UPDATE chat_installation i SET epoch = begin_anew.epoch, identity = chat_v1.database_identity();
+    -- Foreign keys that the caller's transaction has still to check would forbid the next.
+    SET CONSTRAINTS ALL IMMEDIATE;
     TRUNCATE chat_event, chat_outbox;
     FOREACH v_table IN ARRAY ARRAY['chat_room', 'chat_member', 'chat_message'] LOOP
         PERFORM setval(s.name, greatest(v_start, nextval(s.name)))
