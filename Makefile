@@ -17,7 +17,7 @@ SDK := tests/conformance/javascript
 stage = @echo "▶ $(1)"; start=$$(date +%s); $(1) && echo "  $$(($$(date +%s) - start)) s"
 
 .DEFAULT_GOAL := help
-.PHONY: help up reset check test test-quick fuzz lock
+.PHONY: help up reset check test test-quick fuzz faults lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,9 @@ test-quick: $(VENV)/.installed-dev ## The tests that take less than three second
 
 fuzz: $(VENV)/.installed-dev ## 100,000 random requests against a real server; at most 30 minutes
 	@$(BIN)/python -m tests.fuzz
+
+faults: $(VENV)/.installed-dev ## Every fault, three times, under traffic; about 45 minutes, as root
+	@$(BIN)/python -m tests.faults
 
 lock: $(VENV)/.installed-dev ## Resolve pyproject.toml into the two lock files
 	$(LOCK) -o requirements.lock

@@ -1,0 +1,60 @@
+"""`make faults`: every fault with every seed under traffic, a progress bar, and a table at the end.
+
+    python -m tests.faults [--seeds N] [--only WORDS] [--first-seed N] [--list] [--report FILE]
+
+Exit status 1 where a promise was not kept; the history of each failure is then in `.data/faults`,
+and `python -m tests.history FILE` judges it again.
+"""
+
+import argparse
+import asyncio
+import logging
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.conformance.servers import describe_centrifugo, find_kinds
+from tests.support.processes import PROJECT
+
+KEPT = PROJECT / ".data" / "faults"
+
+
+def main() -> int:
+    """Run what was asked for; return the exit status."""
+    from tests.faults.faults import ALL  # noqa: PLC0415 - Django is set up by now
+    from tests.faults.report import write_report  # noqa: PLC0415 - the same
+    from tests.faults.series import run_series  # noqa: PLC0415 - the same
+    from tests.faults.table import describe_fault  # noqa: PLC0415 - the same
+
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=3, help="how often each, default 3")
+    parser.add_argument("--first-seed", type=int, default=1, help="the first seed, default 1")
+    parser.add_argument("--only", default="", help="those whose name holds these words")
+    parser.add_argument("--list", action="store_true", help="only name them")
+    parser.add_argument("--report", type=Path, help="write the table as JSON too")
+    chosen = parser.parse_args()
+    faults = [fault for fault in ALL if chosen.only in fault.name]
+    if not faults:
+        parser.error(f"no fault is called {chosen.only!r}; --list names them")
+    if chosen.list:
+        print(*map(describe_fault, faults), sep="\n")
+        return 0
+    seeds = range(chosen.first_seed, chosen.first_seed + chosen.seeds)
+    print(describe_centrifugo())
+    with tempfile.TemporaryDirectory(prefix="besedka-faults-") as folder:
+        rows, hindered = asyncio.run(run_series(faults, seeds, find_kinds(), Path(folder), KEPT))
+    if chosen.report:
+        write_report(chosen.report, rows)
+    return 0 if not hindered and all(row.is_ok for row in rows) else 1
+
+
+if __name__ == "__main__":
+    os.environ["DEBUG"] = "1"
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "app.settings")
+    import django
+
+    django.setup()
+    # A connection that is lost is what this is about; the SDK reports each.
+    logging.disable(logging.CRITICAL)
+    sys.exit(main())

@@ -1,0 +1,135 @@
+"""Links that are slow, silent, cut or lie: between clients, the API and PostgreSQL."""
+
+from tests.faults.catalogue import Trial, fault
+
+
+@fault("answer to the client swallowed", rest_within=10, silence_within=2, is_before_clients=True)
+async def swallow_api_answers(trial: Trial) -> None:
+    """Three in ten answers never reach the client, who repeats: each message is stored once."""
+    for link in trial.stand.api_links:
+        link.swallow_responses(probability=0.3, seed=trial.random.randrange(1000))
+    await trial.workload.run_for(8)
+    for link in trial.stand.api_links:
+        link.pass_through()
+
+
+@fault("answer of the commit swallowed", rest_within=10, silence_within=3)
+async def swallow_commits(trial: Trial) -> None:
+    """PostgreSQL commits, and the API never hears: it asks again with the same key."""
+    trial.stand.api_database.swallow_responses(probability=0.1, seed=trial.random.randrange(1000))
+    await trial.workload.run_for(8)
+    trial.stand.api_database.pass_through()
+
+
+@fault("client connections cut", rest_within=10, silence_within=2, is_before_clients=True)
+async def cut_clients(trial: Trial) -> None:
+    """Answers end in the middle, or before their first byte, for eight seconds."""
+    for _ in range(16):
+        for link in trial.stand.api_links:
+            link.cut_after(
+                trial.random.choice([0, 1, 50, 300, 2000]), reset=trial.random.random() < 0.5
+            )
+        await trial.workload.run_for(0.5)
+    for link in trial.stand.api_links:
+        link.pass_through()
+
+
+@fault("client link half-open", rest_within=10, silence_within=9, is_before_clients=True)
+async def half_open_clients(trial: Trial) -> None:
+    """One worker's clients hear nothing for three seconds, then the other's."""
+    for api in trial.workload.apis.values():
+        api.patience = 2
+    for link in trial.stand.api_links:
+        link.half_open()
+        await trial.workload.run_for(3)
+        link.pass_through()
+        link.reset()
+    for api in trial.workload.apis.values():
+        api.patience = 8
+
+
+@fault("database connections reset", rest_within=10, silence_within=3)
+async def reset_database(trial: Trial) -> None:
+    """Every connection between API and PostgreSQL is reset twenty times, at any moment."""
+    for _ in range(20):
+        await trial.workload.run_for(trial.random.uniform(0.1, 0.5))
+        trial.stand.api_database.reset()
+
+
+@fault("database connections cut", rest_within=10, silence_within=4)
+async def cut_database(trial: Trial) -> None:
+    """PostgreSQL's answers end in the middle for eight seconds."""
+    for _ in range(16):
+        trial.stand.api_database.cut_after(
+            trial.random.randrange(1, 4000), reset=trial.random.random() < 0.5
+        )
+        await trial.workload.run_for(0.5)
+    trial.stand.api_database.pass_through()
+
+
+@fault("database slow", rest_within=10, silence_within=3)
+async def delay_database(trial: Trial) -> None:
+    """Every packet between API and PostgreSQL takes 150 ± 100 ms longer, each way."""
+    trial.stand.api_database.delay(0.15, 0.1, seed=trial.random.randrange(1000))
+    await trial.workload.run_for(8)
+    trial.stand.api_database.pass_through()
+
+
+@fault("database half-open", rest_within=15, silence_within=15)
+async def half_open_database(trial: Trial) -> None:
+    """PostgreSQL is not heard for eight seconds: 503 within five, and nothing is doubled."""
+    trial.stand.api_database.half_open()
+    await trial.workload.run_for(8)
+    trial.stand.api_database.pass_through()
+    await trial.workload.wait_for_sends(40, within=20)
+
+
+@fault("database in a black hole", rest_within=15, silence_within=15)
+async def black_hole_database(trial: Trial) -> None:
+    """What API and PostgreSQL say to each other disappears for eight seconds, no one being told."""
+    trial.stand.api_database.black_hole()
+    await trial.workload.run_for(8)
+    trial.stand.api_database.pass_through()
+    await trial.workload.wait_for_sends(40, within=20)
+
+
+@fault("realtime's database reset", rest_within=10, silence_within=2, is_realtimes=True)
+async def reset_realtime_database(trial: Trial) -> None:
+    """The outbox's reader loses its connections twenty times: nothing is lost or reordered."""
+    for _ in range(20):
+        await trial.workload.run_for(trial.random.uniform(0.1, 0.4))
+        trial.stand.realtime_database.reset()
+
+
+@fault("realtime's database in a black hole", rest_within=20, silence_within=2, is_realtimes=True)
+async def black_hole_realtime_database(trial: Trial) -> None:
+    """The outbox's reader hears nothing for ten seconds, then is cut off: sends go on."""
+    trial.stand.realtime_database.black_hole()
+    await trial.workload.run_for(10)
+    trial.stand.realtime_database.pass_through()
+    trial.stand.realtime_database.reset()
+
+
+@fault("devices half-open", rest_within=15, silence_within=2, is_realtimes=True)
+async def half_open_devices(trial: Trial) -> None:
+    """No device hears anything for ten seconds, nor does anyone close: then all arrives."""
+    trial.stand.device_link.half_open()
+    await trial.workload.run_for(10)
+    trial.stand.device_link.pass_through()
+
+
+@fault("devices in a black hole", rest_within=15, silence_within=2, is_realtimes=True)
+async def black_hole_devices(trial: Trial) -> None:
+    """What is told to the devices disappears for eight seconds, then they are cut off."""
+    trial.stand.device_link.black_hole()
+    await trial.workload.run_for(8)
+    trial.stand.device_link.pass_through()
+    trial.stand.device_link.reset()
+
+
+@fault("devices reset", rest_within=15, silence_within=2, is_realtimes=True)
+async def reset_devices(trial: Trial) -> None:
+    """All devices lose their connection twelve times, also while they come back."""
+    for _ in range(12):
+        await trial.workload.run_for(trial.random.uniform(0.2, 1))
+        trial.stand.device_link.reset()

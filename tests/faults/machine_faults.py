@@ -1,0 +1,167 @@
+"""What happens to machines: their network is cut, their disk is full, their clock jumps."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.faults import clock, disk, network
+from tests.faults.catalogue import Trial, fault
+from tests.faults.clock import FakeClock
+from tests.faults.disk import SmallDisk
+from tests.faults.network import NetworkNamespace
+from tests.faults.proxy import find_postgres_socket
+from tests.faults.stand import through
+
+DISK_BYTES = 256 << 20
+CATCH_UP = 40
+"""Sends that show that service is back."""
+
+
+@fault(
+    "API's network cut",
+    rest_within=20,
+    silence_within=14,
+    is_quick=False,
+    find_hindrance=network.find_reason_unavailable,
+)
+async def cut_api_network(trial: Trial) -> None:
+    """The link from the API's machine to PostgreSQL goes dead, twice, in two ways, for six seconds.
+
+    Nobody is told: no connection is closed. The API answers 503 within five seconds meanwhile.
+    """
+    stand = trial.stand
+    with NetworkNamespace() as place:
+        relay = await stand.open_link(
+            find_postgres_socket(stand.database_url), host=place.host_address
+        )
+        outside = [worker.database_url for worker in stand.workers]
+        for worker in stand.workers:
+            worker.prefix, worker.database_url = place.prefix, through(relay)
+            await stand.in_thread(worker.stop)
+            await stand.start_worker(worker)
+        for lose in (place.cut, place.black_hole):
+            await trial.workload.run_for(1)
+            lose()
+            await trial.workload.run_for(6)
+            place.heal()
+            await trial.workload.wait_for_sends(CATCH_UP, within=20)
+        for worker, url in zip(stand.workers, outside, strict=True):
+            worker.prefix, worker.database_url = [], url
+            await stand.in_thread(worker.stop)
+            await stand.start_worker(worker)
+
+
+@fault(
+    "realtime's network cut",
+    rest_within=20,
+    silence_within=2,
+    is_quick=False,
+    find_hindrance=network.find_reason_unavailable,
+    is_realtimes=True,
+)
+async def cut_realtime_network(trial: Trial) -> None:
+    """The realtime server's machine is cut off from devices and PostgreSQL for eight seconds.
+
+    Nobody is told: no connection is closed. Sends go on.
+    """
+    stand = trial.stand
+    with NetworkNamespace() as place:
+        relay = await stand.open_link(
+            find_postgres_socket(stand.database_url), host=place.host_address
+        )
+        await stand.move_realtime(place.prefix, place.address, through(relay))
+        for lose in (place.cut, place.black_hole):
+            await trial.workload.run_for(2)
+            lose()
+            await trial.workload.run_for(8)
+            place.heal()
+        await trial.workload.run_for(2)
+        await stand.move_realtime([], "127.0.0.1", through(stand.realtime_database))
+
+
+@fault(
+    "disk full",
+    rest_within=20,
+    silence_within=25,
+    is_quick=False,
+    find_hindrance=disk.find_reason_unavailable,
+    settings={"max_wal_size": "64MB", "min_wal_size": "32MB", "wal_recycle": "off"},
+)
+async def fill_disk(trial: Trial) -> None:
+    """PostgreSQL's disk is full for six seconds: 503s, and ten seconds later all is as before."""
+    stand = trial.stand
+    data = stand.folder / "postgres"
+    await stand.stop_postgres("fast")
+    aside = data.rename(stand.folder / "aside")
+    with SmallDisk(data, DISK_BYTES) as small:
+        await stand.in_thread(shutil.copytree, aside, data, dirs_exist_ok=True)
+        await stand.start_postgres()
+        await trial.workload.wait_for_sends(CATCH_UP, within=20)
+        small.fill()
+        for _ in range(6):
+            await trial.workload.run_for(1)
+            small.fill()  # what a checkpoint gave back
+        small.free()
+        if stand.postgres.process.poll() is not None:
+            await stand.stop_postgres()
+            await stand.start_postgres()
+        took = await trial.workload.wait_for_sends(CATCH_UP, within=30)
+        trial.require(took < 10, f"no service {took:.1f} s after there was space again")
+        await stand.stop_postgres("fast")
+        shutil.rmtree(aside)
+        await stand.in_thread(shutil.copytree, data, aside)
+    data.rmdir()
+    aside.rename(data)
+    await stand.start_postgres()
+
+
+@fault(
+    "clocks jump",
+    rest_within=15,
+    silence_within=8,
+    is_quick=False,
+    find_hindrance=clock.find_reason_unavailable,
+)
+async def jump_clocks(trial: Trial) -> None:
+    """The API's clock and PostgreSQL's jump by up to an hour, forth and back: nothing hangs on it.
+
+    At twenty-five seconds nobody is logged out, and devices come back with tokens of either worker.
+    """
+    stand = trial.stand
+    apis, postgres = FakeClock(make(stand.folder / "a")), FakeClock(make(stand.folder / "p"))
+    worker = stand.workers[0]
+    worker.environment |= apis.environment
+    await stand.in_thread(worker.stop)
+    await stand.start_worker(worker)
+    await stand.stop_postgres("fast")
+    with environment(postgres.environment):
+        await stand.start_postgres()
+    for seconds in (25, -50, 25):
+        apis.jump(seconds)
+        stand.device_link.reset()
+        await trial.workload.run_for(1.5)
+    for seconds in (120, -240, 120, 3600, -7200, 3600):
+        apis.jump(seconds)
+        postgres.jump(-seconds)
+        await trial.workload.run_for(1)
+    await stand.stop_postgres("fast")
+    await stand.start_postgres()
+
+
+def make(folder: Path) -> Path:
+    """Make a folder."""
+    folder.mkdir()
+    return folder
+
+
+@contextmanager
+def environment(added: dict[str, str]) -> Iterator[None]:
+    """Let what is started here find more in its environment."""
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            del os.environ[name]

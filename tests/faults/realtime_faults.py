@@ -1,0 +1,126 @@
+"""The server that tells the devices dies, is away, has rivals, or is given what it cannot tell."""
+
+import asyncio
+import json
+import signal
+
+from tests.conformance.clients import blocked_deletes
+from tests.faults.catalogue import Trial, fault
+
+HISTORY = 100
+"""Events of a channel that Centrifugo keeps."""
+
+
+@fault("realtime killed", rest_within=15, silence_within=2, is_realtimes=True)
+async def kill_realtime(trial: Trial) -> None:
+    """The realtime server is killed three times and forgets every channel: devices catch up."""
+    for _ in range(3):
+        await trial.workload.run_for(trial.random.uniform(1, 2))
+        await trial.stand.kill_realtime()
+        await trial.workload.run_for(trial.random.uniform(0, 1))
+        await trial.stand.restart_realtime()
+
+
+@fault("realtime away", rest_within=15, silence_within=2, is_realtimes=True)
+async def stop_realtime(trial: Trial) -> None:
+    """The realtime server is away for twelve seconds: sends go on, and all is told afterwards."""
+    await trial.stand.kill_realtime()
+    await trial.workload.run_for(12)
+    await trial.stand.restart_realtime()
+
+
+@fault("realtime frozen", rest_within=15, silence_within=2, is_realtimes=True)
+async def freeze_realtime(trial: Trial) -> None:
+    """The realtime server is frozen for five seconds, twice: sends go on."""
+    for _ in range(2):
+        trial.stand.realtime.process.send_signal(signal.SIGSTOP)
+        await trial.workload.run_for(5)
+        trial.stand.realtime.process.send_signal(signal.SIGCONT)
+        await trial.workload.run_for(1)
+
+
+@fault("realtime killed after publishing", rest_within=15, silence_within=2, is_realtimes=True)
+async def kill_between_publishing_and_deleting(trial: Trial) -> None:
+    """Killed with rows published and not yet deleted, it tells twice, and devices apply once."""
+    for _ in range(3):
+        block = blocked_deletes(trial.stand.database_url, trial.workload.hot % 8)
+        # On a thread: it waits for sessions whose connections pass through proxies on this one.
+        await asyncio.to_thread(block.__enter__)
+        await trial.workload.run_for(1)
+        await trial.stand.kill_realtime()
+        await asyncio.to_thread(block.__exit__, None, None, None)
+        await trial.stand.restart_realtime()
+        await trial.workload.run_for(1.5)
+
+
+@fault("rival realtime servers", rest_within=15, silence_within=2, is_realtimes=True)
+async def race_for_partitions(trial: Trial) -> None:
+    """Three servers without a broker between them race for the outbox while they die in turn.
+
+    Each row goes to one of them, so a device misses the others' rows; once one server is left and
+    the devices have connected anew, they hold everything.
+    """
+    for _ in range(2):
+        await trial.stand.start_another_realtime()
+    for _ in range(3):
+        await trial.workload.run_for(1.5)
+        rival = trial.random.choice(trial.stand.others)
+        await trial.stand.in_thread(rival.kill)
+        trial.stand.others.remove(rival)
+        await trial.stand.start_another_realtime()
+    for rival in trial.stand.others:
+        await trial.stand.in_thread(rival.kill)
+    trial.stand.others.clear()
+    await trial.stand.kill_realtime()
+    await trial.stand.restart_realtime()
+
+
+@fault("more events than the history keeps", rest_within=15, silence_within=2, is_realtimes=True)
+async def overrun_history(trial: Trial) -> None:
+    """A device is offline for three times the events that are kept: it fetches, without a hole."""
+    away = trial.workload.devices[:3]
+    for device in away:
+        await device.device.pause()
+    await trial.workload.wait_for_sends(3 * HISTORY, within=60)
+    for device in away:
+        await device.device.resume()
+
+
+@fault("poison in the outbox", rest_within=15, silence_within=2, is_realtimes=True)
+async def poison_outbox(trial: Trial) -> None:
+    """Rows that nobody can publish, in every partition: what is behind them is told in time."""
+    channel = {"channels": ["nowhere:user0"], "data": {"type": "?"}}
+    poison = [
+        ("no_such_method", json.dumps(channel)),
+        ("broadcast", json.dumps(channel)),
+        ("broadcast", json.dumps({"channels": "personal:user0", "data": 1})),
+        ("broadcast", json.dumps({"channels": ["personal:~"], "data": {"type": "?"}})),
+        ("publish", json.dumps({"channel": "", "data": {}})),
+    ]
+    for _ in range(6):
+        await trial.workload.run_for(1)
+        for method, payload in poison:
+            await trial.stand.fetch(
+                "INSERT INTO chat_outbox (method, payload, partition, created_at)"
+                " SELECT %s, %s, partition, now() FROM generate_series(0, 7) partition",
+                [method, payload],
+            )
+
+
+@fault("device that does not read", rest_within=20, silence_within=2, is_realtimes=True)
+async def stop_reading(trial: Trial) -> None:
+    """A device stops reading while 12 MB are told to it: it is cut off, nobody else notices."""
+    workload, stand = trial.workload, trial.stand
+    room = await workload.create_room("long texts", ["user10"])
+    workload.all_rooms.append(room)
+    link = await stand.open_link(("127.0.0.1", stand.realtime_port))
+    url = f"ws://127.0.0.1:{link.port}/connection/websocket"
+    slow = await workload.connect_device("slow", "user10", url)
+    subscriptions = slow.observer.subscriptions
+    link.half_open("server")
+    await workload.import_messages(room, "user10", "long", count=3000, length=4000)
+    await workload.run_for(3)
+    link.pass_through()
+    async with asyncio.timeout(30):
+        while slow.observer.subscriptions == subscriptions:
+            await workload.run_for(0.1)

@@ -1,0 +1,111 @@
+"""A backup is restored while clients hold what came after it."""
+
+import asyncio
+import subprocess
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from embedded import cluster
+from tests.conformance.servers import find_kinds
+from tests.faults.actors import Sender
+from tests.faults.stand import Stand, create_template
+from tests.faults.workload import Workload
+from tests.history.recorder import Recorder
+from tests.support.processes import run_manage
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
+
+def run_postgres_tool(name: str, *arguments: str) -> None:
+    """Run one of PostgreSQL's own commands."""
+    done = subprocess.run(
+        [cluster.binary(name), *arguments], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def run_commands(database_url: str) -> str:
+    """Run what follows a restore; return what the last command said."""
+    run_manage("migrate", DATABASE_URL=database_url, DEBUG="1")
+    return run_manage("after_restore", "--no-input", DATABASE_URL=database_url, DEBUG="1")
+
+
+async def restore(stand: Stand, dump: Path) -> str:
+    """Do what docs/operations.md says; return what `after_restore` said."""
+    for worker in stand.workers:
+        await stand.in_thread(worker.stop)
+    await stand.kill_realtime()
+    server = stand.database_url.replace("/besedka?", "/postgres?")
+    for statement in ("DROP DATABASE besedka WITH (FORCE)", "CREATE DATABASE besedka"):
+        await asyncio.to_thread(run_postgres_tool, "psql", server, "-qc", statement)
+    await asyncio.to_thread(run_postgres_tool, "pg_restore", "-d", stand.database_url, str(dump))
+    said = await asyncio.to_thread(run_commands, stand.database_url)
+    await stand.restart_realtime()
+    for worker in stand.workers:
+        await stand.start_worker(worker)
+    return said
+
+
+async def send_from_all(workload: Workload, count: int) -> None:
+    """Let each sender send so many more messages to the hot room."""
+
+    async def send_some(sender: Sender) -> None:
+        for _ in range(count):
+            await sender.send(workload.hot)
+
+    await asyncio.gather(*map(send_some, workload.senders))
+
+
+async def restore_under_clients(stand: Stand, workload: Workload) -> None:
+    """Dump, go on, restore, go on: in the end every device holds what it would fetch anew."""
+    dump = stand.folder / "dump"
+    await workload.start()
+    await workload.wait_for_sends(100, within=30)
+    arguments = ("-Fc", "-f", str(dump), stand.database_url)
+    await asyncio.to_thread(run_postgres_tool, "pg_dump", *arguments)
+    await workload.wait_for_sends(60, within=30)
+    await workload.finish_traffic(within=20)
+    await workload.wait_for_rest(10)
+    (lost,) = await stand.fetch("SELECT max(id) AS id FROM chat_message")
+    away, lagging = (device for device in workload.devices if device.user == "user0")
+    await away.device.pause()
+
+    said = await restore(stand, dump)
+
+    assert said.startswith("23 rooms begin anew")
+    # Before the one that is away comes back, the hot room has had as many events as it holds.
+    await send_from_all(workload, 16)
+    await away.device.resume()
+    await workload.wait_for_rest(20)
+    assert workload.complaints == []
+    for device in workload.devices:
+        held, fresh = await device.compare()
+        assert held == fresh
+    (first,) = await stand.fetch(
+        "SELECT min(id) AS id FROM chat_message WHERE id > %s", [lost["id"]]
+    )
+    assert first["id"] > 10**15, "an id of a message that was lost is given to another"
+    assert lagging.reducer.version(workload.hot) > 10**15
+
+
+@pytest.mark.parametrize("kind", find_kinds())
+def test_every_client_converges_after_an_older_backup_was_restored(
+    kind: str, tmp_path: Path
+) -> None:
+    """Whatever clients held, connected or not, they end with what the restored database holds."""
+    template, folder = tmp_path / "template", tmp_path / "stand"
+    create_template(template)
+    folder.mkdir()
+
+    async def scenario() -> None:
+        async with Stand.start(template, folder, kind) as stand:
+            with Recorder(tmp_path / "history.jsonl") as recorder:
+                workload = Workload(stand, recorder, Random(1))
+                try:
+                    await restore_under_clients(stand, workload)
+                finally:
+                    await workload.close()
+
+    asyncio.run(scenario())
