@@ -110,15 +110,7 @@ def start_server(
     port = port or find_free_port()
     if kind == "gateway":
         command = [sys.executable, "-m", "embedded.gateway"]
-        environment = {
-            "DATABASE_URL": database_url,
-            "CENTRIFUGO_TOKEN_SECRET": SECRET,
-            "REALTIME_PORT": str(port),
-            "HOST": host,
-        }
-        for name, value in (delays or {}).items():
-            seconds = float(value[:-2]) / 1000 if value.endswith("ms") else float(value[:-1])
-            environment[f"GATEWAY_{name}"] = str(seconds)
+        environment = _gateway_environment(database_url, host, port)
     else:
         binary = find_centrifugo()
         assert binary is not None
@@ -130,11 +122,24 @@ def start_server(
             host=host,
             port=port,
         )
-        for name, value in (delays or {}).items():
+    for name, value in (delays or {}).items():
+        if kind == "gateway":
+            seconds = float(value[:-2]) / 1000 if value.endswith("ms") else float(value[:-1])
+            environment[f"GATEWAY_{name}"] = str(seconds)
+        else:
             environment[f"CENTRIFUGO_CLIENT_{name}"] = value
     command = [*prefix, *command]
     process = _start(command, environment, log)
     return _launch(RunningServer(kind, port, process, command, environment, log, host))
+
+
+def _gateway_environment(database_url: str, host: str, port: int) -> dict[str, str]:
+    return {
+        "DATABASE_URL": database_url,
+        "CENTRIFUGO_TOKEN_SECRET": SECRET,
+        "REALTIME_PORT": str(port),
+        "HOST": host,
+    }
 
 
 def restart(server: RunningServer) -> RunningServer:

@@ -32,7 +32,9 @@ def main() -> int:
     parser.add_argument("--first-seed", type=int, default=1, help="the first seed, default 1")
     parser.add_argument("--only", default="", help="those whose name holds these words")
     parser.add_argument("--list", action="store_true", help="only name them")
-    parser.add_argument("--report", type=Path, help="write the table as JSON too")
+    parser.add_argument(
+        "--report", type=Path, default=KEPT / "report.json", help="where the table goes as JSON"
+    )
     chosen = parser.parse_args()
     faults = [fault for fault in ALL if chosen.only in fault.name]
     if not faults:
@@ -44,8 +46,8 @@ def main() -> int:
     print(describe_centrifugo())
     with tempfile.TemporaryDirectory(prefix="besedka-faults-") as folder:
         rows, hindered = asyncio.run(run_series(faults, seeds, find_kinds(), Path(folder), KEPT))
-    if chosen.report:
-        write_report(chosen.report, rows)
+    chosen.report.parent.mkdir(parents=True, exist_ok=True)
+    write_report(chosen.report, rows)
     return 0 if not hindered and all(row.is_ok for row in rows) else 1
 
 
