@@ -30,8 +30,9 @@ class DrainingProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Begin a request; while draining, its answer is the last one of the connection."""
         super().on_headers_complete()
-        if self.is_draining:
-            self.cycle.keep_alive = False
+        cycle: RequestResponseCycle | None = self.cycle  # none for a request that is refused
+        if self.is_draining and cycle is not None:
+            cycle.keep_alive = False
 
     def _close_if_idle(self) -> None:
         if self._is_idle():

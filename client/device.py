@@ -55,6 +55,7 @@ class Device:
         self._sdk_options = sdk_options
         self._client: Client | None = None
         self._worker: asyncio.Task[None] | None = None
+        self._farewell: asyncio.Task[None] | None = None
         self._frames: deque[Json] = deque()
         self._must_resync = False
         self._is_subscribed = False
@@ -69,8 +70,9 @@ class Device:
 
         After `stop` it may be called again: the rooms are then compared with the service.
 
-        Errors: `DeviceEndedError` where the user is refused.
+        Errors: `DeviceEndedError` where the user is refused; nothing runs then.
         """
+        await self.stop()
         first = await self._api.get("/api/token/connection/")
         if first is None:
             raise UnexpectedAnswerError("/api/token/connection/", 404)
@@ -90,12 +92,21 @@ class Device:
             ),
         )
         self._worker = asyncio.create_task(self._work())
-        await self._client.connect()
-        await subscription.subscribe()
-        await self.wait_until(lambda: self.is_settled)
+        try:
+            await self._client.connect()
+            await subscription.subscribe()
+            await self.wait_until(lambda: self.is_settled)
+        except BaseException:
+            await self.stop()
+            raise
 
     async def stop(self) -> None:
-        """Disconnect and end all work; what is held stays in the reducer."""
+        """Disconnect and end all work; what is held stays in the reducer.
+
+        Whoever waits for something then hears that the device has ended.
+        """
+        self.ended = self.ended or DeviceEndedError("the device was stopped")
+        await self._tell()
         if self._client is not None:
             await self._client.disconnect()
             self._client = None
@@ -177,6 +188,9 @@ class Device:
         self._is_subscribed = False
         if self._worker is not None and self._worker is not asyncio.current_task():
             self._worker.cancel()
+        if self._client is not None:
+            # Not here: the SDK may be the one who called, and waits for its handlers.
+            self._farewell = asyncio.create_task(self._client.disconnect())
         await self._tell()
 
     # What the worker does.
@@ -189,8 +203,6 @@ class Device:
                 await self._tell()
         except Exception as error:  # noqa: BLE001 - whoever waits must hear of it
             await self.end(str(error) or repr(error), error)
-            if self._client is not None:
-                await self._client.disconnect()
 
     async def _do_next(self) -> None:
         """Resync, or take one event; or find that there is nothing to do.
@@ -213,12 +225,11 @@ class Device:
 
         What was fetched then has this event too: it was in the log before it was published.
         """
-        room_id = event["body"]["room"]["id"]
         match self._receive(event):
             case Outcome.GAP:
-                await self._catch_up(room_id)
+                await self._catch_up(event["body"]["room"]["id"])
             case Outcome.UNKNOWN_ROOM:
-                await self._read_anew(room_id)
+                await self._read_anew(event["body"]["room"]["id"])
 
     async def _resync(self) -> None:
         """Compare every room with the service, and fetch where they differ.

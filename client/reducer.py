@@ -15,7 +15,7 @@ class Outcome(Enum):
 
     APPLIED = "applied"
     DROPPED = "dropped"
-    """It had been applied, or tells of one's own end in a room that is not held."""
+    """It had been applied, tells of one's own end in a room that is not held, or is of no room."""
     GAP = "gap"
     """Events are missing before it: fetch those after `version(room_id)`, and apply them."""
     UNKNOWN_ROOM = "unknown room"
@@ -46,6 +46,8 @@ class Reducer:
     def receive(self, event: Json) -> Outcome:
         """Apply the event if it is the next of its room, and say what became of it."""
         body = event["body"]
+        if "room" not in body:
+            return Outcome.DROPPED
         room_id, version = body["room"]["id"], body["room"]["version"]
         held = self._rooms.get(room_id)
         if held is None:

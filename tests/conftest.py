@@ -76,7 +76,10 @@ def clone_database() -> Callable[[], str]:
         url = template_url.replace(f"/{TEMPLATE}?", f"/{name}?")
         with psycopg.connect(url, autocommit=True) as connection:
             # A clone is an installation of its own, so its events have keys of their own.
-            connection.execute("UPDATE chat_installation SET epoch = %s", [secrets.token_hex(8)])
+            connection.execute(
+                "UPDATE chat_installation SET epoch = %s, identity = chat_v1.database_identity()",
+                [secrets.token_hex(8)],
+            )
         return url
 
     return clone

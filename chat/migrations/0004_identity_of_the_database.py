@@ -5,8 +5,10 @@ from django.db import migrations, models
 # As in chat_v1.database_identity(), which is installed only after the migrations.
 RECOGNISE = """
 UPDATE chat_installation SET identity = (
-    SELECT s.system_identifier || '/' || c.timeline_id || '/' || 'chat_installation'::regclass::oid
-    FROM pg_control_system() s, pg_control_checkpoint() c)
+    SELECT concat_ws('/', s.system_identifier,
+        ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int,
+        d.oid, 'chat_installation'::regclass::oid)
+    FROM pg_control_system() s, pg_database d WHERE d.datname = current_database())
 """
 
 

@@ -26,7 +26,9 @@ CONNECT_TIMEOUT_SECONDS = 3
 # A statement can wait for a lock twice, for its place in the queue and for the holder, so this is
 # half of the two seconds that a request may wait for a room.
 LOCK_TIMEOUT_MS = 1000
-STATEMENT_TIMEOUT_MS = 4000
+# What is still at work then is stopped by PostgreSQL, which answers; only silence is left for the
+# deadline above. With the longest wait for a connection it stays within it.
+STATEMENT_TIMEOUT_MS = 2400
 # How often a transaction that PostgreSQL rolled back (a deadlock, a serialization failure) is run
 # again. Nothing of it was done, so any call may be.
 ROLLED_BACK_TRIES = 3
@@ -154,7 +156,9 @@ class Database:
 
     async def _take_connection(self, deadline: float) -> psycopg.AsyncConnection[Any]:
         """Return a connection that was alive a moment ago; those that ended are thrown away."""
-        patience = min(deadline, asyncio.get_running_loop().time() + POOL_TIMEOUT_SECONDS)
+        now = asyncio.get_running_loop().time()
+        # At most half of the time: what is taken too late would have to be severed at once.
+        patience = now + min(POOL_TIMEOUT_SECONDS, (deadline - now) / 2)
         while True:
             left = patience - asyncio.get_running_loop().time()
             connection = await self._pool.getconn(timeout=max(left, 0))

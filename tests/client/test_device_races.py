@@ -234,3 +234,18 @@ def test_a_device_can_start_again(follow: Follow, room_id: int, alice: Actor, bo
             assert follower.notebook.snapshots == [(room_id, 2)]
 
     run(scenario())
+
+
+def test_whoever_waits_hears_that_the_device_was_stopped(follow: Follow, bob: Actor) -> None:
+    """A part of the application that waits for a room is not left waiting by one that logs out."""
+
+    async def scenario() -> None:
+        async with follow(bob) as follower:
+            await follower.device.start()
+            waiting = asyncio.create_task(follower.device.wait_until(lambda: False))
+            await asyncio.sleep(0)
+            await follower.device.stop()
+            with pytest.raises(DeviceEndedError, match="stopped"):
+                await waiting
+
+    run(scenario())

@@ -78,6 +78,14 @@ def test_an_unknown_room_is_told(world: World) -> None:
     assert reducer.version(ROOM) == 0
 
 
+def test_an_event_of_no_room_is_dropped() -> None:
+    """What a later release may tell a user besides, such as who is typing, disturbs nothing."""
+    reducer = Reducer("ann")
+
+    assert reducer.receive({"type": "typing", "body": {"user": "bob"}}) is Outcome.DROPPED
+    assert reducer.versions() == {}
+
+
 def test_another_user_who_left_an_unknown_room_is_told(world: World) -> None:
     """Only one's own end is dropped: who hears of another's is a member."""
     world.leave("ann")

@@ -223,6 +223,11 @@ def _connect() -> psycopg.Connection[Any]:
         autocommit=True,
         connect_timeout=CONNECT_TIMEOUT_SECONDS,
         application_name="besedka-doctor",
+        # A server that vanished ends the check within seconds, not after the kernel's two hours.
+        keepalives_idle=5,
+        keepalives_interval=2,
+        keepalives_count=3,
+        tcp_user_timeout=10_000,
     )
 
 

@@ -6,7 +6,7 @@ one slow report would stop all sends for as long as it takes. So the wait is sho
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -24,6 +24,16 @@ TRIES = 200
 """With the pauses between them, five minutes and more."""
 # Any constant: it only has to be the same for everyone who migrates.
 _MIGRATE_LOCK = 7_331_002
+# A migration whose machine vanished in the middle would hold its tables for as long as PostgreSQL
+# believes in its connection: by default two hours, and no message would be sent for as long.
+_NOTICE_THE_DEAD = """
+    SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3;
+    SET idle_in_transaction_session_timeout = '60s'
+"""
+_NOTICE_AS_BEFORE = """
+    RESET tcp_keepalives_idle; RESET tcp_keepalives_interval; RESET tcp_keepalives_count;
+    RESET idle_in_transaction_session_timeout
+"""
 
 
 class PatientExecutor(MigrationExecutor):
@@ -32,21 +42,36 @@ class PatientExecutor(MigrationExecutor):
     def apply_migration(
         self, state: ProjectState, migration: Migration, *arguments: Any, **named: Any
     ) -> ProjectState:
-        """Apply a migration; where a table is in use for too long, roll back and try again.
+        """Apply a migration; where a table is in use for too long, roll back and try again."""
+        apply = super().apply_migration
+        return self._insist(migration, lambda: apply(state.clone(), migration, *arguments, **named))
 
-        One that is not a transaction (an index that is built beside the writers) takes no lock
-        that a send would wait for, and may wait for old transactions as long as they last.
+    def unapply_migration(
+        self, state: ProjectState, migration: Migration, *arguments: Any, **named: Any
+    ) -> ProjectState:
+        """Take a migration back in the same way."""
+        unapply = super().unapply_migration
+        return self._insist(
+            migration, lambda: unapply(state.clone(), migration, *arguments, **named)
+        )
+
+    def _insist(self, migration: Migration, change: Callable[[], ProjectState]) -> ProjectState:
+        """Make a change in one of many tries.
+
+        One that is no transaction (an index that is built beside the writers) takes no lock that
+        a send would wait for, and may wait for old transactions as long as they last.
         """
         if not migration.atomic:
-            return super().apply_migration(state, migration, *arguments, **named)
+            return change()
         for attempt in range(1, TRIES + 1):
             try:
                 with self._bounded_waits():
-                    return super().apply_migration(state.clone(), migration, *arguments, **named)
+                    return change()
             except OperationalError as error:
                 is_late = isinstance(error.__cause__, psycopg.errors.LockNotAvailable)
                 if not is_late or attempt == TRIES:
                     raise
+            print(" a table is in use; again …", end="", flush=True)
             # Whoever stood behind it goes first.
             time.sleep(random.uniform(*PAUSE_SECONDS))  # noqa: S311 - it only spreads
         raise AssertionError("the last try raises")
@@ -83,6 +108,7 @@ class Command(migrate.Command):
         """
         connection = connections[using]
         with connection.cursor() as cursor:
+            cursor.execute(_NOTICE_THE_DEAD)
             while True:
                 cursor.execute("SELECT pg_try_advisory_lock(%s)", [_MIGRATE_LOCK])
                 if cursor.fetchone() == (True,):
@@ -94,3 +120,4 @@ class Command(migrate.Command):
         finally:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [_MIGRATE_LOCK])
+                cursor.execute(_NOTICE_AS_BEFORE)

@@ -1,10 +1,17 @@
 -- The installation: what makes this database's events distinct from another's.
 
 -- What tells this database from a copy of it: the cluster, its timeline (another after a promotion
--- or a recovery), and the table itself (another after it was dumped and loaded).
+-- or a recovery to a point in time), the database (another for each copy within a cluster) and the
+-- table (another after it was dumped and loaded). A snapshot of the disk looks like the original.
+--
+-- The timeline is that of the log being written: for minutes after a promotion the control file, all
+-- that a standby has, tells of the one before.
 CREATE OR REPLACE FUNCTION chat_v1.database_identity() RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT s.system_identifier || '/' || c.timeline_id || '/' || 'chat_installation'::regclass::oid
-    FROM pg_control_system() s, pg_control_checkpoint() c
+    SELECT concat_ws('/', s.system_identifier, CASE
+               WHEN pg_is_in_recovery() THEN (SELECT timeline_id FROM pg_control_checkpoint())
+               ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int
+           END, d.oid, 'chat_installation'::regclass::oid)
+    FROM pg_control_system() s, pg_database d WHERE d.datname = current_database()
 $$;
 
 -- Begins anew in a database that lost what it had told: nothing told or numbered from now on can
@@ -24,8 +31,11 @@ DECLARE
     v_table text;
 BEGIN
     PERFORM chat_v1.require_read_committed();
-    -- Whoever writes waits until this is committed; whoever reads is not hindered.
+    -- Nobody writes, or reads the log, until this is committed. All locks come first, and where
+    -- somebody (a backup, a report) holds one for long, this fails instead of waiting with the others.
+    PERFORM set_config('lock_timeout', '10s', true);
     LOCK TABLE chat_room IN EXCLUSIVE MODE;
+    LOCK TABLE chat_event, chat_outbox IN ACCESS EXCLUSIVE MODE;
     v_now := clock_timestamp();
     v_start := floor(extract(epoch FROM v_now) * 1000000);
     epoch := replace(gen_random_uuid()::text, '-', '');
