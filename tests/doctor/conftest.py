@@ -113,4 +113,7 @@ def url(history_url: str) -> str:
     template_url = os.environ["DATABASE_URL"]
     postgres_url = template_url.replace(f"/{TEMPLATE}?", "/postgres?")
     execute(postgres_url, f'CREATE DATABASE "{name}" TEMPLATE "{source}"')
-    return template_url.replace(f"/{TEMPLATE}?", f"/{name}?")
+    url = template_url.replace(f"/{TEMPLATE}?", f"/{name}?")
+    # It is a copy, and knows it: as after a move that lost nothing.
+    execute(url, "SELECT chat_v1.keep_on()")
+    return url
