@@ -83,3 +83,23 @@ def check_serve(**_: Any) -> Sequence[CheckMessage]:  # noqa: ANN401 - Django's 
             f"SERVE is {settings.SERVE!r}.", hint="Set SERVE to api, admin or all.", id="chat.E006"
         )
     ]
+
+
+# A recovering client is given a whole history at once: 100 events of six bytes a character in JSON,
+# beside 1 KiB for the rest of the event, in a queue of 4 MiB (`queue_max_size`).
+MESSAGE_MAX_LENGTH_LIMIT = (4 * 1024 * 1024 // 100 - 1024) // 6
+
+
+@register
+def check_message_length(**_: Any) -> Sequence[CheckMessage]:  # noqa: ANN401 - Django's signature
+    """The longest messages fit into what Centrifugo gives a client that recovers."""
+    if 1 <= settings.CHAT_MESSAGE_MAX_LENGTH <= MESSAGE_MAX_LENGTH_LIMIT:
+        return []
+    return [
+        Error(
+            f"CHAT_MESSAGE_MAX_LENGTH is {settings.CHAT_MESSAGE_MAX_LENGTH}.",
+            hint=f"Set CHAT_MESSAGE_MAX_LENGTH to a number from 1 to {MESSAGE_MAX_LENGTH_LIMIT}: "
+            "a client that recovers a history of longer messages is cut off as slow, for ever.",
+            id="chat.E007",
+        )
+    ]

@@ -64,7 +64,7 @@ KINDS: Mapping[str, Kind] = {
     ),
     "database_copied": _error(
         "The database was restored, copied or promoted: run `manage.py after_restore`, with "
-        "`--nothing-lost` where that is so."
+        "`--nothing-lost` if the move lost nothing."
     ),
     "sequence_behind": _error("The next insert will draw an id that is taken, and fail."),
     "outbox_late": _warning(

@@ -38,3 +38,10 @@ def test_old_events_go_and_clients_below_are_told(clone_database: Callable[[], s
         assert (gone.json()["floor"], gone.json()["head"]) == (1, 6)
         kept = alice.get(f"/api/rooms/{room}/events/", after=1).json()["results"]
         assert [event["body"]["room"]["version"] for event in kept] == [2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("days", ["0", "-3"])
+def test_a_log_that_would_be_emptied_is_kept(database_url: str, days: str) -> None:
+    """A mistyped age deletes nothing, and is told."""
+    with pytest.raises(AssertionError, match="the log is kept for at least one"):
+        run_manage("prune_events", f"--days={days}", DATABASE_URL=database_url)

@@ -12,7 +12,6 @@ from tests.faults.clock import FakeClock
 from tests.faults.disk import SmallDisk
 from tests.faults.network import NetworkNamespace
 from tests.faults.proxy import find_postgres_socket
-from tests.faults.stand import through
 
 DISK_BYTES = 256 << 20
 CATCH_UP = 40
@@ -38,7 +37,7 @@ async def cut_api_network(trial: Trial) -> None:
         )
         outside = [worker.database_url for worker in stand.workers]
         for worker in stand.workers:
-            worker.prefix, worker.database_url = place.prefix, through(relay)
+            worker.prefix, worker.database_url = place.prefix, stand.through(relay)
             await stand.in_thread(worker.stop)
             await stand.start_worker(worker)
         for lose in (place.cut, place.black_hole):
@@ -71,14 +70,14 @@ async def cut_realtime_network(trial: Trial) -> None:
         relay = await stand.open_link(
             find_postgres_socket(stand.database_url), host=place.host_address
         )
-        await stand.move_realtime(place.prefix, place.address, through(relay))
+        await stand.move_realtime(place.prefix, place.address, stand.through(relay))
         for lose in (place.cut, place.black_hole):
             await trial.workload.run_for(2)
             lose()
             await trial.workload.run_for(8)
             place.heal()
         await trial.workload.run_for(2)
-        await stand.move_realtime([], "127.0.0.1", through(stand.realtime_database))
+        await stand.move_realtime([], "127.0.0.1", stand.through(stand.realtime_database))
 
 
 @fault(

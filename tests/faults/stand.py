@@ -27,7 +27,7 @@ from psycopg.rows import dict_row
 from embedded.postgres import PostgresServer
 from embedded.processes import die_with_parent
 from tests.conformance.servers import SECRET, RunningServer, find_free_port, restart, start_server
-from tests.faults.proxy import FaultProxy, Target, find_postgres_socket
+from tests.faults.proxy import FaultProxy, Target, find_postgres_socket, through
 from tests.support.processes import PROJECT, run_manage
 
 Result = TypeVar("Result")
@@ -157,7 +157,7 @@ class Stand:
         self.device_link = await enter(FaultProxy.start(("127.0.0.1", self.realtime_port)))
         for _ in range(WORKERS):
             log = self.folder / "api.log"
-            worker = ApiWorker(through(self.api_database), {**environment}, log)
+            worker = ApiWorker(self.through(self.api_database), {**environment}, log)
             self.workers.append(worker)
             self._stack.push_async_callback(self.in_thread, worker.stop)
             self.api_links.append(await enter(FaultProxy.start(("127.0.0.1", worker.port))))
@@ -192,6 +192,10 @@ class Stand:
     def database_url(self) -> str:
         """The database itself, past every proxy."""
         return self.postgres.url()
+
+    def through(self, proxy: FaultProxy) -> str:
+        """Return the address of the database behind a proxy."""
+        return through(self.database_url, proxy)
 
     # PostgreSQL.
 
@@ -268,7 +272,7 @@ class Stand:
         self, port: int | None, *, database_url: str | None = None, **where: Any
     ) -> RunningServer:
         (row,) = await self.fetch("SELECT outbox_partitions AS n FROM chat_installation")
-        url = database_url or through(self.realtime_database)
+        url = database_url or self.through(self.realtime_database)
         named = {"port": port, "log": self.folder / "realtime.log", **where}
         return await self.in_thread(start_server, self.realtime_kind, url, row["n"], **named)
 
@@ -282,11 +286,6 @@ class Stand:
         """Do what blocks on the thread that started the processes."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._starter, lambda: action(*arguments, **named))
-
-
-def through(proxy: FaultProxy) -> str:
-    """Return the address of the database behind a proxy."""
-    return f"postgresql://besedka@{proxy.host}:{proxy.port}/besedka"
 
 
 def create_template(folder: Path) -> None:

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage
 from django.test import override_settings
 
-from chat.checks import check_hosts, check_secrets, check_serve
+from chat.checks import check_hosts, check_message_length, check_secrets, check_serve
 from tests.support.processes import PROJECT
 
 GOOD = {
@@ -144,3 +144,13 @@ def test_what_to_serve_is_one_of_three(serve: str, codes: list[str]) -> None:
     """A misspelt SERVE is no silent default."""
     with override_settings(SERVE=serve):
         assert [message.id for message in check_serve()] == codes
+
+
+@pytest.mark.parametrize(
+    "length, codes",
+    [(0, ["chat.E007"]), (1, []), (4000, []), (6819, []), (6820, ["chat.E007"])],
+)
+def test_a_history_of_the_longest_messages_fits_the_queue(length: int, codes: list[str]) -> None:
+    """No setting lets messages grow beyond what a client that recovers can be given."""
+    with override_settings(CHAT_MESSAGE_MAX_LENGTH=length):
+        assert [message.id for message in check_message_length()] == codes

@@ -37,4 +37,4 @@ class Command(BaseCommand):
             raise CommandError("Nothing was changed.")
         (anew,) = run_call_in_django(begin_anew())
         self.stdout.write(f"{anew.rooms} rooms begin anew in epoch {anew.epoch}.")
-        self.stdout.write("Start Centrifugo and the API; empty its Redis before, if it has one.")
+        self.stdout.write("Start Centrifugo and the API. A Redis of Centrifugo's: empty it before.")

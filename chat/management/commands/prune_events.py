@@ -1,6 +1,6 @@
 """`manage.py prune_events`: keeps the event log to its length."""
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from chat.actions.events import PRUNE_BATCH, prune_events
 from chat.conf import load_configuration
@@ -21,6 +21,8 @@ class Command(BaseCommand):
     def handle(self, *, days: int | None, **_: object) -> None:
         """Delete batch after batch, each in a transaction of its own, until none is left."""
         age = load_configuration().event_retention_days if days is None else days
+        if age < 1:
+            raise CommandError(f"{age} days: the log is kept for at least one.")
         total, pruned = 0, PRUNE_BATCH
         while pruned == PRUNE_BATCH:
             (row,) = run_call_in_django(prune_events(age))
