@@ -11,9 +11,10 @@ import pytest
 from psycopg.rows import dict_row
 
 from tests.contract.wire import Answer, send_bytes
+from tests.faults.proxy import FaultProxy, find_postgres_socket, through
 from tests.launcher.processes import free_port
 from tests.support.actors import Actor, Cast
-from tests.support.processes import start_api
+from tests.support.processes import serve_api, start_api
 from tests.support.sessions import wait_until_waiting
 
 pytestmark = pytest.mark.slow
@@ -33,6 +34,35 @@ def test_without_a_database_it_says_so_in_time() -> None:
     assert (refused.status_code, refused.json()["code"]) == (503, "database_unavailable")
     assert int(refused.headers["Retry-After"]) > 0
     assert took < 5
+
+
+def test_a_database_that_falls_silent_is_a_503_in_time(database_url: str) -> None:
+    """Whoever asks while nothing comes back is told within five seconds; what comes later works.
+
+    No connection is closed: to the kernel all is well.
+    """
+    with (
+        FaultProxy.in_thread(find_postgres_socket(database_url)) as link,
+        serve_api(through(database_url, link)) as url,
+        Cast(url) as cast,
+    ):
+        alice = cast.user("alice")
+        room = cast.service().create_room(alice)
+        link.black_hole()
+        started = time.monotonic()
+        refused = alice.send(room, "hello", "k")
+        answered = time.monotonic()
+        ready = alice.get("/health/ready")
+        probed = time.monotonic()
+        alive = alice.get("/health/live")
+        link.pass_through()
+        sent = alice.send(room, "hello", "k")
+
+    assert (refused.status_code, refused.json()["code"]) == (503, "database_unavailable")
+    assert answered - started < 5
+    assert (ready.status_code, alive.status_code) == (503, 200)
+    assert probed - answered < 3
+    assert sent.status_code == 201
 
 
 def test_it_stops_after_finishing_what_it_began(clone_database: Callable[[], str]) -> None:
