@@ -13,7 +13,8 @@ from tests.faults.trial import run_trial
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
-SEED = 20261123
+# Of the seeds tried, the first that has kills, lost answers and a release among its six.
+SEED = 20262155
 COUNT = 6
 
 
