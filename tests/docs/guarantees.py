@@ -103,8 +103,9 @@ staff who delete and rename, nine devices. A checker then compares what was ackn
 stored, and what each device received, applied and held; `doctor` looks at the database. One of them
 alone: `.venv/bin/python -m tests.faults --only "PostgreSQL killed"`.
 
-The last run, on {processors} shared cores: {kinds} kinds of fault, {trials} trials, **{checked:,}
-acknowledged sends checked, {lost} lost, {doubled} doubled, {leaked} leaked**, every bound kept.
+The last run of each, on {processors} shared cores: {kinds} kinds of fault, {trials} trials,
+**{checked:,} acknowledged sends checked, {lost} lost, {doubled} doubled, {leaked} leaked**, every
+bound kept.
 *Rest* is the longest time from a fault's end, 1.5 s of traffic included, until nothing was under
 way any more; *silence* the longest time without any acknowledged send.
 

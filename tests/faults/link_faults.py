@@ -23,12 +23,11 @@ async def swallow_commits(trial: Trial) -> None:
 
 @fault("client connections cut", rest_within=10, silence_within=2, is_before_clients=True)
 async def cut_clients(trial: Trial) -> None:
-    """Answers end in the middle, or before their first byte, for eight seconds."""
-    for _ in range(16):
-        for link in trial.stand.api_links:
-            link.cut_after(
-                trial.random.choice([0, 1, 50, 300, 2000]), reset=trial.random.random() < 0.5
-            )
+    """Answers of one worker, then of the other, end in the middle or before their first byte."""
+    for turn in range(16):
+        cut, whole = trial.stand.api_links[:: 1 if turn % 2 else -1]
+        whole.pass_through()
+        cut.cut_after(trial.random.choice([0, 1, 50, 300, 2000]), reset=trial.random.random() < 0.5)
         await trial.workload.run_for(0.5)
     for link in trial.stand.api_links:
         link.pass_through()

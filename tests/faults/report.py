@@ -5,6 +5,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.faults.trial import Row
 
@@ -62,6 +63,18 @@ def _add_up_group(group: Sequence[Row]) -> Line:
 
 
 def write_report(path: Path, rows: Sequence[Row]) -> None:
-    """Write the lines as JSON, with the number of processors they were measured on."""
-    report = {"processors": os.cpu_count(), "lines": [asdict(line) for line in add_up(rows)]}
+    """Write the lines as JSON, with the number of processors they were measured on.
+
+    Lines of other faults that the file has already stay: after a change of one, it alone is run.
+    """
+    lines = {(line["fault"], line["realtime"]): line for line in _read_lines(path)}
+    lines |= {(line.fault, line.realtime): asdict(line) for line in add_up(rows)}
+    report = {"processors": os.cpu_count(), "lines": list(lines.values())}
     path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+
+
+def _read_lines(path: Path) -> list[dict[str, Any]]:
+    if not path.exists():
+        return []
+    lines: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["lines"]
+    return lines
