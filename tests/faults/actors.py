@@ -1,6 +1,7 @@
 """Who uses the system while it is attacked: senders, guests who come and go, readers, staff."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from random import Random
 
@@ -15,7 +16,7 @@ RETRIES = 200
 PAGE = 50
 
 
-class Actor:
+class Actor(ABC):
     """Does one thing after another until told to stop, and finishes what it began."""
 
     name = "actor"
@@ -34,9 +35,9 @@ class Actor:
             wait = self.random.expovariate(1 / self.pause) if self.pause else 0
             await self._sleep(wait)
 
+    @abstractmethod
     async def act(self) -> None:
         """Do it once, until its outcome is known."""
-        raise NotImplementedError
 
     async def _sleep(self, seconds: float) -> None:
         """Pause, or stop at once when told to."""

@@ -53,6 +53,16 @@ class Api:
         answer = await self.request("GET", path)
         return answer.status_code, answer.json()
 
+    async def read_all(self, path: str | None) -> list[Json]:
+        """GET a list to its end, while nothing is broken."""
+        found: list[Json] = []
+        while path is not None:
+            status, page = await self.read(path)
+            assert status == 200, f"GET {path}: {status} {page}"
+            found += page["results"]
+            path = page["next"]
+        return found
+
     async def request(self, method: str, path: str, body: object = None) -> httpx.Response:
         """Send a request until a worker takes it, and return the answer.
 

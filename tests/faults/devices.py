@@ -128,11 +128,11 @@ class RecordedDevice:
     async def compare(self) -> tuple[Json, Json]:
         """Return, and record, what the device holds and what it would hold had it read all now."""
         fresh = Reducer(self.user)
-        for room in await self._read_all("/api/rooms/?limit=200"):
+        for room in await self.api.read_all("/api/rooms/?limit=200"):
             base = f"/api/rooms/{room['id']}"
             fresh.replace(
                 room,
-                await self._read_all(f"{base}/members/?limit=200"),
+                await self.api.read_all(f"{base}/members/?limit=200"),
                 (await self._read(f"{base}/messages/?limit=200"))["results"],
             )
         both = self.reducer.state(), fresh.state()
@@ -145,11 +145,3 @@ class RecordedDevice:
         status, body = await self.api.read(path)
         assert status == 200, f"GET {path}: {status} {body}"
         return body
-
-    async def _read_all(self, path: str | None) -> list[Json]:
-        found: list[Json] = []
-        while path is not None:
-            page = await self._read(path)
-            found += page["results"]
-            path = page["next"]
-        return found

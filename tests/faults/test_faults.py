@@ -8,7 +8,6 @@ import pytest
 
 from tests.faults.catalogue import Fault
 from tests.faults.faults import ALL
-from tests.faults.stand import create_template
 from tests.faults.trial import run_trial
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
@@ -21,14 +20,6 @@ COUNT = 6
 def choose() -> list[Fault]:
     """Return the same faults each time, of those that every machine can bring about quickly."""
     return Random(SEED).sample([fault for fault in ALL if fault.is_quick], COUNT)
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make the migrated data folder that every trial is a copy of."""
-    folder = tmp_path_factory.mktemp("template")
-    create_template(folder)
-    return folder
 
 
 @pytest.mark.parametrize("fault", choose(), ids=lambda fault: fault.name)

@@ -10,7 +10,7 @@ import pytest
 from embedded import cluster
 from tests.conformance.servers import find_kinds
 from tests.faults.actors import Sender
-from tests.faults.stand import Stand, create_template
+from tests.faults.stand import Stand
 from tests.faults.workload import Workload
 from tests.history.recorder import Recorder
 from tests.support.processes import run_manage
@@ -92,11 +92,10 @@ async def restore_under_clients(stand: Stand, workload: Workload) -> None:
 
 @pytest.mark.parametrize("kind", find_kinds())
 def test_every_client_converges_after_an_older_backup_was_restored(
-    kind: str, tmp_path: Path
+    kind: str, template: Path, tmp_path: Path
 ) -> None:
     """Whatever clients held, connected or not, they end with what the restored database holds."""
-    template, folder = tmp_path / "template", tmp_path / "stand"
-    create_template(template)
+    folder = tmp_path / "stand"
     folder.mkdir()
 
     async def scenario() -> None:

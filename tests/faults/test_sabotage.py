@@ -13,20 +13,12 @@ from chat.sql import FOLDER
 from client.reducer import Json, Outcome, Reducer
 from tests.faults.catalogue import Fault
 from tests.faults.faults import ALL
-from tests.faults.stand import Stand, create_template
+from tests.faults.stand import Stand
 from tests.faults.trial import Row, Sabotage, run_trial
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 CAUGHT_WITHIN = 60.0
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make the migrated data folder that every trial is a copy of."""
-    folder = tmp_path_factory.mktemp("template")
-    create_template(folder)
-    return folder
 
 
 def find_fault(name: str) -> Fault:

@@ -252,13 +252,7 @@ class Workload:
             "SELECT min(user_id) AS id FROM chat_member WHERE room_id = %s", [room]
         )
         api = self.api_of(member["id"])
-        found: list[Json] = []
-        path: str | None = f"/api/rooms/{room}/messages/?limit=200"
-        while path is not None:
-            status, page = await api.read(path)
-            assert status == 200, page
-            found += page["results"]
-            path = page["next"]
+        found = await api.read_all(f"/api/rooms/{room}/messages/?limit=200")
         self.recorder.write(
             "final_api",
             room=room,
