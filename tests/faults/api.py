@@ -1,6 +1,7 @@
 """HTTP as a product's client does it: two API workers behind one name, tried in turn."""
 
 import time
+from collections import Counter
 from typing import Any
 from zlib import crc32
 
@@ -28,10 +29,14 @@ class Api:
 
     def __init__(self, urls: list[str], token: str, complaints: list[str]) -> None:
         self.patience = 8.0
+        self.times: list[float] = []
+        """Seconds that each request took that was answered."""
         self.may_wait = False
         """Whether a late answer is the link's fault and no complaint."""
         self.failed = 0
         """Requests that were answered 503 or not at all, refused connections aside."""
+        self.codes: Counter[str] = Counter()
+        """What the 503s said."""
         self._urls = urls
         self._next = crc32(token.encode()) % len(urls)
         self._complaints = complaints
@@ -88,6 +93,7 @@ class Api:
             self.failed += 1
             self._note_lateness(began, f"{method} {path}: {error!r}")
             raise NoAnswerError(repr(error), is_unsent=False) from error
+        self.times.append(time.monotonic() - began)
         self._note_lateness(began, f"{method} {path}: {answer.status_code}")
         self._judge(answer)
         return answer
@@ -108,7 +114,9 @@ class Api:
             and "Retry-After" in answer.headers
             and answer.headers["Content-Type"] == "application/problem+json"
         )
-        if not is_honest:
+        if is_honest:
+            self.codes[answer.json()["code"]] += 1
+        else:
             self._complaints.append(
                 f"{answer.request.method} {answer.request.url.path}: {answer.status_code} "
                 f"{answer.text[:200]}"

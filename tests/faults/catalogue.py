@@ -1,7 +1,9 @@
 """What a fault is, and the list of all of them."""
 
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from math import ceil
 from random import Random
 from typing import Any
 
@@ -21,6 +23,43 @@ class Trial:
         """Note a promise that was not kept, and go on."""
         if not condition:
             self.workload.complaints.append(complaint)
+
+    def count_failures(self) -> int:
+        """Count the requests of all clients that failed so far, refused connections aside."""
+        return sum(api.failed for api in self.workload.apis.values())
+
+    def take_answer_times(self) -> list[float]:
+        """Return the seconds of each request that was answered since this was last called."""
+        taken = []
+        for api in self.workload.apis.values():
+            taken += api.times
+            api.times.clear()
+        return taken
+
+    async def watch_outbox(self, seconds: float) -> float:
+        """Let the traffic run; return the greatest age of an outbox row meanwhile, in seconds."""
+        ages, ends = [0.0], time.monotonic() + seconds
+        while time.monotonic() < ends:
+            await self.workload.run_for(0.2)
+            (row,) = await self.stand.fetch(
+                "SELECT extract(epoch FROM clock_timestamp() - min(created_at))::float AS age"
+                " FROM chat_outbox"
+            )
+            ages.append(row["age"] or 0.0)
+        return max(ages)
+
+    async def require_pool(self, size: int) -> None:
+        """Note it where the workers have more connections than their pools may hold."""
+        (row,) = await self.stand.fetch(
+            "SELECT count(*) AS n FROM pg_stat_activity WHERE application_name = 'besedka-api'"
+        )
+        most = size * len(self.stand.workers)
+        self.require(0 < row["n"] <= most, f"{row['n']} connections of the API, not 1 to {most}")
+
+
+def find_percentile(values: list[float], percent: int) -> float:
+    """Return the value that so many percent of the values do not exceed."""
+    return sorted(values)[max(0, ceil(len(values) * percent / 100) - 1)]
 
 
 BringAbout = Callable[[Trial], Awaitable[None]]

@@ -1,6 +1,8 @@
 """Devices that record all they see and do."""
 
 import hashlib
+import time
+from datetime import datetime
 from random import Random
 from typing import Any
 
@@ -22,10 +24,15 @@ class RecordingObserver(Observer):
         self.recorder = recorder
         self.who = {"device": device, "user": user}
         self.subscriptions = 0
+        self.delays: list[float] = []
+        """Seconds from each message's moment until the socket brought it; one clock for both."""
 
     def on_frame(self, event: Json) -> None:
         """Record what the socket brought."""
         self.recorder.write("frame", **self.who, **_tell(event))
+        if event["type"] == "message_added":
+            sent = datetime.fromisoformat(event["body"]["created_at"])
+            self.delays.append(time.time() - sent.timestamp())
 
     def on_apply(self, event: Json) -> None:
         """Record what became part of the state."""

@@ -4,6 +4,7 @@
 from tests.faults import process_faults  # isort: skip
 from tests.faults import link_faults  # isort: skip
 from tests.faults import realtime_faults  # isort: skip
+from tests.faults import lock_faults  # isort: skip
 from tests.faults import load_faults  # isort: skip
 from tests.faults import machine_faults  # isort: skip
 from tests.faults import release_faults  # isort: skip
@@ -13,6 +14,7 @@ __all__ = [
     "ALL",
     "link_faults",
     "load_faults",
+    "lock_faults",
     "machine_faults",
     "process_faults",
     "realtime_faults",

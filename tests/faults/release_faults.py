@@ -7,17 +7,12 @@ from pathlib import Path
 
 import psycopg
 
-from tests.faults.catalogue import Trial, fault
+from tests.faults.catalogue import Trial, fault, find_percentile
 from tests.support.processes import PROJECT, run_manage_of
 
 SHIPPED = ("app", "chat", "manage.py")
 READER_SECONDS = 10
 """How long a report reads the tables that a migration wants to change."""
-
-
-def count_failures(trial: Trial) -> int:
-    """Count the requests of all clients that failed, refused connections aside."""
-    return sum(api.failed for api in trial.workload.apis.values())
 
 
 async def restart_one_by_one(trial: Trial) -> None:
@@ -31,10 +26,10 @@ async def restart_one_by_one(trial: Trial) -> None:
 @fault("rolling restart", rest_within=10, silence_within=1.5)
 async def restart_rolling(trial: Trial) -> None:
     """Five times, each worker is told to stop and started anew: not one request fails."""
-    before = count_failures(trial)
+    before = trial.count_failures()
     for _ in range(5):
         await restart_one_by_one(trial)
-    failed = count_failures(trial) - before
+    failed = trial.count_failures() - before
     trial.require(failed == 0, f"{failed} requests failed")
 
 
@@ -46,7 +41,8 @@ async def migrate_under_load(trial: Trial) -> None:
     and the new functions, then the new code does, then the one before again.
     """
     code_after = await asyncio.to_thread(write_next_release, trial.stand.folder / "next")
-    before = count_failures(trial)
+    before = trial.count_failures()
+    trial.take_answer_times()
     report = asyncio.create_task(read_slowly(trial))
     await trial.workload.run_for(0.5)
     url = {"DATABASE_URL": trial.stand.database_url, "DEBUG": "1"}
@@ -54,13 +50,15 @@ async def migrate_under_load(trial: Trial) -> None:
     while not migrating.done():
         await trial.workload.run_for(0.2)
     await migrating
+    slow = find_percentile(trial.take_answer_times(), 99)
+    trial.require(slow < 1, f"one in a hundred requests took {slow:.2f} s during the migration")
     await report
     await trial.workload.run_for(1)
     for code in (code_after, PROJECT):
         for worker in trial.stand.workers:
             worker.folder = code
         await restart_one_by_one(trial)
-    failed = count_failures(trial) - before
+    failed = trial.count_failures() - before
     trial.require(failed == 0, f"{failed} requests failed")
 
 
