@@ -197,13 +197,23 @@ class Examination:
             yield Found("database_read_only", 1, [])
         if unsafe := server.unsafe_settings:
             yield Found("setting_unsafe", len(unsafe), [{"setting": text} for text in unsafe])
-        (readiness,) = self._run(read_readiness())
-        lost = list(find_missing_migrations(readiness.migrations))
-        wrong = list(find_wrong_functions(self._run(read_functions()), readiness.fingerprint))
+        lost, wrong = self._find_stale()
+        if lost or wrong:
+            # Seen once more, so a release that was being installed meanwhile is no finding.
+            lost, wrong = self._find_stale()
         yield from lost
         yield from wrong
         self.is_sound = not lost and all(found.code != "function_missing" for found in wrong)
         yield from find_wrong_schema(self._run(read_schema()))
+
+    def _find_stale(self) -> tuple[list[Found], list[Found]]:
+        """Return the migrations and the functions that are not as this code has them."""
+        (readiness,) = self._run(read_readiness())
+        functions = self._run(read_functions())
+        return (
+            list(find_missing_migrations(readiness.migrations)),
+            list(find_wrong_functions(functions, readiness.fingerprint)),
+        )
 
     def check_queue(self) -> Iterator[Found]:
         """Look at the installation's row, the sequences and the whole outbox."""

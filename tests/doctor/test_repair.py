@@ -176,3 +176,18 @@ def test_a_count_waits_for_who_is_joining(url: str) -> None:
     joining.close()
     mending.close()
     assert (row.before, row.after) == ("1", "5")
+
+
+def test_a_repair_ends_in_time(url: str) -> None:
+    """Rooms that stay locked are waited for one by one, and not beyond `--seconds`."""
+    execute(url, "UPDATE chat_room SET member_count = 99")
+    with psycopg.connect(url) as holder:
+        rooms = holder.execute("SELECT id FROM chat_room FOR UPDATE").fetchall()
+        began = time.monotonic()
+        mending = examine(url, "--repair", "--seconds=1")
+        took = time.monotonic() - began
+
+    assert len(rooms) > 2
+    assert took < 4, "more than one room was waited for"
+    assert mending.exit_code == 1
+    assert mending.finding("member_count")["mended"] == 0

@@ -132,9 +132,10 @@ class Command(BaseCommand):
         """Examine, report, and end with the exit code."""
         report = Report(options["ignore"])
         say = self.stderr if options["json"] else self.stdout
-        repairer = Repairer(lambda line: say.write(line, style_func=str))
+        deadline = time.monotonic() + options["seconds"]
+        repairer = Repairer(lambda line: say.write(line, style_func=str), deadline)
         try:
-            self._examine(report, repairer if options["repair"] else None, options)
+            self._examine(report, repairer if options["repair"] else None, deadline, options)
         except (UnfinishedError, psycopg.Error) as error:
             report.problem = " ".join(str(error).split()) or type(error).__name__
         if options["json"]:
@@ -144,12 +145,14 @@ class Command(BaseCommand):
         sys.exit(report.exit_code(is_strict=options["strict"]))
 
     @staticmethod
-    def _examine(report: Report, repairer: "Repairer | None", options: dict[str, Any]) -> None:
+    def _examine(
+        report: Report, repairer: "Repairer | None", deadline: float, options: dict[str, Any]
+    ) -> None:
         report.next_room = options["from_room"]
         with closing(_connect()) as connection:
             examination = Examination(
                 connection,
-                deadline=time.monotonic() + options["seconds"],
+                deadline=deadline,
                 late_seconds=options["late"],
                 # A repair needs every place, which is a chunk's rows at most.
                 places=ROWS if repairer else EXAMPLES,
@@ -191,10 +194,12 @@ class Repairer:
     """Mends one place after the other, each in a transaction of its own, and tells of each.
 
     `say`: takes a line of JSON for each change, with the place, what was before and what is after.
+    `deadline`: nothing more is begun after it, on the monotonic clock in seconds.
     """
 
-    def __init__(self, say: Callable[[str], None]) -> None:
+    def __init__(self, say: Callable[[str], None], deadline: float) -> None:
         self._say = say
+        self._deadline = deadline
 
     def mend(self, found: Found) -> int:
         """Mend what was found and return at how many places nothing is wrong any more."""
@@ -206,6 +211,8 @@ class Repairer:
             return sum(self._mend_place(connection, found.code, place) for place in found.places)
 
     def _mend_place(self, connection: psycopg.Connection[Any], code: str, place: Place) -> bool:
+        if time.monotonic() >= self._deadline:
+            return False
         try:
             rows = run_call(connection, REPAIRS[code](place))
         except (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled) as error:
