@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from embedded.centrifugo import centrifugo_command, centrifugo_environment, find_centrifugo
 from embedded.processes import die_with_parent
+from tests.support.processes import find_free_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SECRET = "a-secret-of-the-conformance-suite-0123456789"
@@ -83,13 +83,6 @@ def describe_centrifugo() -> str:
         return "centrifugo: not covered, no binary in CENTRIFUGO_BIN or on PATH"
     answer = subprocess.run([binary, "version"], capture_output=True, text=True, check=True)
     return f"centrifugo: {answer.stdout.strip()}"
-
-
-def find_free_port() -> int:
-    """Return a port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def start_server(

@@ -12,9 +12,8 @@ from psycopg.rows import dict_row
 
 from tests.contract.wire import Answer, send_bytes
 from tests.faults.proxy import FaultProxy, find_postgres_socket, through
-from tests.launcher.processes import free_port
 from tests.support.actors import Actor, Cast
-from tests.support.processes import serve_api, start_api
+from tests.support.processes import find_free_port, serve_api, start_api
 from tests.support.sessions import wait_until_waiting
 
 pytestmark = pytest.mark.slow
@@ -22,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 def test_without_a_database_it_says_so_in_time() -> None:
     """A service whose database is away is alive, not ready, and answers 503 instead of hanging."""
-    nowhere = f"postgresql://besedka@127.0.0.1:{free_port()}/besedka"
+    nowhere = f"postgresql://besedka@127.0.0.1:{find_free_port()}/besedka"
     with start_api(nowhere) as (url, _), Cast(url) as cast:
         alive = cast.anonymous().get("/health/live")
         ready = cast.anonymous().get("/health/ready")
@@ -112,7 +111,7 @@ def test_a_request_on_an_idle_connection_is_answered_while_it_stops(
 
 def test_metrics_have_a_port_of_their_own(clone_database: Callable[[], str]) -> None:
     """Requests by route, sends by outcome, the outbox by partition and the pool are counted."""
-    port = free_port()
+    port = find_free_port()
     with start_api(clone_database(), METRICS_PORT=str(port)) as (url, _), Cast(url) as cast:
         alice = cast.user("alice")
         room = cast.service().create_room(alice)

@@ -16,11 +16,11 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
 from embedded.centrifugo import centrifugo_command, find_centrifugo
-from tests.conformance.servers import find_free_port
 from tests.deploy.compose import service_environment
 from tests.deploy.front import run_nginx
 from tests.deploy.image import serve_command
 from tests.support.actors import Cast
+from tests.support.processes import find_free_port
 
 ORIGIN = "http://localhost:9000"
 

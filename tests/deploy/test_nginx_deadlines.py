@@ -14,9 +14,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.conformance.servers import find_free_port
 from tests.deploy.front import CONFIGURATION, Front, run_nginx
 from tests.deploy.image import read_instruction
+from tests.support.processes import find_free_port
 
 LINE = b"POST /api/rooms/ HTTP/1.1\r\nHost: localhost\r\n"
 HEADER = LINE + b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n"

@@ -26,9 +26,9 @@ from psycopg.rows import dict_row
 
 from embedded.postgres import PostgresServer
 from embedded.processes import die_with_parent
-from tests.conformance.servers import SECRET, RunningServer, find_free_port, restart, start_server
+from tests.conformance.servers import SECRET, RunningServer, restart, start_server
 from tests.faults.proxy import FaultProxy, Target, find_postgres_socket, through
-from tests.support.processes import PROJECT, run_manage
+from tests.support.processes import PROJECT, find_free_port, run_manage
 
 Result = TypeVar("Result")
 

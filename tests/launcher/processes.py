@@ -2,7 +2,6 @@
 
 import os
 import select
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -87,11 +86,3 @@ def inherited() -> dict[str, str]:
 def python(*arguments: str) -> list[str]:
     """Give the command that runs this Python."""
     return [sys.executable, *arguments]
-
-
-def free_port() -> int:
-    """Find a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

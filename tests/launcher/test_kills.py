@@ -20,10 +20,11 @@ from embedded.processes import find_postgres
 from tests.client.notebook import Notebook
 from tests.client.reading import fetch_state, make_read, read_all
 from tests.conformance.servers import find_kinds
-from tests.launcher.processes import Started, free_port, python
+from tests.launcher.processes import Started, python
 from tests.launcher.test_supervisor import pid_of
 from tests.launcher.test_whole_run import LAST_LINE, checkout  # noqa: F401 - the fixture
 from tests.support.actors import make_token
+from tests.support.processes import find_free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 SEED = 20261122
@@ -171,7 +172,7 @@ def test_no_kill_loses_or_doubles_an_acknowledged_message(
     checkout: Path,  # noqa: F811 - the fixture
 ) -> None:
     """After kill -9 of every process, each acknowledged message is stored once and told once."""
-    port, realtime_port = free_port(), free_port()
+    port, realtime_port = find_free_port(), find_free_port()
     environment = {
         "PORT": str(port),
         "REALTIME_PORT": str(realtime_port),

@@ -15,7 +15,8 @@ import pytest
 
 from embedded.postgres import PostgresServer
 from embedded.processes import find_identity, find_postgres
-from tests.launcher.processes import ROOT, Started, Watched, free_port, python
+from tests.launcher.processes import ROOT, Started, Watched, python
+from tests.support.processes import find_free_port
 
 pytestmark = pytest.mark.slow  # about two seconds each: every run makes a database
 Habits = Mapping[str, str]
@@ -27,7 +28,7 @@ def command(
 ) -> list[str]:
     """Give the command of a run with these stand-ins."""
     ports = ports or {}
-    parts = {name: (ports.get(name) or free_port(), habit) for name, habit in habits.items()}
+    parts = {name: (ports.get(name) or find_free_port(), habit) for name, habit in habits.items()}
     wanted = json.dumps({"parts": parts, **more})
     return python("-m", "tests.launcher.stand_in", str(folder), wanted)
 
@@ -258,7 +259,7 @@ def test_a_database_of_ones_own_is_used(tmp_path: Path) -> None:
 
 def test_an_unreachable_database_is_refused(tmp_path: Path) -> None:
     """A DATABASE_URL that nobody answers is one sentence, without the password."""
-    url = f"postgresql://somebody:hunter2@127.0.0.1:{free_port()}/chat"
+    url = f"postgresql://somebody:hunter2@127.0.0.1:{find_free_port()}/chat"
     with Started(command(tmp_path, database_url=url), ROOT) as started:
         code, said = started.finish()
     assert code == 1

@@ -13,8 +13,9 @@ import httpx
 import pytest
 
 from embedded.processes import find_postgres
-from tests.launcher.processes import ROOT, Started, Watched, free_port, python
+from tests.launcher.processes import ROOT, Started, Watched, python
 from tests.launcher.test_supervisor import pids
+from tests.support.processes import find_free_port
 
 pytestmark = pytest.mark.slow
 LAST_LINE = "manage.py watch"
@@ -34,7 +35,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def ports() -> dict[str, str]:
     """Choose free ports for one run."""
-    return {"PORT": str(free_port()), "REALTIME_PORT": str(free_port())}
+    return {"PORT": str(find_free_port()), "REALTIME_PORT": str(find_free_port())}
 
 
 @pytest.fixture

@@ -14,6 +14,13 @@ import httpx
 PROJECT = Path(__file__).parents[2]
 
 
+def find_free_port() -> int:
+    """Return a port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 def run_manage(*arguments: str, **environment: str) -> str:
     """Run a management command in a process of its own and return what it printed."""
     return run_manage_of(PROJECT, *arguments, **environment)
