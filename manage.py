@@ -25,8 +25,14 @@ def main() -> None:
     """Run one management command."""
     adopt_run_environment()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "app.settings")
-    from django.core.management import execute_from_command_line  # noqa: PLC0415 - after the environment is set
+    from django.conf import settings  # noqa: PLC0415 - after the environment is set
+    from django.core.management import execute_from_command_line  # noqa: PLC0415 - the same
 
+    try:
+        settings.DEBUG  # noqa: B018 - the first look reads them all
+    except ValueError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(2)
     execute_from_command_line(sys.argv)
 
 

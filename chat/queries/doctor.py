@@ -14,7 +14,7 @@ import psycopg
 
 from chat.conf import BIGINT_MAX
 from chat.queries.findings import Found, Place
-from chat.queries.readiness import read_readiness
+from chat.queries.readiness import ReadinessRow, read_readiness
 from chat.queries.schema import (
     find_missing_migrations,
     find_wrong_functions,
@@ -208,7 +208,13 @@ class Examination:
 
     def _find_stale(self) -> tuple[list[Found], list[Found]]:
         """Return the migrations and the functions that are not as this code has them."""
-        (readiness,) = self._run(read_readiness())
+        try:
+            (readiness,) = self._run(read_readiness())
+        except psycopg.errors.UndefinedTable as error:
+            if "django_migrations" not in str(error):
+                raise
+            # Nothing was ever migrated.
+            readiness = ReadinessRow([], fingerprint=None, outbox_age=None, is_writable=True)
         functions = self._run(read_functions())
         return (
             list(find_missing_migrations(readiness.migrations)),
@@ -290,11 +296,15 @@ class Examination:
                 if any(row.code for row in rows):
                     rows = self._run(build(limit))
             except psycopg.errors.QueryCanceled:
-                if limit // 2 < ROWS_LEAST or time.monotonic() >= self._deadline:
-                    raise UnfinishedError("A chunk took too long.") from None
+                if limit // 2 < ROWS_LEAST or self._is_over():
+                    why = "The time is over." if self._is_over() else "A chunk took too long."
+                    raise UnfinishedError(why) from None
                 limit //= 2
             else:
                 return rows, limit
+
+    def _is_over(self) -> bool:
+        return time.monotonic() >= self._deadline
 
     def _run(self, call: Call[Row]) -> list[Row]:
         left = self._deadline - time.monotonic()

@@ -33,34 +33,52 @@ def _warning(meaning: str) -> Kind:
 
 
 _DATA = "Find out who wrote past the functions, or restore a backup."
+_LOG = (
+    "Find out who wrote past the functions; `manage.py after_restore` empties the log and makes "
+    "every client read its rooms anew."
+)
 
 KINDS: Mapping[str, Kind] = {
     "database_in_recovery": _error(
         "This server is a standby or is recovering and accepts no message; ask the primary."
     ),
     "database_read_only": _error(
-        "default_transaction_read_only is on: nothing can be sent. Turn it off."
+        "default_transaction_read_only is on for the role that asks. Where that is the service's, "
+        "nothing can be sent: turn it off. Where it is a role of monitoring's own, ignore it."
     ),
     "setting_unsafe": _error(
         "With this setting a crash can lose messages that were acknowledged. Turn it on."
     ),
+    "table_altered": _error(
+        "A table, a column or a sequence of this code is not there, so nothing else was looked at. "
+        "Restore a backup."
+    ),
     "migration_missing": _error("The tables are not those of this code. Run `manage.py migrate`."),
     "function_missing": _error("A function that this code calls is not there. Run `migrate`."),
     "function_altered": _error(
-        "A function's text is not the one that was installed: someone replaced it by hand. Clear "
-        "the comment on the schema chat_v1, then run `migrate`."
+        "A function's text is not the one that was installed: someone replaced it by hand, or "
+        "added another of its name (drop that). Run `COMMENT ON SCHEMA chat_v1 IS NULL` by SQL, "
+        "then `manage.py migrate`."
     ),
     "functions_of_other_release": _warning(
         "The functions are another release's, as in the middle of a deploy. Else run `migrate`."
     ),
-    "constraint_missing": _error("A rule of the tables is gone; make it again as it was migrated."),
+    "constraint_missing": _error(
+        "A rule of the tables is gone. Make it again: `manage.py sqlmigrate chat 0001` and the "
+        "later ones show the SQL."
+    ),
     "constraint_not_in_force": _error(
         "A rule is there and not held: it was never validated, or its triggers are disabled."
     ),
-    "index_missing": _error("An index is gone: what it serves reads whole tables. Make it again."),
+    "index_missing": _error(
+        "An index is gone: what it serves reads whole tables. Make it again, CONCURRENTLY: "
+        "`manage.py sqlmigrate chat 0001` and the later ones show the SQL."
+    ),
     "index_invalid": _error("An index is never used, its building was broken off. REINDEX it."),
     "installation_missing": _error(
-        "chat_installation has no row, so no event can be queued. Restore the row of a backup."
+        "chat_installation has no row, so no event can be queued. Write one by SQL, with the "
+        "number of partitions that Centrifugo drains: `INSERT INTO chat_installation VALUES "
+        "(1, md5(random()::text), 8, '')`; then run `manage.py after_restore`."
     ),
     "database_copied": _error(
         "The database was restored, copied or promoted: run `manage.py after_restore`, with "
@@ -89,14 +107,22 @@ KINDS: Mapping[str, Kind] = {
     "seq_gap": _error(f"The seqs of the room's messages are not 1, 2, 3…: some are lost. {_DATA}"),
     "id_order": _error(f"The ids of the room's messages do not rise with their seqs. {_DATA}"),
     "deleted_text": _error(f"A message has a text and is deleted, or has none and is not. {_DATA}"),
-    "log_head": _error(f"The room's version is not the one of its last event. {_DATA}"),
-    "log_gap": _error(f"The room's log has a hole, which clients ask for for ever. {_DATA}"),
-    "log_messages": _error(
-        f"The log does not tell each message once, in the order of the seqs. {_DATA}"
+    "log_head": _error(
+        f"The room's version is not its last event's, or lower than its messages are many. {_LOG}"
     ),
-    "event_malformed": _error(f"The event's type is unknown, or it lacks what it tells. {_DATA}"),
+    "log_gap": _error(f"The room's log has a hole: clients cannot fetch what is in it. {_LOG}"),
+    "log_messages": _error(
+        f"The log does not tell each message once, in the order of the seqs. {_LOG}"
+    ),
+    "log_deletions": _error(
+        f"A message was deleted and nobody was told: clients still show its text. {_LOG}"
+    ),
+    "log_members": _error(
+        f"The room's members are not those whom its log tells of: clients show others. {_LOG}"
+    ),
+    "event_malformed": _error(f"The event's type is unknown, or it lacks what it tells. {_LOG}"),
     "event_wrong_message": _error(
-        f"The event's message is gone, another's, or was not deleted as it says. {_DATA}"
+        f"The event's message is gone, another's, or was not deleted as it says. {_LOG}"
     ),
     "member_count": _error("The room's member_count is not the number of its members."),
     "member_channel": _error("The member's events go to a channel that is not its user's."),

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -61,13 +62,15 @@ def find_wrong_functions(rows: Iterable[FunctionRow], fingerprint: str | None) -
 
     `fingerprint`: the schema's comment, which tells another release from a text changed by hand.
     """
-    installed = {row.name: row.digest for row in rows}
+    installed: defaultdict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        installed[row.name].append(row.digest)
     wanted = _read_digests()
     missing = [{"function": name} for name in wanted.keys() - installed.keys()]
     yield from _found("function_missing", missing)
     if missing:
         return
-    other = [{"function": name} for name in wanted if installed[name] != wanted[name]]
+    other = [{"function": name} for name in wanted if installed[name] != [wanted[name]]]
     is_ours = fingerprint == functions_fingerprint()
     yield from _found("function_altered" if is_ours else "functions_of_other_release", other)
 

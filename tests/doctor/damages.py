@@ -62,6 +62,11 @@ ROOMS = {
         {"room": BUSY, "version": 18, "head": 17},
         ("log_head",),
     ),
+    "a version of a pruned log is below its messages": Damage(
+        f"UPDATE chat_room SET version = 2 WHERE id = {FORGOTTEN}",
+        {"room": FORGOTTEN, "version": 2, "head": 2},
+        ("log_head",),
+    ),
     "members are counted wrong": Damage(
         f"UPDATE chat_room SET member_count = 7 WHERE id = {BUSY}",
         {"room": BUSY, "member_count": 7, "members": 4},
@@ -108,6 +113,27 @@ MEMBERS = {
         f"UPDATE chat_member SET joined_version = 19 WHERE room_id = {BUSY} AND user_id = 'bob'",
         {"room": BUSY, "user": "bob", "joined_version": 19},
         ("member_version",),
+    ),
+    "a member was written by hand": Damage(
+        "INSERT INTO chat_member (room_id, user_id, channel, joined_version, joined_at)"
+        f" VALUES ({BUSY}, 'mallory', 'personal:mallory', 5, now());"
+        f" UPDATE chat_room SET member_count = member_count + 1 WHERE id = {BUSY}",
+        {"room": BUSY, "user": "mallory", "joined_version": 5},
+        ("log_members",),
+    ),
+    "one who left was written back": Damage(
+        "INSERT INTO chat_member (room_id, user_id, channel, joined_version, joined_at)"
+        f" SELECT {BUSY}, 'charlie', 'personal:charlie', 1, joined_at FROM chat_event"
+        f" WHERE room_id = {BUSY} AND version = 1;"
+        f" UPDATE chat_room SET member_count = member_count + 1 WHERE id = {BUSY}",
+        {"room": BUSY, "user": "charlie", "version": 14},
+        ("log_members",),
+    ),
+    "a member was removed by hand": Damage(
+        f"DELETE FROM chat_member WHERE room_id = {BUSY} AND user_id = 'dora';"
+        f" UPDATE chat_room SET member_count = member_count - 1 WHERE id = {BUSY}",
+        {"room": BUSY, "user": "dora", "version": 15},
+        ("log_members",),
     ),
 }
 MESSAGES = {
@@ -194,10 +220,16 @@ EVENTS = {
         {"room": BUSY, "version": 6, "message": 1},
         ("event_wrong_message", "log_messages"),
     ),
+    "a message was deleted by hand": Damage(
+        "UPDATE chat_message SET content = '', deleted_at = now()"
+        f" WHERE room_id = {BUSY} AND seq = 9",
+        {"room": BUSY, "message": 16},
+        ("log_deletions",),
+    ),
     "a deletion names a message that is there": Damage(
         f"UPDATE chat_event SET message_id = 12 WHERE room_id = {BUSY} AND version = 12",
         {"room": BUSY, "version": 12, "message": 12},
-        ("event_wrong_message",),
+        ("event_wrong_message", "log_deletions"),
     ),
 }
 OUTBOX = {
@@ -298,6 +330,12 @@ DATABASE = {
     "a function is gone": Damage(
         "DROP FUNCTION chat_v1.rename_room", {"function": "rename_room"}, ("function_missing",)
     ),
+    "a function of the same name was added": Damage(
+        "CREATE FUNCTION chat_v1.audience(p_room_id text) RETURNS text[]"
+        " LANGUAGE sql STABLE AS $$ SELECT '{}'::text[] $$",
+        {"function": "audience"},
+        ("function_altered",),
+    ),
     "a function was replaced": Damage(
         "CREATE OR REPLACE FUNCTION chat_v1.audience(p_room_id bigint) RETURNS text[]"
         " LANGUAGE sql STABLE AS $$ SELECT '{}'::text[] $$",
@@ -310,6 +348,21 @@ DATABASE = {
         "COMMENT ON SCHEMA chat_v1 IS 'besedka functions of another release'",
         {"function": "audience"},
         ("functions_of_other_release",),
+    ),
+    "a table is gone": Damage(
+        "DROP TABLE chat_outbox",
+        {"error": 'relation "chat_outbox" does not exist'},
+        ("table_altered",),
+    ),
+    "a column is gone": Damage(
+        "ALTER TABLE chat_member DROP COLUMN channel",
+        {"error": "column m.channel does not exist"},
+        ("table_altered",),
+    ),
+    "a sequence is gone": Damage(
+        "ALTER TABLE chat_message ALTER id DROP IDENTITY",
+        {"error": 'relation "chat_message_id_seq" does not exist'},
+        ("table_altered",),
     ),
     "a migration was not applied": Damage(
         "DELETE FROM django_migrations WHERE name = '0003_message_of_user'",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from django.core.management import execute_from_command_line
 
 from chat.queries import doctor
 from chat.queries.findings import KINDS
@@ -91,13 +92,39 @@ def test_no_database_exits_2(tmp_path: Path) -> None:
 
 
 def test_an_empty_database_exits_with_a_reason(url: str) -> None:
-    """Without tables the check cannot finish, and says what is not there."""
+    """Without tables the check cannot finish, and says that they were never made."""
     execute(url, "DROP TABLE django_migrations")
 
     examined = examine(url)
 
-    assert examined.exit_code == 2
-    assert "django_migrations" in examined.report["problem"]
+    assert examined.exit_code == 1
+    assert examined.codes == {"migration_missing"}
+    assert "run `migrate` first" in examined.report["problem"]
+
+
+def test_a_wrong_address_exits_2() -> None:
+    """A mistake in the environment is told in one line, and is no finding."""
+    done = subprocess.run(
+        [sys.executable, "manage.py", "doctor", "--json"],
+        cwd=PROJECT,
+        env={"DATABASE_URL": "mysql://somewhere", "DEBUG": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 2
+    assert done.stderr == "DATABASE_URL must begin with postgresql://, not 'mysql'.\n"
+
+
+@pytest.mark.parametrize("options", [["--seconds=nan"], ["--seconds=-5"], ["--late=soon"]])
+def test_a_wrong_option_exits_2(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Monitoring never takes a mistake of its own for damage."""
+    with pytest.raises(SystemExit) as ended:
+        execute_from_command_line(["manage.py", "doctor", *options])
+
+    assert ended.value.code == 2
+    assert options[0].split("=")[0] in capsys.readouterr().err
 
 
 def test_out_of_time_exits_2_and_says_where_to_go_on(

@@ -2,7 +2,9 @@
 
 from typing import Any
 
+import psycopg
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
 
 from chat.actions.installation import begin_anew, keep_on
 from chat.sql.database import run_call_in_django
@@ -29,12 +31,28 @@ class Command(BaseCommand):
 
     def handle(self, *, no_input: bool, nothing_lost: bool, **_: Any) -> None:
         """Begin anew, or take note; either is one transaction."""
-        if nothing_lost:
-            (kept,) = run_call_in_django(keep_on())
-            self.stdout.write(f"Noted: this database is {kept.identity}. Nothing else changed.")
-            return
-        if not no_input and input(QUESTION).strip().lower() not in {"y", "yes"}:
+        if not (nothing_lost or no_input or _ask()):
             raise CommandError("Nothing was changed.")
+        try:
+            self._keep_on() if nothing_lost else self._begin_anew()
+        except (DatabaseError, psycopg.Error) as error:
+            why = " ".join(str(error).split())
+            raise CommandError(f"Nothing was changed. The database says: {why}") from error
+
+    def _keep_on(self) -> None:
+        kept = run_call_in_django(keep_on())
+        if not kept:
+            raise CommandError("chat_installation has no row; `manage.py doctor` says what to do.")
+        self.stdout.write(f"Noted: this database is {kept[0].identity}. Nothing else changed.")
+
+    def _begin_anew(self) -> None:
         (anew,) = run_call_in_django(begin_anew())
         self.stdout.write(f"{anew.rooms} rooms begin anew in epoch {anew.epoch}.")
         self.stdout.write("Start Centrifugo and the API. A Redis of Centrifugo's: empty it before.")
+
+
+def _ask() -> bool:
+    try:
+        return input(QUESTION).strip().lower() in {"y", "yes"}
+    except EOFError:
+        raise CommandError("Nobody answers here: say --no-input. Nothing was changed.") from None

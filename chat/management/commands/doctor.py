@@ -1,8 +1,10 @@
 """`manage.py doctor`: is what the database holds what it must hold."""
 
 import json
+import math
 import sys
 import time
+from argparse import ArgumentTypeError
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -107,14 +109,14 @@ class Command(BaseCommand):
         )
         parser.add_argument("--strict", action="store_true", help="warnings exit with 1 too")
         parser.add_argument(
-            "--seconds", type=float, default=600.0, help="how long it may take; default 600"
+            "--seconds", type=_read_seconds, default=600.0, help="how long it may take; default 600"
         )
         parser.add_argument(
             "--from-room", type=int, default=1, help="begin with this room, where a run ended"
         )
         parser.add_argument(
             "--late",
-            type=float,
+            type=_read_seconds,
             default=30.0,
             metavar="SECONDS",
             help="how long a row may wait in the outbox; default 30",
@@ -138,6 +140,8 @@ class Command(BaseCommand):
             self._examine(report, repairer if options["repair"] else None, deadline, options)
         except (UnfinishedError, psycopg.Error) as error:
             report.problem = " ".join(str(error).split()) or type(error).__name__
+        except KeyboardInterrupt:
+            report.problem = "It was interrupted."
         if options["json"]:
             self.stdout.write(json.dumps(report.describe(), ensure_ascii=False))
         else:
@@ -148,7 +152,6 @@ class Command(BaseCommand):
     def _examine(
         report: Report, repairer: "Repairer | None", deadline: float, options: dict[str, Any]
     ) -> None:
-        report.next_room = options["from_room"]
         with closing(_connect()) as connection:
             examination = Examination(
                 connection,
@@ -158,11 +161,16 @@ class Command(BaseCommand):
                 places=ROWS if repairer else EXAMPLES,
             )
             report.checked = examination.checked
+            report.next_room = options["from_room"]
             try:
                 for found in _find_all(examination, options["from_room"]):
                     finding = report.add(found)
                     if repairer is not None and finding is not None:
                         finding.mended += repairer.mend(found)
+            except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
+                place = {"error": error.diag.message_primary}
+                report.add(Found("table_altered", 1, [place]))
+                raise UnfinishedError("What the tables hold was not looked at.") from error
             finally:
                 report.next_room = examination.next_room or report.next_room
         if not examination.is_sound:
@@ -173,7 +181,7 @@ class Command(BaseCommand):
         described = report.describe()
         for finding in described["findings"]:
             state = f", {finding['mended']} mended" if finding["mended"] else ""
-            hint = " Mended by --repair." if finding["is_mendable"] else ""
+            hint = " `--repair` mends it." if finding["is_mendable"] else ""
             style = self.style.ERROR if finding["severity"] == "error" else self.style.WARNING
             self.stdout.write(
                 style(f"{finding['severity']}: {finding['code']} ({finding['count']}{state})")
@@ -222,6 +230,14 @@ class Repairer:
             line = {"mended": code, **place, "before": row.before, "after": row.after}
             self._say(json.dumps(line, ensure_ascii=False))
         return True
+
+
+def _read_seconds(text: str) -> float:
+    """Return a time in seconds, which is above 0 and finite."""
+    seconds = float(text)
+    if not 0 < seconds < math.inf:
+        raise ArgumentTypeError(f"{text} is not a time above 0")
+    return seconds
 
 
 def _connect() -> psycopg.Connection[Any]:

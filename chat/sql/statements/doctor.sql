@@ -126,7 +126,8 @@ WITH page AS MATERIALIZED (
     FROM room r WHERE r.last_seq <> r.last_message
     UNION ALL
     SELECT 'log_head', json_build_object('room', r.id, 'version', r.version, 'head', r.head)
-    FROM room r WHERE r.version <> r.head
+    -- Each message took a version, also where the log that told so was pruned.
+    FROM room r WHERE r.version <> r.head OR r.version < r.last_seq
     UNION ALL
     SELECT 'member_count', json_build_object(
         'room', r.id, 'member_count', r.member_count, 'members', r.members)
@@ -146,7 +147,7 @@ LEFT JOIN found ON true;
 -- name: check_members
 -- Members after one of them, in the order of rooms and users.
 WITH page AS MATERIALIZED (
-    SELECT m.room_id, m.user_id, m.channel, m.joined_version FROM chat_member m
+    SELECT m.room_id, m.user_id, m.channel, m.joined_version, m.joined_at FROM chat_member m
     WHERE (m.room_id, m.user_id) > (%(room_id)s::bigint, %(user_id)s::text)
       AND m.room_id <= %(last_room)s::bigint
     ORDER BY m.room_id, m.user_id LIMIT %(limit)s
@@ -162,6 +163,14 @@ WITH page AS MATERIALIZED (
     -- The limit keeps this a look-up for each member: never a join with the whole table.
     CROSS JOIN LATERAL (SELECT version FROM chat_room WHERE id = p.room_id LIMIT 1) AS r
     WHERE p.joined_version NOT BETWEEN 1 AND r.version
+    UNION ALL
+    SELECT 'log_members', json_build_object(
+        'room', p.room_id, 'user', p.user_id, 'joined_version', p.joined_version)
+    FROM page p
+    -- The first event of the call that added the member, if the log still has it.
+    CROSS JOIN LATERAL (SELECT type, joined_at FROM chat_event
+                        WHERE room_id = p.room_id AND version = p.joined_version LIMIT 1) AS e
+    WHERE e.type <> 'user_joined' OR e.joined_at <> p.joined_at
     UNION ALL
     SELECT 'room_missing', json_build_object(
         'table', 'chat_member', 'room', p.room_id, 'user', p.user_id)
@@ -230,7 +239,7 @@ LEFT JOIN found ON true;
 -- Carried from page to page: the last event's place and the last message told in its room, null
 -- where the log begins above it. Should `prune_events` delete that event in between, what follows
 -- is taken for the beginning of the log. A room is compared with its messages on the page on which
--- its events end.
+-- its events end; so are deletions and joins, of which those on earlier pages are left out.
 WITH carried AS (
     SELECT EXISTS (
         SELECT FROM chat_event e
@@ -272,6 +281,22 @@ WITH carried AS (
     ) AS last ON last.room_id = log.room_id
 ), last AS (
     SELECT room_id, version FROM page ORDER BY room_id DESC, version DESC LIMIT 1
+), cut AS (
+    -- The last room of a full page may go on.
+    SELECT CASE WHEN count(*) = %(limit)s THEN max(room_id) END AS room_id FROM page
+), deletion AS (
+    SELECT e.room_id, e.version, e.message_id,
+           bool_or(e.type = 'message_deleted') OVER (PARTITION BY e.message_id) AS is_told
+    FROM event e
+    WHERE e.is_deleted AND e.type IN ('message_added', 'message_deleted')
+), stay AS (
+    SELECT e.room_id, e.version, e.type, e.user_id, m.joined_version,
+           max(e.version) FILTER (WHERE e.type = 'user_left')
+               OVER (PARTITION BY e.room_id, e.user_id) AS left_version
+    FROM event e
+    LEFT JOIN LATERAL (SELECT joined_version FROM chat_member
+                       WHERE room_id = e.room_id AND user_id = e.user_id LIMIT 1) AS m ON true
+    WHERE e.type IN ('user_joined', 'user_left')
 ), bad (code, place) AS (
     SELECT 'log_gap', json_build_object(
         'room', e.room_id, 'version', e.version, 'after', e.previous)
@@ -304,10 +329,21 @@ WITH carried AS (
     CROSS JOIN LATERAL (
         SELECT coalesce((SELECT m.seq FROM chat_message m WHERE m.room_id = t.room_id
                          ORDER BY m.seq DESC LIMIT 1), 0) AS seq) AS last
-    WHERE t.seq <> last.seq
-      -- The last room of a full page may go on.
-      AND NOT (t.room_id = (SELECT max(room_id) FROM page)
-               AND (SELECT count(*) FROM page) = %(limit)s)
+    WHERE t.seq <> last.seq AND t.room_id IS DISTINCT FROM (SELECT room_id FROM cut)
+    UNION ALL
+    SELECT 'log_deletions', json_build_object(
+        'room', d.room_id, 'version', d.version, 'message', d.message_id)
+    FROM deletion d
+    WHERE NOT d.is_told AND d.room_id IS DISTINCT FROM (SELECT room_id FROM cut)
+    UNION ALL
+    SELECT 'log_members', json_build_object(
+        'room', s.room_id, 'user', s.user_id, 'version', s.version)
+    FROM stay s
+    WHERE CASE s.type
+        -- Whoever came back did so at a later version.
+        WHEN 'user_left' THEN s.joined_version < s.version
+        ELSE s.joined_version IS NULL AND coalesce(s.left_version, 0) < s.version
+             AND s.room_id IS DISTINCT FROM (SELECT room_id FROM cut) END
     UNION ALL
     SELECT 'room_missing', json_build_object(
         'table', 'chat_event', 'room', p.room_id, 'version', p.version)

@@ -1,0 +1,56 @@
+"""`manage.py after_restore` where it cannot do its work: one line says why, and nothing changes."""
+
+import subprocess
+import sys
+
+import psycopg
+
+from tests.doctor.conftest import execute
+from tests.support.processes import PROJECT
+
+
+def run(url: str, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run the command as a job does, without a terminal."""
+    return subprocess.run(
+        [sys.executable, "manage.py", "after_restore", *options],
+        cwd=PROJECT,
+        env={"DATABASE_URL": url, "DEBUG": "1"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def read_epoch(url: str) -> str:
+    """Return the installation's epoch."""
+    with psycopg.connect(url) as connection:
+        (row,) = connection.execute("SELECT epoch FROM chat_installation").fetchall()
+        return str(row[0])
+
+
+def test_without_a_terminal_it_names_the_option(url: str) -> None:
+    """It asks before it empties the log; where nobody answers it does nothing."""
+    before = read_epoch(url)
+
+    done = run(url)
+
+    assert done.returncode == 1
+    assert "--no-input" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert read_epoch(url) == before
+    assert run(url, "--no-input").returncode == 0
+    assert read_epoch(url) != before
+
+
+def test_what_the_database_refuses_is_one_line(url: str) -> None:
+    """A database that was not migrated, or has no installation, is told of without a traceback."""
+    execute(url, "DELETE FROM chat_installation")
+
+    noted, begun = run(url, "--nothing-lost"), run(url, "--no-input")
+    nowhere = run(url.replace("?", "_nowhere?"), "--no-input")
+
+    for done in (noted, begun, nowhere):
+        assert done.returncode == 1
+        assert "Traceback" not in done.stderr, done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1, done.stderr
