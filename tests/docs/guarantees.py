@@ -97,17 +97,23 @@ NOT_PROMISED = """\
 - Several Centrifugo servers without a broker between them: each row goes to one of them only.
 - What was acknowledged between a backup and the loss of what it is a backup of.
 """
+INTRODUCTION = """\
+Each promise stands in the words of the tests that prove it. Their commands need what `make check`
+installs."""
 FAULTS = """\
 `make faults` brings each about three times under traffic: eight senders, guests who join and leave,
 staff who delete and rename, nine devices. A checker then compares what was acknowledged, what is
-stored, and what each device received, applied and held; `doctor` looks at the database. One of them
-alone: `.venv/bin/python -m tests.faults --only "PostgreSQL killed"`.
+stored, and what each device received, applied and held; a stranger knocks and must be told
+nothing; `doctor` looks at the database. Each fault is asked for a sign that it happened. One alone:
+`.venv/bin/python -m tests.faults --only "PostgreSQL killed"`.
 
-The last run of each, on {processors} shared cores: {kinds} kinds of fault, {trials} trials,
-**{checked:,} acknowledged sends checked, {lost} lost, {doubled} doubled, {leaked} leaked**, every
-bound kept.
+The last run of each, on {processors} shared cores, of {revisions}: {kinds} kinds of fault,
+{trials} trials, **{checked:,} acknowledged sends checked, {lost} lost, {doubled} doubled,
+{leaked} leaked**, every bound kept.
+*Checked* are sends over HTTP that were acknowledged; the host's own by SQL are judged too.
 *Rest* is the longest time from a fault's end, 1.5 s of traffic included, until nothing was under
-way any more; *silence* the longest time without any acknowledged send.
+way any more; *silence* the longest time without any acknowledged send over HTTP. No sender ever
+waited for more than five seconds longer than that bound.
 
 | fault | realtime | what holds all the same | checked | rest, s (bound) | silence, s (bound) |
 | --- | --- | --- | ---: | ---: | ---: |
@@ -119,7 +125,7 @@ def write_page() -> str:
     parts = [
         "# What is guaranteed, and how it is proven",
         "<!-- Written by `python -m tests.docs.guarantees`; change the tests, not this page. -->",
-        "Each promise stands in the words of the tests that prove it.",
+        INTRODUCTION,
         *map(_describe_promise, PROMISES.items()),
         "## In faults",
         _describe_faults(json.loads(REPORT.read_text(encoding="utf-8"))),
@@ -163,6 +169,7 @@ def _describe_faults(report: dict[str, Any]) -> str:
         for name in ("trials", "checked", "lost", "doubled", "leaked")
     }
     kinds = len({line["fault"] for line in lines})
+    revisions = ", ".join(sorted({f"`{line['revision']}`" for line in lines}))
     rows = [
         " | ".join(
             [
@@ -174,7 +181,8 @@ def _describe_faults(report: dict[str, Any]) -> str:
         )
         for line in lines
     ]
-    return FAULTS.format(processors=report["processors"], kinds=kinds, **sums) + "\n".join(rows)
+    head = FAULTS.format(processors=report["processors"], kinds=kinds, revisions=revisions, **sums)
+    return head + "\n".join(rows)
 
 
 def main() -> None:

@@ -1,8 +1,9 @@
-"""Who uses the system while it is attacked: senders, guests who come and go, readers, staff."""
+"""Who uses the system while it is attacked: senders, guests, readers, strangers, staff."""
 
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from random import Random
 
 import psycopg
@@ -14,6 +15,11 @@ from tests.history.recorder import Recorder
 Fetch = Callable[..., Awaitable[list[Json]]]
 RETRIES = 200
 PAGE = 50
+RECENT = """
+SELECT id FROM chat_message WHERE room_id = %s AND deleted_at IS NULL ORDER BY seq DESC LIMIT 20
+"""
+OUTAGES = {"08", "53", "57", "58"}
+"""Classes of SQLSTATE that say that the database is away, full or going down."""
 
 
 class Actor(ABC):
@@ -34,6 +40,10 @@ class Actor(ABC):
             await self.act()
             wait = self.random.expovariate(1 / self.pause) if self.pause else 0
             await self._sleep(wait)
+        await self.finish()
+
+    async def finish(self) -> None:  # noqa: B027 - most have nothing to do
+        """Do what comes after everything else."""
 
     @abstractmethod
     async def act(self) -> None:
@@ -85,8 +95,8 @@ class Sender(Actor):
         self.rooms = rooms
         self.api = api
         self.sent = 0
-        self.moved = asyncio.Event()
-        """Set whenever a message is acknowledged."""
+        self._first: tuple[int, str, str] | None = None
+        """The room, key and text of the first message."""
 
     async def act(self) -> None:
         """Send one message: six in ten go to the hot room, which is the first."""
@@ -99,6 +109,15 @@ class Sender(Actor):
         self.sent += 1
         key = f"{self.user}-{self.sent}"
         content = f"{key} {'x' * self.random.randrange(40)}"
+        self._first = self._first or (room, key, content)
+        await self._insist_on(room, key, content)
+
+    async def finish(self) -> None:
+        """Send the first message again: however old its key, it is the same message."""
+        if self._first is not None:
+            await self._insist_on(*self._first)
+
+    async def _insist_on(self, room: int, key: str, content: str) -> None:
         number, body = await self.insist(
             self.api,
             f"/api/rooms/{room}/messages/",
@@ -108,7 +127,6 @@ class Sender(Actor):
             ),
         )
         self.recorder.ok(number, id=body["id"], seq=body["seq"])
-        self.moved.set()
 
 
 class Guest(Actor):
@@ -151,29 +169,59 @@ class PageReader(Actor):
         """Read the next page; a failed read has read nothing."""
         path = f"/api/rooms/{self.room}/messages/?limit={PAGE}"
         if self.after is None:
-            path = f"/api/rooms/{self.room}/messages/?limit=1"
+            found = await self._read(f"/api/rooms/{self.room}/messages/?limit=1")
         else:
-            path += f"&after={self.after[1]}"
-        seq = self.after[0] if self.after else 0
-        number = None
-        if self.after:
-            number = self.recorder.invoke(
-                self.user, "read_page", room=self.room, user=self.user, after=seq, limit=PAGE
-            )
-        try:
-            answer = await self.api.request("GET", path)
-        except NoAnswerError as error:
-            if number is not None:
-                self.recorder.info(number, why=str(error))
-            return
-        found = answer.json()["results"][::-1] if answer.is_success else []
-        if number is not None and answer.is_success:
-            rows = [[m["seq"], m["id"], m.get("client_id"), shorten(m["content"])] for m in found]
-            self.recorder.ok(number, messages=rows)
-        elif number is not None:
-            self.recorder.info(number, why=str(answer.status_code))
+            asked = {"room": self.room, "user": self.user, "after": self.after[0], "limit": PAGE}
+            number = self.recorder.invoke(self.user, "read_page", **asked)
+            found = await self._read(f"{path}&after={self.after[1]}")
+            if found is None:
+                self.recorder.info(number, why="no answer, or 503")
+            else:
+                rows = [
+                    [m["seq"], m["id"], m.get("client_id"), shorten(m["content"])] for m in found
+                ]
+                self.recorder.ok(number, messages=rows)
         if found:
             self.after = found[-1]["seq"], found[-1]["id"]
+
+    async def _read(self, path: str) -> list[Json] | None:
+        """Return a page's messages in rising order; None where the service is away."""
+        try:
+            answer = await self.api.request("GET", path)
+        except NoAnswerError:
+            return None
+        if answer.status_code >= 500:
+            return None
+        assert answer.status_code == 200, f"GET {path}: {answer.status_code} {answer.text}"
+        found: list[Json] = answer.json()["results"]
+        return found[::-1]
+
+
+class Outsider(Actor):
+    """Tries everything on rooms without being a member of any: each answer must be 404."""
+
+    def __init__(self, rooms: list[int], api: Api, recorder: Recorder, random: Random) -> None:
+        super().__init__(recorder, random, 0.3)
+        self.rooms = rooms
+        self.api = api
+
+    async def act(self) -> None:
+        """Ask for one thing; what is answered with anything is told to a stranger."""
+        room = f"/api/rooms/{self.random.choice(self.rooms)}/"
+        method, path, body = self.random.choice(
+            [
+                ("GET", room, None),
+                ("GET", f"{room}members/", None),
+                ("GET", f"{room}messages/?limit=1", None),
+                ("GET", f"{room}events/?after=0", None),
+                ("POST", f"{room}messages/", {"content": "let me in", "client_id": "knock"}),
+            ]
+        )
+        with suppress(NoAnswerError):
+            answer = await self.api.request(method, path, body)
+            assert answer.status_code == 404 or answer.status_code >= 500, (
+                f"a stranger's {method} {path}: {answer.status_code} {answer.text[:200]}"
+            )
 
 
 class Staff(Actor):
@@ -183,34 +231,40 @@ class Staff(Actor):
         super().__init__(recorder, random, 0.7)
         self.rooms = rooms
         self.fetch = fetch
-        self.renamed = 0
+        self.acts = 0
 
     async def act(self) -> None:
-        """Delete a recent message of a room, or rename it; neither is repeated."""
+        """Delete a recent message of a room, or (each third time) rename it; neither is repeated.
+
+        Errors: the driver's, unless the database is away; the operation then stays open, which is
+        the truth.
+        """
         room = self.random.choice(self.rooms)
+        self.acts += 1
         try:
-            if self.random.random() < 0.3:
+            if self.acts % 3 == 1:
                 await self._rename(room)
             else:
                 await self._delete(room)
-        except (psycopg.Error, OSError):
-            return  # the database is away; the operation stays open, which is the truth
+        except (psycopg.OperationalError, OSError) as error:
+            state = getattr(error, "sqlstate", None)
+            if state is not None and state[:2] not in OUTAGES:
+                raise
 
     async def _rename(self, room: int) -> None:
-        self.renamed += 1
-        name = f"room {room}, name {self.renamed}"
+        name = f"room {room}, name {self.acts}"
         number = self.recorder.invoke("staff", "rename", room=room, name=name)
-        await self.fetch("SELECT chat_v1.rename_room(%s, %s)", [room, name])
-        self.recorder.ok(number)
+        (row,) = await self.fetch(
+            ("SELECT FROM chat_v1.rename_room(%s, %s)", [room, name]),
+            # Until the commit the room is ours, so this is the version of the rename.
+            ("SELECT version FROM chat_room WHERE id = %s", [room]),
+        )
+        self.recorder.ok(number, version=row["version"])
 
     async def _delete(self, room: int) -> None:
-        rows = await self.fetch(
-            "SELECT id FROM chat_message WHERE room_id = %s AND deleted_at IS NULL"
-            " ORDER BY seq DESC LIMIT 20",
-            [room],
-        )
+        rows = await self.fetch((RECENT, [room]))
         if rows:
             message = self.random.choice(rows)["id"]
             number = self.recorder.invoke("staff", "delete", room=room, id=message)
-            await self.fetch("SELECT chat_v1.delete_message(%s)", [message])
+            await self.fetch(("SELECT FROM chat_v1.delete_message(%s)", [message]))
             self.recorder.ok(number)

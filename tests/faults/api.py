@@ -34,7 +34,7 @@ class Api:
         self.may_wait = False
         """Whether a late answer is the link's fault and no complaint."""
         self.failed = 0
-        """Requests that were answered 503 or not at all, refused connections aside."""
+        """Requests that were answered 503, not at all, or taken by no worker."""
         self.codes: Counter[str] = Counter()
         """What the 503s said."""
         self._urls = urls
@@ -80,6 +80,7 @@ class Api:
                 self._next += 1
                 if not error.is_unsent:
                     raise
+        self.failed += 1
         raise NoAnswerError("no worker takes connections", is_unsent=True)
 
     async def _try(self, method: str, path: str, body: object) -> httpx.Response:

@@ -1,5 +1,6 @@
 """What a fault is, and the list of all of them."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -7,6 +8,7 @@ from math import ceil
 from random import Random
 from typing import Any
 
+from tests.faults.devices import RecordedDevice
 from tests.faults.stand import Stand
 from tests.faults.workload import Workload
 
@@ -24,8 +26,18 @@ class Trial:
         if not condition:
             self.workload.complaints.append(complaint)
 
+    def require_failures(self, before: int) -> None:
+        """Note it where no request failed since: the fault did not happen."""
+        self.require(self.count_failures() > before, "no request failed: the fault did not happen")
+
+    async def require_unheard(self) -> None:
+        """Note it where a device is level while nothing should reach any of them."""
+        names = {f"{device.name} of {device.user}" for device in self.workload.devices}
+        level = names - set(await self.workload.find_unrest())
+        self.require(not level, f"{len(level)} devices heard: the fault did not happen")
+
     def count_failures(self) -> int:
-        """Count the requests of all clients that failed so far, refused connections aside."""
+        """Count the requests of all clients that failed so far, see `Api.failed`."""
         return sum(api.failed for api in self.workload.apis.values())
 
     def take_answer_times(self) -> list[float]:
@@ -35,6 +47,13 @@ class Trial:
             taken += api.times
             api.times.clear()
         return taken
+
+    async def wait_until_level(self, devices: list[RecordedDevice], within: float = 20) -> None:
+        """Wait until these devices hold what the database holds now, or more."""
+        heads = await self.workload.read_heads()
+        async with asyncio.timeout(within):
+            while any(device.is_behind(heads.get(device.user, {})) for device in devices):
+                await self.workload.run_for(0.05)
 
     async def watch_outbox(self, seconds: float) -> float:
         """Let the traffic run; return the greatest age of an outbox row meanwhile, in seconds."""
@@ -86,6 +105,8 @@ class Fault:
     """Says why this machine cannot bring it about."""
     is_realtimes: bool = False
     """Whether it is about the realtime server, so that each kind of server meets it."""
+    is_continuous: bool = True
+    """Whether each device is told everything while it is connected."""
     is_quick: bool = True
     """Whether it takes less than half a minute and asks nothing special of the machine."""
 

@@ -24,12 +24,21 @@ class RecordingObserver(Observer):
         self.recorder = recorder
         self.who = {"device": device, "user": user}
         self.subscriptions = 0
+        self.unrecovered = 0
+        """How many of them began without what was missed."""
+        self.repeats = 0
+        """Frames that had come before."""
+        self._seen: set[tuple[int, int]] = set()
         self.delays: list[float] = []
         """Seconds from each message's moment until the socket brought it; one clock for both."""
 
     def on_frame(self, event: Json) -> None:
         """Record what the socket brought."""
-        self.recorder.write("frame", **self.who, **_tell(event))
+        told = _tell(event)
+        self.recorder.write("frame", **self.who, **told)
+        place = (told["room"], told["version"])
+        self.repeats += place in self._seen
+        self._seen.add(place)
         if event["type"] == "message_added":
             sent = datetime.fromisoformat(event["body"]["created_at"])
             self.delays.append(time.time() - sent.timestamp())
@@ -41,6 +50,7 @@ class RecordingObserver(Observer):
     def on_subscribed(self, recovered: bool, was_recovering: bool) -> None:  # noqa: FBT001 - theirs
         """Record a subscription."""
         self.subscriptions += 1
+        self.unrecovered += not recovered
         self.recorder.write(
             "subscribed", **self.who, recovered=recovered, was_recovering=was_recovering
         )
@@ -94,6 +104,8 @@ class RecordedDevice:
         self.recorder = recorder
         self.reducer = reducer
         self.observer = RecordingObserver(recorder, name, self.user)
+        self._marked: set[int] = set()
+        """The rooms of which something was read."""
         self.device = Device(
             self.user,
             api.read,
@@ -105,8 +117,13 @@ class RecordedDevice:
         )
 
     def is_at(self, heads: dict[int, int]) -> bool:
-        """Whether the device holds exactly these rooms at these versions."""
-        return self.reducer.versions() == heads
+        """Whether the device is connected and holds exactly these rooms at these versions."""
+        return self.device.is_settled and self.reducer.versions() == heads
+
+    def is_behind(self, heads: dict[int, int]) -> bool:
+        """Whether the device holds less of any of these rooms."""
+        held = self.reducer.versions()
+        return any(held.get(room, 0) < version for room, version in heads.items())
 
     def mark_read(self, random: Random) -> None:
         """Read one of the rooms, up to a message near its end."""
@@ -122,15 +139,15 @@ class RecordedDevice:
             )
             self.reducer.mark_read(room, seq)
             self.recorder.ok(number)
+            self._marked.add(room)
 
     def count_unread(self) -> None:
-        """Record what the device shows as unread in each room that was read."""
-        for room in self.reducer.versions():
-            if self.reducer.position(room):
-                number = self.recorder.invoke(
-                    self.name, "unread", device=self.name, user=self.user, room=room
-                )
-                self.recorder.ok(number, count=self.reducer.unread(room))
+        """Record what the device shows as unread in each room of which something was read."""
+        for room in self._marked & self.reducer.versions().keys():
+            number = self.recorder.invoke(
+                self.name, "unread", device=self.name, user=self.user, room=room
+            )
+            self.recorder.ok(number, count=self.reducer.unread(room))
 
     async def compare(self) -> tuple[Json, Json]:
         """Return, and record, what the device holds and what it would hold had it read all now."""

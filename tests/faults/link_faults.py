@@ -1,6 +1,6 @@
 """Links that are slow, silent, cut or lie: between clients, the API and PostgreSQL."""
 
-from tests.faults.catalogue import Trial, fault
+from tests.faults.catalogue import Trial, fault, find_percentile
 
 
 @fault("answer to the client swallowed", rest_within=10, silence_within=2, is_before_clients=True)
@@ -11,6 +11,7 @@ async def swallow_api_answers(trial: Trial) -> None:
     await trial.workload.run_for(8)
     for link in trial.stand.api_links:
         link.pass_through()
+        trial.require(link.counts.swallowed > 0, "no answer was swallowed")
 
 
 @fault("answer of the commit swallowed", rest_within=10, silence_within=3)
@@ -19,6 +20,7 @@ async def swallow_commits(trial: Trial) -> None:
     trial.stand.api_database.swallow_responses(probability=0.1, seed=trial.random.randrange(1000))
     await trial.workload.run_for(8)
     trial.stand.api_database.pass_through()
+    trial.require(trial.stand.api_database.counts.swallowed > 0, "no answer was swallowed")
 
 
 @fault("client connections cut", rest_within=10, silence_within=2, is_before_clients=True)
@@ -31,6 +33,7 @@ async def cut_clients(trial: Trial) -> None:
         await trial.workload.run_for(0.5)
     for link in trial.stand.api_links:
         link.pass_through()
+        trial.require(link.counts.cut > 0, "no answer was cut")
 
 
 @fault("client link half-open", rest_within=10, silence_within=9, is_before_clients=True)
@@ -38,6 +41,7 @@ async def half_open_clients(trial: Trial) -> None:
     """One worker's clients hear nothing for three seconds, then the other's."""
     for api in trial.workload.apis.values():
         api.patience = 2
+    before = trial.count_failures()
     for link in trial.stand.api_links:
         link.half_open()
         await trial.workload.run_for(3)
@@ -45,6 +49,7 @@ async def half_open_clients(trial: Trial) -> None:
         link.reset()
     for api in trial.workload.apis.values():
         api.patience = 8
+    trial.require_failures(before)
 
 
 @fault("database connections reset", rest_within=10, silence_within=3)
@@ -53,6 +58,7 @@ async def reset_database(trial: Trial) -> None:
     for _ in range(20):
         await trial.workload.run_for(trial.random.uniform(0.1, 0.5))
         trial.stand.api_database.reset()
+    trial.require(trial.stand.api_database.counts.reset >= 20, "few connections were reset")
 
 
 @fault("database connections cut", rest_within=10, silence_within=4)
@@ -64,21 +70,27 @@ async def cut_database(trial: Trial) -> None:
         )
         await trial.workload.run_for(0.5)
     trial.stand.api_database.pass_through()
+    trial.require(trial.stand.api_database.counts.cut > 0, "no answer was cut")
 
 
 @fault("database slow", rest_within=10, silence_within=3)
 async def delay_database(trial: Trial) -> None:
     """Every packet between API and PostgreSQL takes 150 ± 100 ms longer, each way."""
+    trial.take_answer_times()
     trial.stand.api_database.delay(0.15, 0.1, seed=trial.random.randrange(1000))
     await trial.workload.run_for(8)
+    usual = find_percentile(trial.take_answer_times(), 50)
+    trial.require(usual > 0.2, f"most answers came within {usual:.2f} s: nothing was delayed")
     trial.stand.api_database.pass_through()
 
 
 @fault("database half-open", rest_within=15, silence_within=15)
 async def half_open_database(trial: Trial) -> None:
     """PostgreSQL is not heard for eight seconds: 503 within five, and nothing is doubled."""
+    before = trial.count_failures()
     trial.stand.api_database.half_open()
     await trial.workload.run_for(8)
+    trial.require_failures(before)
     trial.stand.api_database.pass_through()
     await trial.workload.wait_for_sends(40, within=20)
 
@@ -86,8 +98,10 @@ async def half_open_database(trial: Trial) -> None:
 @fault("database in a black hole", rest_within=15, silence_within=15)
 async def black_hole_database(trial: Trial) -> None:
     """What API and PostgreSQL say to each other disappears for eight seconds, no one being told."""
+    before = trial.count_failures()
     trial.stand.api_database.black_hole()
     await trial.workload.run_for(8)
+    trial.require_failures(before)
     trial.stand.api_database.pass_through()
     await trial.workload.wait_for_sends(40, within=20)
 
@@ -98,6 +112,7 @@ async def reset_realtime_database(trial: Trial) -> None:
     for _ in range(20):
         await trial.workload.run_for(trial.random.uniform(0.1, 0.4))
         trial.stand.realtime_database.reset()
+    trial.require(trial.stand.realtime_database.counts.reset >= 20, "few connections were reset")
 
 
 @fault("realtime's database in a black hole", rest_within=20, silence_within=2, is_realtimes=True)
@@ -105,6 +120,7 @@ async def black_hole_realtime_database(trial: Trial) -> None:
     """The outbox's reader hears nothing for ten seconds, then is cut off: sends go on."""
     trial.stand.realtime_database.black_hole()
     await trial.workload.run_for(10)
+    await trial.require_unheard()
     trial.stand.realtime_database.pass_through()
     trial.stand.realtime_database.reset()
 
@@ -114,6 +130,7 @@ async def half_open_devices(trial: Trial) -> None:
     """No device hears anything for ten seconds, nor does anyone close: then all arrives."""
     trial.stand.device_link.half_open()
     await trial.workload.run_for(10)
+    await trial.require_unheard()
     trial.stand.device_link.pass_through()
 
 
@@ -122,6 +139,7 @@ async def black_hole_devices(trial: Trial) -> None:
     """What is told to the devices disappears for eight seconds, then they are cut off."""
     trial.stand.device_link.black_hole()
     await trial.workload.run_for(8)
+    await trial.require_unheard()
     trial.stand.device_link.pass_through()
     trial.stand.device_link.reset()
 
@@ -132,3 +150,4 @@ async def reset_devices(trial: Trial) -> None:
     for _ in range(12):
         await trial.workload.run_for(trial.random.uniform(0.2, 1))
         trial.stand.device_link.reset()
+    trial.require(trial.stand.device_link.counts.reset >= 24, "few connections were reset")

@@ -17,6 +17,9 @@ CATCH_UP = 20
 SMALL_POOL = 4
 CROWD = 200
 
+Sent = tuple[int, int, int]
+"""A send's operation, and the message's id and seq."""
+
 
 @fault(
     "room locked, pool exhausted",
@@ -30,6 +33,7 @@ async def exhaust_pool(trial: Trial) -> None:
     The process is alive meanwhile, no connection is opened beyond the pool's, and everything goes
     on within two seconds of the lock's end.
     """
+    before = trial.count_failures()
     async with await psycopg.AsyncConnection.connect(trial.stand.database_url) as holder:
         await holder.execute(LOCK_ROOM, [trial.workload.hot])
         crowd = [asyncio.create_task(_send_until(trial, n, LOCKED_FOR)) for n in range(CROWD)]
@@ -37,6 +41,7 @@ async def exhaust_pool(trial: Trial) -> None:
         await _require_life(trial)
         await trial.workload.run_for(LOCKED_FOR / 2)
         await holder.rollback()
+    trial.require_failures(before)
     took = await trial.workload.wait_for_sends(CATCH_UP, within=20)
     trial.require(took < 2, f"no service {took:.1f} s after the lock was gone")
     await asyncio.gather(*crowd)
@@ -64,6 +69,7 @@ async def _send_until(trial: Trial, n: int, seconds: float) -> None:
             body = answer.json()
             trial.workload.recorder.ok(op, id=body["id"], seq=body["seq"])
             return
+        assert answer.status_code >= 500, answer.text
         trial.workload.recorder.info(op, why=str(answer.status_code))
         await asyncio.sleep(0.2)  # a client's back-off
 
@@ -98,7 +104,7 @@ async def _import_to_many(trial: Trial, rooms: list[int], n: int, ends: float) -
         while time.monotonic() < ends:
             count += 1
             shuffled = trial.random.sample(rooms, len(rooms))
-            await _send_to(trial, connection, shuffled, f"importer{n}-{count}")
+            _acknowledge(trial, await _send_to(trial, connection, shuffled, f"importer{n}-{count}"))
             await trial.workload.run_for(0.02)
 
 
@@ -112,11 +118,11 @@ async def deadlock_transactions(trial: Trial) -> None:
     before = await _count_deadlocks(trial)
     for turn in range(4):
         async with await _connect(trial) as one, await _connect(trial) as other:
-            await _send_to(trial, one, [hot], f"one-{turn}")
-            await _send_to(trial, other, [cold], f"other-{turn}")
+            first = await _send_to(trial, one, [hot], f"one-{turn}")
+            second = await _send_to(trial, other, [cold], f"other-{turn}")
             await asyncio.gather(
-                _commit_or_roll_back(trial, one, cold, f"one-{turn}-second"),
-                _commit_or_roll_back(trial, other, hot, f"other-{turn}-second"),
+                _commit_or_roll_back(trial, one, cold, f"one-{turn}-second", first),
+                _commit_or_roll_back(trial, other, hot, f"other-{turn}-second", second),
             )
         took = await trial.workload.wait_for_sends(CATCH_UP, within=20)
         trial.require(took < 2, f"no service {took:.1f} s after a deadlock")
@@ -131,24 +137,29 @@ async def _connect(trial: Trial, **options: Any) -> psycopg.AsyncConnection:
 
 
 async def _commit_or_roll_back(
-    trial: Trial, connection: psycopg.AsyncConnection, room: int, key: str
+    trial: Trial, connection: psycopg.AsyncConnection, room: int, key: str, sent: list[Sent]
 ) -> None:
-    """Send to one room more and commit, or be rolled back as the deadlock's victim."""
+    """Send to one room more and commit, or be rolled back as the deadlock's victim.
+
+    `sent` is what the transaction has sent before; it is acknowledged by the commit.
+    """
     try:
-        await _send_to(trial, connection, [room], key)
+        sent += await _send_to(trial, connection, [room], key)
         await connection.commit()
     except psycopg.errors.DeadlockDetected:
         await connection.rollback()
+    else:
+        _acknowledge(trial, sent)
 
 
 async def _send_to(
     trial: Trial, connection: psycopg.AsyncConnection, rooms: list[int], key: str
-) -> None:
-    """Send to several rooms in one call. In an open transaction each send stays unanswered."""
+) -> list[Sent]:
+    """Send to several rooms in one call."""
     keys = [f"{key}-{room}" for room in rooms]
     ops = [
         trial.workload.recorder.invoke(
-            key, "send", room=room, user="user0", key=key, content="from the host"
+            key, "send", room=room, user="user0", key=key, content="from the host", by="sql"
         )
         for room, key in zip(rooms, keys, strict=True)
     ]
@@ -159,10 +170,13 @@ async def _send_to(
         [rooms, len(rooms), keys, len(rooms)],
     )
     rows = await cursor.fetchall()
-    for op, (message, seq, outcome) in zip(ops, rows, strict=True):
-        assert outcome == "sent", outcome
-        if connection.autocommit:
-            trial.workload.recorder.ok(op, id=message, seq=seq)
+    assert all(outcome == "sent" for *_, outcome in rows), rows
+    return [(op, message, seq) for op, (message, seq, _) in zip(ops, rows, strict=True)]
+
+
+def _acknowledge(trial: Trial, sent: list[Sent]) -> None:
+    for op, message, seq in sent:
+        trial.workload.recorder.ok(op, id=message, seq=seq)
 
 
 async def _count_deadlocks(trial: Trial) -> int:

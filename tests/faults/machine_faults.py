@@ -2,9 +2,13 @@
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
 from pathlib import Path
+
+import httpx
 
 from tests.faults import clock, disk, network
 from tests.faults.catalogue import Trial, fault
@@ -42,8 +46,10 @@ async def cut_api_network(trial: Trial) -> None:
             await stand.start_worker(worker)
         for lose in (place.cut, place.black_hole):
             await trial.workload.run_for(1)
+            before = trial.count_failures()
             lose()
             await trial.workload.run_for(6)
+            trial.require_failures(before)
             place.heal()
             await trial.workload.wait_for_sends(CATCH_UP, within=20)
         for worker, url in zip(stand.workers, outside, strict=True):
@@ -75,6 +81,7 @@ async def cut_realtime_network(trial: Trial) -> None:
             await trial.workload.run_for(2)
             lose()
             await trial.workload.run_for(8)
+            await trial.require_unheard()
             place.heal()
         await trial.workload.run_for(2)
         await stand.move_realtime([], "127.0.0.1", stand.through(stand.realtime_database))
@@ -98,10 +105,12 @@ async def fill_disk(trial: Trial) -> None:
         await stand.in_thread(shutil.copytree, aside, data, dirs_exist_ok=True)
         await stand.start_postgres()
         await trial.workload.wait_for_sends(CATCH_UP, within=20)
+        before = trial.count_failures()
         small.fill()
         for _ in range(6):
             await trial.workload.run_for(1)
             small.fill()  # what a checkpoint gave back
+        trial.require_failures(before)
         small.free()
         if stand.postgres.process.poll() is not None:
             await stand.stop_postgres()
@@ -141,12 +150,28 @@ async def jump_clocks(trial: Trial) -> None:
         apis.jump(seconds)
         stand.device_link.reset()
         await trial.workload.run_for(1.5)
+    ahead = 0
     for seconds in (120, -240, 120, 3600, -7200, 3600):
         apis.jump(seconds)
         postgres.jump(-seconds)
-        await trial.workload.run_for(1)
+        ahead += seconds
+        await trial.workload.run_for(1.2)
+        api, database = await _read_clocks(trial)
+        trial.require(abs(api - ahead) < 10, f"the API's clock is {api:.0f} s ahead, not {ahead}")
+        trial.require(
+            abs(database + ahead) < 10, f"PostgreSQL's is {database:.0f} s ahead, not {-ahead}"
+        )
     await stand.stop_postgres("fast")
     await stand.start_postgres()
+
+
+async def _read_clocks(trial: Trial) -> tuple[float, float]:
+    """Return how many seconds the first worker's clock is ahead of ours, and PostgreSQL's."""
+    async with httpx.AsyncClient(trust_env=False, timeout=5) as http:
+        answer = await http.get(f"{trial.stand.api_urls[0]}/health/live")
+    date = parsedate_to_datetime(answer.headers["Date"])
+    (row,) = await trial.stand.fetch("SELECT extract(epoch FROM clock_timestamp())::float AS at")
+    return date.timestamp() - time.time(), row["at"] - time.time()
 
 
 def make(folder: Path) -> Path:

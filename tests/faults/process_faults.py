@@ -30,12 +30,15 @@ async def kill_api_workers(trial: Trial) -> None:
 @fault("API worker frozen", rest_within=10, silence_within=4)
 async def freeze_api_workers(trial: Trial) -> None:
     """A worker is frozen for three seconds, three times: the other one serves meanwhile."""
+    trial.take_answer_times()
     for _ in range(3):
         worker = trial.random.choice(trial.stand.workers)
         worker.send(signal.SIGSTOP)
         await trial.workload.run_for(3)
         worker.send(signal.SIGCONT)
         await trial.workload.run_for(0.5)
+        longest = max(trial.take_answer_times())
+        trial.require(longest > 2, f"the longest answer took {longest:.1f} s: nobody was frozen")
 
 
 @fault("PostgreSQL killed", rest_within=15, silence_within=10)
@@ -65,10 +68,12 @@ async def restart_postgres(trial: Trial) -> None:
 @fault("PostgreSQL frozen", rest_within=15, silence_within=14)
 async def freeze_postgres(trial: Trial) -> None:
     """Every process of PostgreSQL is frozen for eight seconds: nobody waits longer than five."""
+    before = trial.count_failures()
     frozen = find_postgres(trial.stand.folder / "postgres")
     for pid in frozen:
         os.kill(pid, signal.SIGSTOP)
     await trial.workload.run_for(8)
+    trial.require_failures(before)
     for pid in frozen:
         os.kill(pid, signal.SIGCONT)
     took = await trial.workload.wait_for_sends(CATCH_UP, within=20)
@@ -81,9 +86,10 @@ async def terminate_sessions(trial: Trial) -> None:
     before = trial.count_failures()
     for _ in range(15):
         await trial.workload.run_for(trial.random.uniform(0.1, 0.6))
-        await trial.stand.fetch(
+        ended = await trial.stand.fetch(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
         )
+        trial.require(len(ended) > 2, f"only {len(ended)} sessions were terminated")
     failed = trial.count_failures() - before
     trial.require(failed <= 15, f"{failed} requests failed, more than one a time")

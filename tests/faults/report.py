@@ -2,12 +2,14 @@
 
 import json
 import os
+import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from tests.faults.trial import Row
+from tests.support.processes import PROJECT
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +68,27 @@ def write_report(path: Path, rows: Sequence[Row]) -> None:
     """Write the lines as JSON, with the number of processors they were measured on.
 
     Lines of other faults that the file has already stay: after a change of one, it alone is run.
+    Each says at which revision of the code it was measured.
     """
     lines = {(line["fault"], line["realtime"]): line for line in _read_lines(path)}
-    lines |= {(line.fault, line.realtime): asdict(line) for line in add_up(rows)}
+    revision = read_revision()
+    lines |= {
+        (line.fault, line.realtime): asdict(line) | {"revision": revision} for line in add_up(rows)
+    }
     report = {"processors": os.cpu_count(), "lines": list(lines.values())}
     path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+
+
+def read_revision() -> str:
+    """Return the commit of the code, with `-dirty` where files differ from it."""
+    done = subprocess.run(
+        ["git", "describe", "--always", "--dirty", "--abbrev=10", "--exclude=*"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout.strip() or "unknown"
 
 
 def _read_lines(path: Path) -> list[dict[str, Any]]:

@@ -217,6 +217,16 @@ class Stand:
             cursor = await connection.execute(statement.encode(), parameters)
             return await cursor.fetchall() if cursor.description else []
 
+    async def fetch_in_one(self, *calls: tuple[str, list[Any]]) -> list[dict[str, Any]]:
+        """Run statements in one transaction, past every proxy, and return the last one's rows."""
+        async with await psycopg.AsyncConnection.connect(
+            self.database_url, row_factory=dict_row
+        ) as connection:
+            cursor = connection.cursor()
+            for statement, parameters in calls:
+                await cursor.execute(statement.encode(), parameters)
+            return await cursor.fetchall() if cursor.description else []
+
     # The API.
 
     async def start_worker(self, worker: ApiWorker) -> None:

@@ -116,6 +116,24 @@ async def write_late(stand: Stand) -> None:
         await asyncio.sleep(0.02)
 
 
+def test_an_event_that_is_not_told_is_caught(template: Path, tmp_path: Path) -> None:
+    """Two in a hundred events are logged and not published, and the next one heals each gap."""
+
+    async def prepare(stand: Stand) -> None:
+        await stand.fetch(
+            "CREATE FUNCTION forget() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+            " RETURN CASE WHEN random() < 0.98 THEN NEW END; END $$"
+        )
+        await stand.fetch(
+            "CREATE TRIGGER forget BEFORE INSERT ON chat_outbox"
+            " FOR EACH ROW EXECUTE FUNCTION forget()"
+        )
+
+    row = run("API worker frozen", Sabotage(prepare), template, tmp_path)
+
+    assert row.verdict.failures.keys() == {"C6d"}, row.verdict.describe()
+
+
 async def empty_the_database(stand: Stand) -> None:
     """Tell much, then begin again with an empty database beside a realtime server that goes on.
 

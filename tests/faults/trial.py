@@ -25,6 +25,8 @@ from tests.support.processes import PROJECT
 WARM_UP_SENDS = 400
 SILENCE_OUTSIDE = 3.0
 """Seconds without an acknowledged send while nothing is broken: the machine is shared."""
+LONGEST_FAULT = 240.0
+"""Seconds; what takes longer hangs."""
 AFTERMATH = 1.5
 """Seconds of traffic after the fault: what was broken must serve again, not only come to rest."""
 
@@ -86,6 +88,7 @@ async def run_trial(
         silence_in_fault=fault.silence_within,
         silence_outside=SILENCE_OUTSIDE,
         time_to_rest=fault.rest_within,
+        is_continuous=fault.is_continuous,
     )
     verdict = check(read_history(history), bounds)
     if verdict.ok and not complaints:
@@ -102,12 +105,13 @@ async def _run_through(fault: Fault, trial: Trial, recorder: Recorder) -> None:
         await workload.start()
         try:
             await workload.wait_for_sends(WARM_UP_SENDS, within=60)
-            async with Nemesis(recorder).fault(fault.name):
+            async with Nemesis(recorder).fault(fault.name), asyncio.timeout(LONGEST_FAULT):
                 await fault.bring_about(trial)
             await workload.run_for(AFTERMATH)
             await workload.finish_traffic(within=60)
             await workload.wait_for_rest(fault.rest_within)
         finally:
+            workload.break_off()
             await workload.read_finals()
     except Exception as error:  # noqa: BLE001 - the other trials go on
         workload.complaints.append("".join(traceback.format_exception(error)))

@@ -1,7 +1,8 @@
 """The traffic that a fault meets, and how it comes to rest again.
 
 Eight senders write to one hot room and two cold ones, two guests join and leave, staff delete and
-rename, one reader pages through the hot room; nine devices of eight users follow it all.
+rename, one reader pages through the hot room, an outsider knocks; nine devices of eight users
+follow it all.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from typing import Any
 import psycopg
 
 from client.reducer import Reducer
-from tests.faults.actors import Actor, Guest, PageReader, Sender, Staff
+from tests.faults.actors import Actor, Guest, Outsider, PageReader, Sender, Staff
 from tests.faults.api import Api, Json
 from tests.faults.devices import RecordedDevice, shorten
 from tests.faults.stand import Stand
@@ -114,6 +115,7 @@ class Workload:
         url = url or self.stand.realtime_url
         reducer = self.make_reducer(user)
         device = RecordedDevice(name, self.api_of(user), url, self.recorder, reducer)
+        self.recorder.write("connect", device=name, user=user)
         await device.device.start()
         self._stack.push_async_callback(device.device.stop)
         self.devices.append(device)
@@ -134,7 +136,8 @@ class Workload:
                 for n in range(GUESTS)
             ),
             PageReader("user8", self.hot, self.api_of("user8"), self.recorder, random()),
-            Staff(self.rooms, self.stand.fetch, self.recorder, random()),
+            Outsider(self.rooms, self.api_of("outsider"), self.recorder, random()),
+            Staff(self.rooms, self.stand.fetch_in_one, self.recorder, random()),
         ]
 
     async def _read_on_devices(self) -> None:
@@ -153,10 +156,9 @@ class Workload:
         for start in range(0, count, batch):
             keys = [f"{name}-{n}" for n in range(start, start + batch)]
             contents = [f"{key} ".ljust(length, "x") for key in keys]
+            place = {"room": room, "user": user, "by": "sql"}
             ops = [
-                self.recorder.invoke(
-                    name, "send", room=room, user=user, key=key, content=shorten(content)
-                )
+                self.recorder.invoke(name, "send", **place, key=key, content=shorten(content))
                 for key, content in zip(keys, contents, strict=True)
                 if room in self.all_rooms
             ]
@@ -221,17 +223,20 @@ class Workload:
             self.recorder.write("rest")
         return time.monotonic() - began
 
+    async def read_heads(self) -> dict[str, dict[int, int]]:
+        """Return the version of each room of each member, as the database has it."""
+        return {
+            row["user_id"]: {int(room): version for room, version in row["heads"].items()}
+            for row in await self.stand.fetch(HEADS)
+        }
+
     async def find_unrest(self) -> list[str]:
         """Name what is not yet at rest."""
         try:
             (outbox,) = await self.stand.fetch("SELECT count(*) AS rows FROM chat_outbox")
-            rows = await self.stand.fetch(HEADS)
+            heads = await self.read_heads()
         except psycopg.Error as error:
             return [f"the database: {error}"]
-        heads = {
-            row["user_id"]: {int(room): version for room, version in row["heads"].items()}
-            for row in rows
-        }
         unrest = [f"{outbox['rows']} rows in the outbox"] if outbox["rows"] else []
         return unrest + [
             f"{device.name} of {device.user}"
@@ -292,6 +297,7 @@ class Workload:
         self.recorder.write(
             "final_db",
             room=room,
+            name=row["name"],
             version=row["version"],
             last_seq=row["last_seq"],
             messages=[row | {"content": shorten(row["content"])} for row in messages],
@@ -299,8 +305,12 @@ class Workload:
             members=[member["user_id"] for member in members],
         )
 
-    async def close(self) -> None:
-        """Disconnect everyone."""
+    def break_off(self) -> None:
+        """Stop whoever still acts; what is under way stays without an answer."""
         for task in self._tasks:
             task.cancel()
+
+    async def close(self) -> None:
+        """Disconnect everyone."""
+        self.break_off()
         await self._stack.aclose()

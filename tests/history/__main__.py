@@ -4,6 +4,7 @@ import argparse
 import sys
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from tests.history.checker import Bounds, check
 from tests.history.recorder import HistoryError, read_history
@@ -14,9 +15,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.history", description=__doc__)
     parser.add_argument("file", type=Path)
     for bound in fields(Bounds):
-        kind = float if bound.type is float else int
         name = f"--{bound.name.replace('_', '-')}"
-        parser.add_argument(name, type=kind, default=bound.default, help="default: %(default)s")
+        how: dict[str, Any] = {"type": float if bound.type is float else int}
+        if bound.type is bool:
+            how = {"action": argparse.BooleanOptionalAction}
+        parser.add_argument(name, default=bound.default, help="default: %(default)s", **how)
     options = vars(parser.parse_args())
     try:
         records = read_history(options.pop("file"))

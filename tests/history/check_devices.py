@@ -10,6 +10,7 @@ from tests.history.runs import Run
 from tests.history.verdict import Verdict
 
 Expected = dict[int, tuple[str, Any, tuple[Any, ...]]]
+_NOTHING: tuple[str, Any, tuple[Any, ...]] = ("nothing", None, ())
 
 
 def check_log(run: Run, verdict: Verdict) -> None:
@@ -33,11 +34,24 @@ def check_log(run: Run, verdict: Verdict) -> None:
             )
 
 
+def check_frames(run: Run, verdict: Verdict) -> None:
+    """C6a: a frame tells what the log and the table have at its version, also one that is dropped.
+
+    A version that the log does not have is a leak, and named there.
+    """
+    expected = {number: _read_expected(run, room) for number, room in run.rooms.items()}
+    for frame in run.frames:
+        known = expected.get(frame["room"], {}).get(frame["version"])
+        if known and (text := _compare_event(frame, known)):
+            verdict.add("C6a", f"{frame['device']} in room {frame['room']}: got {text}")
+
+
 def check_applied(run: Run, verdict: Verdict) -> None:
     """C6a, C6: a device applies each event of a room once, in order, as the log has it.
 
     It begins after a snapshot; from a snapshot or an apply of version v it goes on with v + 1. A
-    version that it applied since its last snapshot and applies again is doubled, which is C6. At
+    snapshot of an earlier version than is held takes away what was there, which is C6a. A version
+    that it applied and applies again is doubled, which is C6, whatever it read in between. At
     rest the device of a member holds every room of its user, at the room's version.
     """
     expected = {number: _read_expected(run, room) for number, room in run.rooms.items()}
@@ -73,8 +87,9 @@ class _Following:
         if step["type"] == "forget":
             self.held = None
         elif step["type"] == "snapshot":
+            if self.held is not None and step["version"] < self.held:
+                yield "C6a", f"went back to {step['version']} by a snapshot, from {self.held}"
             self.held = step["version"]
-            self._applied = set()
         else:
             yield from self._apply(step["version"], step)
 
@@ -89,12 +104,21 @@ class _Following:
             yield "C6a", f"applied {version} after {self.held}, leaving out what is between"
         self.held = max(version, self.held or 0)
         self._applied.add(version)
-        kind, number, contents = self._expected.get(version, ("nothing", None, ()))
-        if kind != step["event_type"] or number != step.get("id"):
-            told = f"{step['event_type']} {step.get('id')}"
-            yield "C6a", f"applied {version} as {told}, the log has {kind} {number}"
-        elif step.get("content") not in contents:
-            yield "C6a", f"applied {version} with {step.get('content')!r}, not one of {contents}"
+        if text := _compare_event(step, self._expected.get(version, _NOTHING)):
+            yield "C6a", f"applied {text}"
+
+
+def _compare_event(told: Record, expected: tuple[str, Any, tuple[Any, ...]]) -> str:
+    """Return how an event differs from what it can be; nothing where it does not."""
+    kind, number, contents = expected
+    if kind != told["event_type"] or number != told.get("id"):
+        return (
+            f"{told['version']} as {told['event_type']} {told.get('id')},"
+            f" the log has {kind} {number}"
+        )
+    if told.get("content") not in contents:
+        return f"{told['version']} with {told.get('content')!r}, not one of {contents}"
+    return ""
 
 
 def _read_expected(run: Run, room: Room) -> Expected:
@@ -116,10 +140,12 @@ def _read_expected(run: Run, room: Room) -> Expected:
 
 
 def check_leaks(run: Run, verdict: Verdict) -> None:
-    """C6b: an event comes only to the devices of those who were members at its version.
+    """C6b: a device gets and applies only events of when its user was a member, and reads no other.
 
-    Each frame's version is looked up in the stays of the device's user: from the change that added
-    him to his `user_left`. That a frame comes again is allowed, and only counted.
+    The version of each frame and of each applied event is looked up in the stays of the device's
+    user: from the change that added him to his `user_left`. A snapshot is of a version at which he
+    was a member, so of one before his `user_left`. That a frame comes again is allowed, and only
+    counted.
     """
     seen: defaultdict[tuple[str, Any], set[int]] = defaultdict(set)
     for frame in run.frames:
@@ -128,16 +154,30 @@ def check_leaks(run: Run, verdict: Verdict) -> None:
         if version in versions:
             verdict.duplicate_frames += 1
         versions.add(version)
-        room = run.rooms.get(number)
-        if room is None or not room.may_hear(frame["user"], version):
-            verdict.leaked += 1
-            stays = room.stays.get(frame["user"]) if room else None
-            where = list(zip(stays.firsts, stays.lasts, strict=True)) if stays else "never"
-            verdict.add(
-                "C6b",
-                f"{device} of {frame['user']} got version {version} of room {number};"
-                f" its user was there in {where}",
-            )
+        _check_leak(run, frame, "got", verdict)
+    for steps in run.steps.values():
+        for step in steps:
+            if step["type"] != "forget":
+                how = "applied" if step["type"] == "apply" else "read anew at"
+                _check_leak(run, step, how, verdict)
+
+
+def _check_leak(run: Run, step: Record, how: str, verdict: Verdict) -> None:
+    """Find what came to a device in the stays of its user."""
+    user, version = step["user"], step["version"]
+    room = run.rooms.get(step["room"])
+    if room is not None:
+        is_allowed = room.had_member if step["type"] == "snapshot" else room.may_hear
+        if is_allowed(user, version):
+            return
+    verdict.leaked += 1
+    stays = room.stays.get(user) if room else None
+    where = list(zip(stays.firsts, stays.lasts, strict=True)) if stays else "never"
+    verdict.add(
+        "C6b",
+        f"{step['device']} of {user} {how} version {version} of room {step['room']};"
+        f" its user was there in {where}",
+    )
 
 
 def check_publishing(run: Run, verdict: Verdict) -> None:

@@ -1,7 +1,10 @@
 """Judges a history: every guarantee that a client relies on, by the name of its check."""
 
+from tests.history.check_changes import check_changes
+from tests.history.check_continuity import check_continuity
 from tests.history.check_devices import (
     check_applied,
+    check_frames,
     check_leaks,
     check_log,
     check_publishing,
@@ -35,17 +38,21 @@ def check(records: list[Record], bounds: Bounds | None = None) -> Verdict:
     for check_one in (
         check_finals_agree,
         check_acknowledged,
+        check_changes,
         check_phantoms,
         check_single,
         check_order,
         check_pages,
         check_log,
+        check_frames,
         check_applied,
         check_leaks,
         check_publishing,
         check_states,
     ):
         check_one(run, verdict)
+    if bounds.is_continuous:
+        check_continuity(run, verdict)
     check_unread(run, verdict, bounds.unread_reach)
     check_liveness(run, verdict, bounds)
     check_power(run, verdict, bounds)

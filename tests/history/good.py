@@ -15,7 +15,8 @@ def make_history(seed: int, *, sends: int = 700, rooms: int = 3, users: int = 6)
     """Return the records of a run in which everything was right, in the order of their times.
 
     Rooms of which the first is hot, senders with retries and lost answers, a device for each user,
-    members who come and go, deletions, renames, reads, one fault, rest, and the final reads.
+    members who come and go, deletions, renames, reads, messages by SQL, one fault after which some
+    devices are filled in and some are not, rest, and the final reads.
     """
     story = _Story(seed, sends=sends, rooms=rooms, users=users)
     story.run()
@@ -28,7 +29,7 @@ class _Story:
     def __init__(self, seed: int, *, sends: int, rooms: int, users: int) -> None:
         self.world = World(seed, rooms=rooms, users=users)
         self.random = self.world.random
-        self.seed, self.sends, self.sent = seed, sends, 0
+        self.seed, self.sends, self.sent, self.imported = seed, sends, 0, 0
         self.unanswered: list[Wanted] = []
         self.stored: dict[tuple[int, str, str], Record] = {}
 
@@ -38,6 +39,7 @@ class _Story:
         world.note(world.now - 1, "run", seed=self.seed, fault="cut", realtime="gateway")
         users = list(world.devices)
         for device in world.devices.values():
+            world.note_device(device, "connect")
             world.note_device(device, "subscribed", recovered=False, was_recovering=False)
         for room in world.rooms:
             world.join(room, self.random.sample(users, max(3, len(users) // 2)))
@@ -60,6 +62,7 @@ class _Story:
             room = self.random.choice(self.world.rooms)
         acts = {
             self._send: 80,
+            self._import: 2,
             self._retry: 4,
             self._change_members: 3,
             self._delete: 3,
@@ -97,6 +100,16 @@ class _Story:
             self.unanswered.append(wanted)
             self._note_send(wanted, "info", {"why": "timeout"})
 
+    def _import(self, room: Room) -> None:
+        """Send by SQL, as the host does."""
+        self.imported += 1
+        key, content = f"import{self.imported}", f"imported text {self.imported}"
+        user = self.random.choice(room.members)
+        row = self.world.store(room, user, key, content)
+        answer = {"id": row["id"], "seq": row["seq"]}
+        asked = {"room": room.id, "user": user, "key": key, "content": content, "by": "sql"}
+        self.world.note_call("send", "ok", answer, **asked)
+
     def _note_send(self, wanted: Wanted, status: str, result: Record) -> None:
         room, user, key, content = wanted
         self.world.note_call(
@@ -131,8 +144,11 @@ class _Story:
             self.world.note_call("delete", status, result, room=room.id, id=row["id"])
 
     def _rename(self, room: Room) -> None:
-        self.world.rename(room)
-        self.world.note_call("rename", "ok", {}, room=room.id, name=f"room {self.sent}")
+        name = f"room {self.sent}, version {room.version}"
+        self.world.rename(room, name)
+        status = "ok" if self.random.random() < 0.9 else "info"
+        result = {"version": room.version} if status == "ok" else {"why": "reset"}
+        self.world.note_call("rename", status, result, room=room.id, name=name)
 
     def _read_page(self, room: Room) -> None:
         after, limit = max(0, len(room.rows) - self.random.randint(0, 60)), 50
@@ -197,6 +213,7 @@ def _note_room(world: World, room: Room) -> None:
         world.now + 1,
         "final_db",
         room=room.id,
+        name=room.name,
         version=room.version,
         last_seq=len(room.rows),
         messages=room.rows,

@@ -24,6 +24,11 @@ class Operation:
     status: str = "info"
     result: Record = field(default_factory=dict)
 
+    @property
+    def is_imported(self) -> bool:
+        """Whether it went by SQL, not by HTTP."""
+        return self.arguments.get("by") == "sql"
+
 
 @dataclass(slots=True)
 class Send:
@@ -31,7 +36,8 @@ class Send:
 
     From the first call's `invoke` it may be stored; `complete` is the first acknowledgement
     (none: infinity). `status` is ok where any call was acknowledged, fail where each was surely
-    not applied, else info. `answers` are the ids and seqs that were acknowledged.
+    not applied, else info. `answers` are the ids and seqs that were acknowledged. `is_imported`
+    where no call of it went by HTTP.
     """
 
     content: str
@@ -39,6 +45,7 @@ class Send:
     complete: float
     status: str
     answers: list[tuple[int, int]]
+    is_imported: bool = True
 
     def acknowledged_at(self, number: int) -> float:
         """Return when a row with this id was acknowledged; infinity, where no answer names it."""
@@ -82,6 +89,7 @@ def merge_sends(calls: list[Operation]) -> dict[Key, Send]:
             send = sends[key] = Send(arguments["content"], call.invoke, inf, "fail", [])
         elif send.content != arguments["content"]:
             raise HistoryError(f"the key {key} was used for two contents")
+        send.is_imported &= call.is_imported
         if call.status == "ok":
             send.status = "ok"
             send.complete = min(send.complete, call.complete)

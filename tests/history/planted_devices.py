@@ -8,7 +8,7 @@ from tests.history.planting import caught_by
 from tests.history.recorder import Record
 
 
-def _steps(draft: Draft) -> dict[tuple[str, int], list[Record]]:
+def read_steps(draft: Draft) -> dict[tuple[str, int], list[Record]]:
     """Return what each device did in each room, in order."""
     steps: defaultdict[tuple[str, int], list[Record]] = defaultdict(list)
     for record in draft.finish():
@@ -21,7 +21,7 @@ def _two_applies(draft: Draft) -> tuple[Record, Record]:
     """Return two applies of messages that follow each other, in the middle of the run."""
     return next(
         (one, other)
-        for steps in _steps(draft).values()
+        for steps in read_steps(draft).values()
         for one, other in list(pairwise(steps))[20:]
         if one["type"] == other["type"] == "apply"
         and one["event_type"] == other["event_type"] == "message_added"
@@ -65,7 +65,7 @@ def room_is_not_read_first(draft: Draft) -> None:
     """A device applies events to a room that it never read."""
     first = next(
         one
-        for steps in _steps(draft).values()
+        for steps in read_steps(draft).values()
         for one, other in pairwise(steps)
         if (one["type"], other["type"]) == ("snapshot", "apply")
     )
@@ -99,7 +99,7 @@ def device_is_behind_at_rest(draft: Draft) -> None:
     draft.drop(
         next(
             steps[-1]
-            for (_, room), steps in _steps(draft).items()
+            for (_, room), steps in read_steps(draft).items()
             if room == 1 and steps[-1]["type"] == "apply" and steps[-1]["user"] in members
         )
     )
@@ -113,7 +113,7 @@ def device_lacks_a_room_at_rest(draft: Draft) -> None:
     draft.add(draft.end, "forget", device=device, user=user, room=1)
 
 
-@caught_by("C6a")
+@caught_by("C6a", "C1")
 def log_has_a_hole(draft: Draft) -> None:
     """A version has no event."""
     events = draft.one("final_db", room=1)["events"]
@@ -166,17 +166,13 @@ def _left(draft: Draft) -> tuple[int, str, int]:
     raise LookupError("nobody left")
 
 
-def _leak(draft: Draft, room: int, user: str, version: int) -> None:
-    """Let a frame come to a user's device."""
-    draft.add(
-        draft.end,
-        "frame",
-        device=draft.one("final_device", user=user)["device"],
-        user=user,
-        room=room,
-        version=version,
-        event_type="room_updated",
-    )
+def _leak(draft: Draft, room: int, user: str, version: int, kind: str = "frame") -> None:
+    """Let an event, as it was, come to a user's device, or be applied by it."""
+    told = draft.of("frame", room=room, version=version)
+    event = told[0] if told else {"event_type": "room_updated"}
+    where = {"room": room, "version": version, "user": user}
+    where["device"] = draft.one("final_device", user=user)["device"]
+    draft.records.append({**event, **where, "at": draft.end, "type": kind})
 
 
 @caught_by("C6c")

@@ -3,37 +3,45 @@
 Every line has `at`, the seconds of CLOCK_MONOTONIC, and `type`; the others depend on the type:
 
     run        seed, fault, realtime                      the first line
+    connect    device, user                               a device begins, before it does anything
     invoke     op, process, action, and its arguments     an operation begins
     ok         op, and what was answered                  it was acknowledged
     fail       op                                         it was surely not applied
     info       op, why                                    whether it was applied is unknown
     frame      device, user, room, version, event_type, id?, content?      a socket brought it
     apply      the same                                   the device applied it
-    subscribed device, user, recovered, was_recovering
+    subscribed device, user, recovered, was_recovering    its subscription stands
     fetch      device, user, room, after, status          the device read the room's log
     snapshot   device, user, room, version                the device read the room anew
     forget     device, user, room                         the device dropped the room
     fault      name, phase: start or stop
     rest                                                  nothing is under way any more
     final_api  room, messages: [seq, id, user, key, content]
-    final_db   room, version, last_seq, members,
+    final_db   room, name, version, last_seq, members,
                messages: {seq, id, user, key, content, deleted},
                events: {version, type, user, id, change}
     final_device  device, user, held, fresh
 
     action     arguments                    what ok answers
-    send       room, user, key, content     id, seq
+    send       room, user, key, content, by?  id, seq
     add        room, user                   version, of the room after it
     remove     room, user                   version
     delete     room, id
-    rename     room, name
+    rename     room, name                   version, of the room just after it
     read_page  room, user, after, limit     messages: [seq, id, key, content], seqs rising
     mark_read  device, user, room, seq
     unread     device, user, room           count
 
-A retry of a send is an operation of its own with the same room, user, key and content. `change` is
-the version of the first event of the call that an event belongs to: who is added in one call hears
-all of its events.
+A retry of a send is an operation of its own with the same room, user, key and content. A send has
+`by: "sql"` where it did not go by HTTP, as those of an importer, and of the host's own
+transactions. `name` is the room's name as it is stored at last. The version that answers a rename
+is that of its own event; those that answer `add` and `remove` may be later. `change` is the version
+of the first event of the call that an event belongs to: who is added in one call hears all of its
+events.
+
+Every device that connects has a `final_device`. A `subscribed` comes before the frames of its
+subscription, also those that were recovered; without `recovered` whatever was published while the
+device was away does not come as a frame.
 """
 
 import json

@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import inf
 from operator import attrgetter
@@ -49,6 +50,7 @@ class Room:
     """
 
     id: Any
+    name: str
     version: int
     last_seq: int
     rows: list[Row]
@@ -67,7 +69,13 @@ class Room:
     def had_member(self, user: str, version: int) -> bool:
         """Tell whether the user was a member once the event of a version had happened."""
         stays = self.stays.get(user)
-        return stays is not None and version < stays.find_last(version)
+        return stays is not None and version <= self.version and version < stays.find_last(version)
+
+    def find_audible(self, user: str, first: int, last: int) -> Iterator[int]:
+        """Return the versions from the first to the last whose events were for the user."""
+        stays = self.stays.get(user, Stays())
+        for begin, end in zip(stays.firsts, stays.lasts, strict=True):
+            yield from range(max(begin, first), int(min(end, last, self.version)) + 1)
 
 
 def read_room(record: Record) -> Room:
@@ -76,6 +84,7 @@ def read_room(record: Record) -> Room:
     log = {event["version"]: event for event in record["events"]}
     return Room(
         id=record["room"],
+        name=record["name"],
         version=record["version"],
         last_seq=record["last_seq"],
         rows=sorted(rows, key=attrgetter("seq", "id")),

@@ -11,7 +11,8 @@ from tests.history.rooms import Room, read_room
 
 _OPERATIONS = frozenset({"invoke", "ok", "fail", "info"})
 _STEPS = frozenset({"apply", "snapshot", "forget"})
-_UNUSED = frozenset({"run", "subscribed", "fetch"})
+_UNUSED = frozenset({"run", "connect", "subscribed", "fetch"})
+_VERSIONED = frozenset({"add", "remove", "rename"})
 Place = tuple[str, Any]
 
 
@@ -22,9 +23,9 @@ class Run:
     `sends` has each message once, `calls` every operation by action, in the order of invocation.
     `deletions` are those that may have been applied, by the message's id. `owners` are the users
     of the devices. `steps` are what each device did in each room (apply, snapshot, forget), in
-    order. `compared` are the `final_device` records by device, `api` the rows that the API gave at
-    the end. `faults` are the times from a fault's start to its stop, infinity where it did not
-    stop.
+    order; `heard` are the subscriptions and frames of each device, in order. `compared` are the
+    `final_device` records by device, `api` the rows that the API gave at the end. `faults` are the
+    times from a fault's start to its stop, infinity where it did not stop.
     """
 
     sends: dict[Key, Send]
@@ -33,6 +34,7 @@ class Run:
     owners: dict[str, str]
     steps: dict[Place, list[Record]]
     frames: list[Record]
+    heard: dict[str, list[Record]]
     rooms: dict[Any, Room]
     api: dict[Any, list[list[Any]]]
     compared: dict[str, Record]
@@ -56,6 +58,7 @@ def read_run(records: list[Record]) -> Run:
 
 def _read_run(records: list[Record]) -> Run:
     calls = read_operations(records)
+    _require_versions(calls)
     steps: defaultdict[Place, list[Record]] = defaultdict(list)
     others: dict[str, list[Record]] = {
         name: [] for name in ("frame", "fault", "final_api", "final_db", "final_device")
@@ -83,12 +86,29 @@ def _read_run(records: list[Record]) -> Run:
         owners=owners,
         steps=steps,
         frames=others["frame"],
+        heard=_read_heard(records),
         rooms={record["room"]: read_room(record) for record in others["final_db"]},
         api={record["room"]: record["messages"] for record in others["final_api"]},
         compared={record["device"]: record for record in others["final_device"]},
         faults=_read_faults(others["fault"]),
         rest=rest,
     )
+
+
+def _read_heard(records: list[Record]) -> dict[str, list[Record]]:
+    heard: defaultdict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        if record["type"] in {"subscribed", "frame"}:
+            heard[record["device"]].append(record)
+    return heard
+
+
+def _require_versions(calls: dict[str, list[Operation]]) -> None:
+    """Refuse answers that do not say what they must be judged by."""
+    for action in _VERSIONED:
+        for call in calls.get(action, ()):
+            if call.status == "ok" and not isinstance(call.result.get("version"), int):
+                raise HistoryError(f"an acknowledged {action} has no version: {call.result}")
 
 
 def _find_deletions(calls: list[Operation]) -> dict[int, list[Operation]]:

@@ -4,6 +4,7 @@ from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
 from collections.abc import Iterable
 from itertools import accumulate
+from math import inf
 from typing import Any
 
 Point = tuple[float, int, str]
@@ -43,3 +44,16 @@ def count_points(points: Iterable[Point], queries: list[Point]) -> list[int]:
             len(everyones) - bisect_right(everyones, above) - len(mine) + bisect_right(mine, above)
         )
     return counts
+
+
+class FirstAfter:
+    """The least of the values that have a time after a moment; infinity, where there is none."""
+
+    def __init__(self, points: Iterable[tuple[float, int]]) -> None:
+        ordered = sorted(points, reverse=True)
+        self._times = [at for at, _ in reversed(ordered)]
+        self._values: list[float] = [inf, *accumulate((value for _, value in ordered), min)]
+
+    def after(self, at: float) -> float:
+        """Return the least value of a later time."""
+        return self._values[len(self._times) - bisect_right(self._times, at)]

@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.history.check_liveness import _merge_windows, _split_silence
 from tests.history.checker import Bounds, check
 from tests.history.good import make_history
 from tests.history.operations import merge_sends, read_operations
 from tests.history.planted import PLANTED
 from tests.history.recorder import HistoryError, Record, read_history
-from tests.history.series import RisingValue, count_points
+from tests.history.series import FirstAfter, RisingValue, count_points
 from tests.history.world import KEEP
 from tests.support.processes import PROJECT
 
@@ -29,14 +28,16 @@ def test_a_correct_history_passes(seed: int) -> None:
 
     frames = [(each["device"], each["room"], each["version"]) for each in _of(records, "frame")]
     answers = {each["id"] for each in _of(records, "ok") if "seq" in each}
+    imported = [each for each in _of(records, "invoke") if each.get("by") == "sql"]
     stored = [row for final in _of(records, "final_db") for row in final["messages"]]
     _, stop = _of(records, "fault")
     (rest,) = _of(records, "rest")
     assert verdict.ok, verdict.describe()
-    assert verdict.acknowledged == len(answers) > 500
+    assert verdict.acknowledged == len(answers) - len(imported) > 500
+    assert verdict.imported == len(imported) > 0
     assert verdict.recovered_info == len(stored) - len(answers) > 0
     assert verdict.duplicate_frames == len(frames) - len(set(frames)) > 0
-    assert (verdict.lost, verdict.doubled, verdict.leaked) == (0, 0, 0)
+    assert (verdict.lost, verdict.doubled, verdict.leaked, verdict.missed) == (0, 0, 0, 0)
     assert verdict.time_to_rest == rest["at"] - stop["at"]
 
 
@@ -46,7 +47,10 @@ def test_a_correct_history_passes(seed: int) -> None:
         ("message_is_lost", (1, 0, 0)),
         ("message_is_stored_twice", (0, 1, 0)),
         ("event_is_applied_twice", (0, 1, 0)),
+        ("events_are_applied_again_after_a_snapshot", (0, 11, 0)),
+        ("imported_message_is_lost", (1, 0, 0)),
         ("who_left_hears_more", (0, 0, 1)),
+        ("who_left_applies_more", (0, 0, 2)),
     ],
 )
 def test_the_figures_count_what_happened(name: str, figures: tuple[int, int, int]) -> None:
@@ -67,13 +71,18 @@ def test_a_correct_history_has_all_that_happens_in_a_run() -> None:
     sent = [(call["room"], call["user"], call["key"]) for call in calls if "key" in call]
 
     assert kinds == {
-        "run", "invoke", "ok", "fail", "info", "frame", "subscribed", "fetch", "apply",
+        "run", "connect", "invoke", "ok", "fail", "info", "frame", "subscribed", "fetch", "apply",
         "snapshot", "forget", "fault", "rest", "final_api", "final_db", "final_device",
     }  # fmt: skip
     assert actions == {
         "send", "add", "remove", "delete", "rename", "read_page", "mark_read", "unread",
     }  # fmt: skip
     assert len(sent) > len(set(sent))
+    assert {record["recovered"] for record in records if record.get("was_recovering")} == {
+        True,
+        False,
+    }
+    assert any(call.get("by") == "sql" for call in calls)
 
 
 def test_two_operations_that_overlap_may_stand_in_either_order() -> None:
@@ -210,6 +219,8 @@ def test_failures_are_counted_and_the_first_of_them_told() -> None:
         {"type": "invented"},
         {"type": "fault", "name": "never begun", "phase": "stop"},
         {"type": "apply", "room": 1},
+        {"type": "final_db", "room": 1, "version": 0, "last_seq": 0, "members": []}
+        | {"messages": [], "events": []},
     ],
 )
 def test_a_record_that_the_format_does_not_have_is_refused(record: Record) -> None:
@@ -218,20 +229,19 @@ def test_a_record_that_the_format_does_not_have_is_refused(record: Record) -> No
         check([{"at": 1.0, **record}])
 
 
-def test_nothing_at_all_is_no_success() -> None:
-    """A run that did nothing proves nothing."""
-    assert check([]).failures.keys() == {"C10", "power"}
+@pytest.mark.parametrize("action", ["add", "remove", "rename"])
+def test_an_answer_without_its_version_is_refused(action: str) -> None:
+    """Nothing could be judged by it."""
+    asked = {"op": 1, "process": "p", "action": action, "room": 1, "user": "u", "name": "n"}
+    with pytest.raises(HistoryError, match=f"{action} has no version"):
+        check([{"at": 1.0, "type": "invoke", **asked}, {"at": 2.0, "type": "ok", "op": 1}])
 
 
-def test_a_silence_is_split_where_faults_begin_and_end() -> None:
-    """What lies in a fault and what lies outside have bounds of their own."""
-    windows = _merge_windows([(10, 20), (15, 30), (50, inf)])
+def test_the_least_later_value_is_found() -> None:
+    """It is that of all times after the moment, not at it."""
+    value = FirstAfter([(3.0, 5), (1.0, 2), (2.0, 9)])
 
-    assert windows == [(10, 30), (50, inf)]
-    assert _split_silence((5, 8), windows) == (0, 3)
-    assert _split_silence((12, 14), windows) == (2, 0)
-    assert _split_silence((8, 33), windows) == (20, 3)
-    assert _split_silence((25, 60), windows) == (10, 20)
+    assert [value.after(at) for at in (0.5, 1.0, 2.0, 3.0)] == [2, 5, 5, inf]
 
 
 def test_a_number_that_rises_is_known_as_of_any_moment() -> None:
@@ -265,6 +275,7 @@ def test_a_kept_history_is_judged_from_its_file(tmp_path: Path) -> None:
 
     assert _judge(path) == (0, check(read_history(path)).describe() + "\n")
     assert _judge(path, "--min-sends", "5000")[0] == 1
+    assert _judge(path, "--no-is-continuous")[0] == 0
     path.write_text("nothing\n")
     assert _judge(path)[0] == 2
 
@@ -311,7 +322,15 @@ def _two_sends(first: tuple[float, float], second: tuple[float, float]) -> list[
         {"seq": n, "id": n, "user": "u", "key": f"k{n}", "content": "c", "deleted": False}
         for n in (1, 2)
     ]
-    final = {"room": 1, "version": 0, "last_seq": 2, "messages": rows, "events": [], "members": []}
+    final: Record = {
+        "room": 1,
+        "name": "n",
+        "version": 0,
+        "last_seq": 2,
+        "messages": rows,
+        "events": [],
+        "members": [],
+    }
     return [*records, {"at": 9.0, "type": "final_db", **final}]
 
 
@@ -328,7 +347,7 @@ def _many_sends(count: int) -> list[Record]:
     event = {"type": "message_added", "user": "u"}
     rows = [{**row, "seq": n, "id": n, "key": f"k{n}"} for n in range(1, count + 1)]
     events = [{**event, "version": n, "id": n, "change": n} for n in range(1, count + 1)]
-    final = {"room": 1, "version": count, "last_seq": count, "members": ["u", "v"]}
+    final = {"room": 1, "name": "n", "version": count, "last_seq": count, "members": ["u", "v"]}
     return [*records, {"at": 20.0, "type": "final_db", "messages": rows, "events": events, **final}]
 
 

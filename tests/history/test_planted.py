@@ -32,6 +32,7 @@ def test_every_check_has_something_planted() -> None:
         "C6a",
         "C6b",
         "C6c",
+        "C6d",
         "C7",
         "C8",
         "C10",

@@ -23,6 +23,7 @@ class Room:
     """
 
     id: int
+    name: str = "room"
     rows: list[Record] = field(default_factory=list)
     events: list[Record] = field(default_factory=list)
     added: list[int] = field(default_factory=list)
@@ -117,8 +118,9 @@ class World:
         room.gone[row["id"]] = room.version + 1
         self._tell(room, "message_deleted", row["user"], row["id"], content="")
 
-    def rename(self, room: Room) -> None:
+    def rename(self, room: Room, name: str) -> None:
         """Give the room another name."""
+        room.name = name
         self._tell(room, "room_updated", None)
 
     def join(self, room: Room, users: list[str]) -> None:
@@ -176,10 +178,13 @@ class World:
         self.note_device(device, "forget", room=room.id)
 
     def reconnect(self) -> None:
-        """Let every device come back: the history fills some in, others ask for the logs."""
+        """Let every device come back: the history fills some in, others ask for the logs.
+
+        There are some of both.
+        """
         self.cut_off = False
-        for device in self.devices.values():
-            recovered = self.random.random() < 0.5
+        for n, device in enumerate(self.devices.values()):
+            recovered = n == 0 or (n > 1 and self.random.random() < 0.5)
             self.note_device(device, "subscribed", recovered=recovered, was_recovering=True)
             for room, event in device.missed if recovered else []:
                 self._deliver(device, room, event)

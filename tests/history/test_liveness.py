@@ -1,0 +1,73 @@
+"""How long nobody, or one sender, may be without an answer, and what a run must have had."""
+
+from math import inf
+
+from tests.history.check_liveness import _merge_windows, _split_silence
+from tests.history.checker import Bounds, check
+from tests.history.good import make_history
+from tests.history.recorder import Record
+
+
+def test_nothing_at_all_is_no_success() -> None:
+    """A run that did nothing proves nothing."""
+    assert check([]).failures.keys() == {"C10", "power"}
+
+
+def test_a_silence_is_split_where_faults_begin_and_end() -> None:
+    """What lies in a fault and what lies outside have bounds of their own."""
+    windows = _merge_windows([(10, 20), (15, 30), (50, inf)])
+
+    assert windows == [(10, 30), (50, inf)]
+    assert _split_silence((5, 8), windows) == (0, 3)
+    assert _split_silence((12, 14), windows) == (2, 0)
+    assert _split_silence((8, 33), windows) == (20, 3)
+    assert _split_silence((25, 60), windows) == (10, 20)
+
+
+def test_a_sender_who_waits_is_named_though_others_have_their_answers() -> None:
+    """The other has an answer each second; his message is refused again and again."""
+    records: list[Record] = []
+    for n in range(40):
+        for user, end in (("u", "ok"), ("w", "info")):
+            asked = {"room": 1, "user": user, "key": f"k{n}" if user == "u" else "k", "content": ""}
+            op = f"{user}{n}"
+            records += [
+                {"at": n, "type": "invoke", "op": op, "process": "p", "action": "send", **asked},
+                {"at": n + 0.5, "type": end, "op": op, "id": n, "seq": n},
+            ]
+    records.sort(key=lambda record: float(record["at"]))
+
+    verdict = check(records, Bounds(silence_outside=30))
+    assert [text for text in verdict.failures["C10"] if "w" in text.split()] == [
+        "no send of w was acknowledged for 39.5 s outside, not 35.0 s"
+    ]
+    assert verdict.longest_wait == 39.5
+    assert verdict.longest_silence_outside == 1.0
+    assert "longest wait of one sender 39.5 s" in verdict.describe()
+
+
+def test_what_is_missing_for_power_is_named() -> None:
+    """Whoever reads the verdict sees which part of the traffic did not take place."""
+    texts = check([]).failures["power"]
+
+    assert [text.split(" were ")[0].removeprefix("0 ") for text in texts] == [
+        "messages",
+        "calls of add",
+        "calls of remove",
+        "calls of delete",
+        "calls of rename",
+        "pages",
+        "frames came, not 100",
+    ]
+
+
+def test_imported_messages_are_told_where_there_are_any() -> None:
+    """They are no traffic, and not left out of sight either."""
+    records = make_history(2)
+    verdict = check(records)
+    none = [record for record in records if record.get("by") != "sql"]
+    left = {record["op"] for record in records if record.get("by") == "sql"}
+    without = check([record for record in none if record.get("op") not in left])
+
+    assert f"acknowledged, {verdict.imported} imported, 0 lost" in verdict.describe()
+    assert "imported" not in without.describe().split("\n")[1]
