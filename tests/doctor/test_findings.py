@@ -1,5 +1,7 @@
 """What the doctor finds, and that it finds nothing else."""
 
+from typing import Any
+
 import pytest
 
 from chat.queries import doctor
@@ -110,7 +112,7 @@ def test_what_is_carried_from_chunk_to_chunk_is_right(
     assert examine(url).codes == set(DAMAGES[name].codes)
 
 
-def count_by_code(report: dict[str, list[dict[str, int]]]) -> dict[int, int]:
+def count_by_code(report: dict[str, list[dict[str, Any]]]) -> dict[str, int]:
     """Return how often each code was found."""
     return {finding["code"]: finding["count"] for finding in report["findings"]}
 
