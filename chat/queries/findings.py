@@ -76,9 +76,8 @@ KINDS: Mapping[str, Kind] = {
     ),
     "index_invalid": _error("An index is never used, its building was broken off. REINDEX it."),
     "installation_missing": _error(
-        "chat_installation has no row, so no event can be queued. Write one by SQL, with the "
-        "number of partitions that Centrifugo drains: `INSERT INTO chat_installation VALUES "
-        "(1, md5(random()::text), 8, '')`; then run `manage.py after_restore`."
+        "chat_installation has no row, so no event can be queued. docs/operations.md has the SQL "
+        "for a new one; then run `manage.py after_restore`."
     ),
     "database_copied": _error(
         "The database was restored, copied or promoted: run `manage.py after_restore`, with "

@@ -131,7 +131,8 @@ def test_an_event_that_is_not_told_is_caught(template: Path, tmp_path: Path) -> 
 
     row = run("API worker frozen", Sabotage(prepare), template, tmp_path)
 
-    assert row.verdict.failures.keys() == {"C6d"}, row.verdict.describe()
+    assert "C6d" in row.verdict.failures, row.verdict.describe()
+    assert row.verdict.missed > 0
 
 
 async def empty_the_database(stand: Stand) -> None:
