@@ -6,6 +6,8 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004 - Django's name
 
+from chat.conf import EVENT_BYTES_MAX
+
 MINIMUM_SECRET_BYTES = 32
 DEVELOPMENT_SECRETS = frozenset(
     {settings.DEVELOPMENT_SECRET_KEY, settings.DEVELOPMENT_CENTRIFUGO_SECRET}
@@ -85,9 +87,8 @@ def check_serve(**_: Any) -> Sequence[CheckMessage]:  # noqa: ANN401 - Django's 
     ]
 
 
-# A recovering client is given a whole history at once: 100 events of six bytes a character in JSON,
-# beside 1 KiB for the rest of the event, in a queue of 4 MiB (`queue_max_size`).
-MESSAGE_MAX_LENGTH_LIMIT = (4 * 1024 * 1024 // 100 - 1024) // 6
+# Six bytes a character in JSON at worst, beside 1 KiB for the rest of the event.
+MESSAGE_MAX_LENGTH_LIMIT = (EVENT_BYTES_MAX - 1024) // 6
 
 
 @register

@@ -49,6 +49,9 @@ USER_ID_MAX_LENGTH = 128
 CLIENT_ID_MAX_LENGTH = 64
 ROOM_NAME_MAX_LENGTH = 255
 MEMBERS_PER_CALL = 1000
+# A client that recovers is given a whole history at once: `history_size` events (100) must fit its
+# queue (`client.queue_max_size`, 4 MiB); both are in centrifugo/config.json.
+EVENT_BYTES_MAX = 4 * 1024 * 1024 // 100
 PAGE_DEFAULT = 50
 PAGE_MAX = 200
 CHANNEL_MAX_BYTES = 240

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import psycopg
 
-from chat.conf import BIGINT_MAX
+from chat.conf import BIGINT_MAX, EVENT_BYTES_MAX
 from chat.queries.findings import Found, Place
 from chat.queries.readiness import ReadinessRow, read_readiness
 from chat.queries.schema import (
@@ -32,8 +32,6 @@ OUTBOX_ROWS = 1_000
 ROWS_LEAST = 50
 """A chunk that took too long is tried with half as many rows, down to this."""
 CHUNK_SECONDS = 10.0
-# A hundredth of client.queue_max_size in centrifugo/config.json, for history_size is 100.
-LARGE_EVENT_BYTES = 41_943
 
 Position = Mapping[str, Any]
 
@@ -81,7 +79,7 @@ def check_outbox(
             "id": position["id"],
             "limit": limit,
             "late_seconds": late_seconds,
-            "large_bytes": LARGE_EVENT_BYTES,
+            "large_bytes": EVENT_BYTES_MAX,
             "places": places,
         },
     )

@@ -167,13 +167,13 @@ class PageReader(Actor):
 
     async def act(self) -> None:
         """Read the next page; a failed read has read nothing."""
-        path = f"/api/rooms/{self.room}/messages/?limit={PAGE}"
+        path = f"/api/rooms/{self.room}/messages/"
         if self.after is None:
-            found = await self._read(f"/api/rooms/{self.room}/messages/?limit=1")
+            found = await self._read(f"{path}?limit=1")
         else:
             asked = {"room": self.room, "user": self.user, "after": self.after[0], "limit": PAGE}
             number = self.recorder.invoke(self.user, "read_page", **asked)
-            found = await self._read(f"{path}&after={self.after[1]}")
+            found = await self._read(f"{path}?limit={PAGE}&after={self.after[1]}")
             if found is None:
                 self.recorder.info(number, why="no answer, or 503")
             else:
