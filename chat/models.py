@@ -35,7 +35,7 @@ class Installation(models.Model):
     from this value. Change it only while the outbox is empty."""
     identity = models.CharField(max_length=64, db_default="")
     """What the database was known by when it was last migrated or restored: where it differs from
-    `chat_v1.database_identity()`, this is a copy, and `manage.py after_restore` was not run."""
+    `chat.database_identity()`, this is a copy, and `manage.py after_restore` was not run."""
 
     class Meta:
         db_table = "chat_installation"

@@ -77,7 +77,7 @@ def clone_database() -> Callable[[], str]:
         with psycopg.connect(url, autocommit=True) as connection:
             # A clone is an installation of its own, so its events have keys of their own.
             connection.execute(
-                "UPDATE chat_installation SET epoch = %s, identity = chat_v1.database_identity()",
+                "UPDATE chat_installation SET epoch = %s, identity = chat.database_identity()",
                 [secrets.token_hex(8)],
             )
         return url

@@ -32,7 +32,7 @@ from chat.queries.rooms import (
 from chat.queries.rooms import list_rooms as list_rooms_call
 from chat.sql.database import Database
 
-# Times as `chat_v1.time_text` writes them.
+# Times as `chat.time_text` writes them.
 _TIME = re.compile(r"\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z\Z", re.ASCII)
 
 

@@ -57,7 +57,7 @@ KINDS: Mapping[str, Kind] = {
     "function_missing": _error("A function that this code calls is not there. Run `migrate`."),
     "function_altered": _error(
         "A function's text is not the one that was installed: someone replaced it by hand, or "
-        "added another of its name (drop that). Run `COMMENT ON SCHEMA chat_v1 IS NULL` by SQL, "
+        "added another of its name (drop that). Run `COMMENT ON SCHEMA chat IS NULL` by SQL, "
         "then `manage.py migrate`."
     ),
     "functions_of_other_release": _warning(

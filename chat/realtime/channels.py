@@ -1,4 +1,4 @@
-"""Channel names. `chat_v1.personal_channel` writes the same names into member rows."""
+"""Channel names. `chat.personal_channel` writes the same names into member rows."""
 
 from chat.conf import CHANNEL_MAX_BYTES, USER_ID_MAX_LENGTH
 

@@ -1,4 +1,4 @@
-"""Installs the functions of `chat/sql/functions` into their schema, `chat_v1`.
+"""Installs the functions of `chat/sql/functions` into their schema, `chat`.
 
 The schema is named after the functions' version. A change that alters a signature or a result
 takes a new version, in a new schema, and the one before stays for one release: in a rolling deploy
@@ -16,7 +16,7 @@ from django.db.backends.utils import CursorWrapper
 
 from chat.sql import FOLDER
 
-SCHEMA = "chat_v1"
+SCHEMA = "chat"
 _FUNCTION = re.compile(rf"^CREATE OR REPLACE FUNCTION {SCHEMA}\.(\w+)", re.MULTILINE)
 # Any constant: it only has to be the same for everyone who installs.
 _INSTALL_LOCK = 7_331_001

@@ -5,7 +5,7 @@ import pytest
 from tests.conftest import Connection
 from tests.support.actors import Actor
 
-SEND = "SELECT outcome FROM chat_v1.send_messages(%s::bigint[], %s::text[], %s::text[], %s::text[])"
+SEND = "SELECT outcome FROM chat.send_messages(%s::bigint[], %s::text[], %s::text[], %s::text[])"
 
 
 @pytest.mark.parametrize(
@@ -33,9 +33,9 @@ def test_a_name_that_cannot_be_is_a_row(
     room = host.create_room(alice, name="kept")
 
     created = connection.execute(
-        "SELECT outcome, room FROM chat_v1.create_room(%s, '{}')", [name]
+        "SELECT outcome, room FROM chat.create_room(%s, '{}')", [name]
     ).fetchall()
-    renamed = connection.execute("SELECT outcome FROM chat_v1.rename_room(%s, %s)", [room, name])
+    renamed = connection.execute("SELECT outcome FROM chat.rename_room(%s, %s)", [room, name])
 
     assert created == [{"outcome": "invalid_name", "room": None}]
     assert [row["outcome"] for row in renamed] == ["invalid_name"]

@@ -102,8 +102,8 @@ def test_a_missing_migration_is_not_ready(spare_api: str, spare_url: str) -> Non
 
 def test_functions_of_another_release_will_do(spare_api: str, spare_url: str) -> None:
     """In a rolling deploy the database is ahead of the old processes, and they go on serving."""
-    another = "COMMENT ON SCHEMA chat_v1 IS 'besedka functions of the next release'"
-    own = f"COMMENT ON SCHEMA chat_v1 IS '{functions_fingerprint()}'"
+    another = "COMMENT ON SCHEMA chat IS 'besedka functions of the next release'"
+    own = f"COMMENT ON SCHEMA chat IS '{functions_fingerprint()}'"
 
     with damaged(spare_url, another, own):
         status, body = read(spare_api)
@@ -113,8 +113,8 @@ def test_functions_of_another_release_will_do(spare_api: str, spare_url: str) ->
 
 def test_a_database_without_functions_is_not_ready(spare_api: str, spare_url: str) -> None:
     """Without the functions there is no write: a 503 that names the reason."""
-    away = "ALTER SCHEMA chat_v1 RENAME TO away"
-    back = "ALTER SCHEMA away RENAME TO chat_v1"
+    away = "ALTER SCHEMA chat RENAME TO away"
+    back = "ALTER SCHEMA away RENAME TO chat"
 
     with damaged(spare_url, away, back):
         status, body = read(spare_api)

@@ -10,7 +10,7 @@ from tests.support.actors import Actor
 def fill(room: int, sender: Actor, count: int, connection: Connection) -> list[int]:
     """Send messages 1, 2, 3… in one call and return their ids, the oldest first."""
     rows = connection.execute(
-        "SELECT message_id FROM chat_v1.send_messages(%s::bigint[], %s::text[], %s::text[],"
+        "SELECT message_id FROM chat.send_messages(%s::bigint[], %s::text[], %s::text[],"
         " %s::text[]) ORDER BY message_seq",
         [
             [room] * count,

@@ -136,7 +136,7 @@ def test_a_room_bumped_behind_repeats_nothing(host: Actor, alice: Actor) -> None
 def test_a_page_holds_50_rooms_by_default(alice: Actor, connection: Connection) -> None:
     """Without `limit` a page has 50 rooms."""
     connection.execute(
-        "SELECT chat_v1.create_room('many', ARRAY[%s]) FROM generate_series(1, 51)",
+        "SELECT chat.create_room('many', ARRAY[%s]) FROM generate_series(1, 51)",
         [alice.user_id],
     )
 

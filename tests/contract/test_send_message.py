@@ -162,7 +162,7 @@ def test_a_retry_after_deletion_hears_of_the_deletion(
     """Sending a deleted message's key again revives no text: the answer is the deleted message."""
     room = host.create_room(alice)
     first = alice.send(room, "secret", client_id="k").json()
-    connection.execute("SELECT chat_v1.delete_message(%s)", [first["id"]])
+    connection.execute("SELECT chat.delete_message(%s)", [first["id"]])
 
     answer = alice.send(room, "secret", client_id="k")
 

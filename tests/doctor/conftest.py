@@ -73,7 +73,7 @@ def write_history(connection: psycopg.Connection[Any]) -> None:
     send(BUSY, "alice", *(f"message {n}" for n in range(1, 7)))
     send(BUSY, "bob", "seven", "eight")
     connection.execute(
-        "SELECT chat_v1.delete_message(id) FROM chat_message WHERE room_id = %s AND seq = 4", [BUSY]
+        "SELECT chat.delete_message(id) FROM chat_message WHERE room_id = %s AND seq = 4", [BUSY]
     )
     run_call(connection, rename_room(BUSY, "busier"))
     run_call(connection, remove_member(BUSY, "charlie"))
@@ -115,5 +115,5 @@ def url(history_url: str) -> str:
     execute(postgres_url, f'CREATE DATABASE "{name}" TEMPLATE "{source}"')
     url = template_url.replace(f"/{TEMPLATE}?", f"/{name}?")
     # It is a copy, and knows it: as after a move that lost nothing.
-    execute(url, "SELECT chat_v1.keep_on()")
+    execute(url, "SELECT chat.keep_on()")
     return url

@@ -328,24 +328,24 @@ DATABASE = {
         ("index_invalid",),
     ),
     "a function is gone": Damage(
-        "DROP FUNCTION chat_v1.rename_room", {"function": "rename_room"}, ("function_missing",)
+        "DROP FUNCTION chat.rename_room", {"function": "rename_room"}, ("function_missing",)
     ),
     "a function of the same name was added": Damage(
-        "CREATE FUNCTION chat_v1.audience(p_room_id text) RETURNS text[]"
+        "CREATE FUNCTION chat.audience(p_room_id text) RETURNS text[]"
         " LANGUAGE sql STABLE AS $$ SELECT '{}'::text[] $$",
         {"function": "audience"},
         ("function_altered",),
     ),
     "a function was replaced": Damage(
-        "CREATE OR REPLACE FUNCTION chat_v1.audience(p_room_id bigint) RETURNS text[]"
+        "CREATE OR REPLACE FUNCTION chat.audience(p_room_id bigint) RETURNS text[]"
         " LANGUAGE sql STABLE AS $$ SELECT '{}'::text[] $$",
         {"function": "audience"},
         ("function_altered",),
     ),
     "another release was installed": Damage(
-        "CREATE OR REPLACE FUNCTION chat_v1.audience(p_room_id bigint) RETURNS text[]"
+        "CREATE OR REPLACE FUNCTION chat.audience(p_room_id bigint) RETURNS text[]"
         " LANGUAGE sql STABLE AS $$ SELECT '{}'::text[] $$;"
-        "COMMENT ON SCHEMA chat_v1 IS 'besedka functions of another release'",
+        "COMMENT ON SCHEMA chat IS 'besedka functions of another release'",
         {"function": "audience"},
         ("functions_of_other_release",),
     ),

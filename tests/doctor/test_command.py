@@ -170,7 +170,7 @@ def test_a_chunk_that_takes_too_long_is_halved(url: str, monkeypatch: pytest.Mon
     execute(
         url,
         # A plan that calls this for each row, as the doctor calls it for each member.
-        "CREATE OR REPLACE FUNCTION chat_v1.personal_channel(p_user_id text) RETURNS text"
+        "CREATE OR REPLACE FUNCTION chat.personal_channel(p_user_id text) RETURNS text"
         " LANGUAGE plpgsql IMMUTABLE STRICT AS $$ BEGIN PERFORM pg_sleep(0.001);"
         " RETURN 'personal:' || p_user_id; END $$",
     )

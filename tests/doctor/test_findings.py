@@ -122,7 +122,7 @@ def test_what_is_not_seen_twice_is_not_told(url: str) -> None:
     execute(
         url,
         # Wrong when it is asked for the first time in a session, then right.
-        "CREATE OR REPLACE FUNCTION chat_v1.personal_channel(p_user_id text) RETURNS text"
+        "CREATE OR REPLACE FUNCTION chat.personal_channel(p_user_id text) RETURNS text"
         " LANGUAGE plpgsql IMMUTABLE STRICT AS $$ BEGIN"
         " IF coalesce(current_setting('tests.asked', true), '') = '' THEN"
         " PERFORM set_config('tests.asked', 'yes', false); RETURN 'wrong'; END IF;"

@@ -120,7 +120,7 @@ class Writers:
     def forget(self) -> None:
         """Prune all but the newest events, so that the walk meets the cut again and again."""
         self._connection.execute(
-            "SELECT chat_v1.prune_events(now(), greatest(0, count(*) - 200)::int) FROM chat_event"
+            "SELECT chat.prune_events(now(), greatest(0, count(*) - 200)::int) FROM chat_event"
         )
 
     def drain(self) -> None:
@@ -160,7 +160,7 @@ def test_a_log_that_is_pruned_between_two_chunks_has_no_hole(url: str) -> None:
         (first,) = run_call(connection, check_events(position, 5, last_room=BUSY, places=5))
         assert first.position == {"room_id": BUSY, "version": 5, "seq": 2}
         connection.execute(
-            "SELECT chat_v1.prune_events(now(), (SELECT count(*)::int FROM chat_event"
+            "SELECT chat.prune_events(now(), (SELECT count(*)::int FROM chat_event"
             " WHERE room_id < %s OR room_id = %s AND version <= 8))",
             [BUSY, BUSY],
         )

@@ -166,7 +166,7 @@ def test_a_count_waits_for_who_is_joining(url: str) -> None:
     joining, mending = Session(url), Session(url)
     with psycopg.connect(url, autocommit=True, row_factory=dict_row) as observer:
         joining.begin()
-        joining.execute("SELECT FROM chat_v1.add_members(%s, '{zoe}')", [BUSY])
+        joining.execute("SELECT FROM chat.add_members(%s, '{zoe}')", [BUSY])
         waiting = mending.start(repair_member_count({"room": BUSY}))
         wait_until_waiting(observer)
         joining.commit()

@@ -255,7 +255,7 @@ class Staff(Actor):
         name = f"room {room}, name {self.acts}"
         number = self.recorder.invoke("staff", "rename", room=room, name=name)
         (row,) = await self.fetch(
-            ("SELECT FROM chat_v1.rename_room(%s, %s)", [room, name]),
+            ("SELECT FROM chat.rename_room(%s, %s)", [room, name]),
             # Until the commit the room is ours, so this is the version of the rename.
             ("SELECT version FROM chat_room WHERE id = %s", [room]),
         )
@@ -266,5 +266,5 @@ class Staff(Actor):
         if rows:
             message = self.random.choice(rows)["id"]
             number = self.recorder.invoke("staff", "delete", room=room, id=message)
-            await self.fetch(("SELECT FROM chat_v1.delete_message(%s)", [message]))
+            await self.fetch(("SELECT FROM chat.delete_message(%s)", [message]))
             self.recorder.ok(number)

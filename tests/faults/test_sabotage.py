@@ -141,10 +141,10 @@ async def empty_the_database(stand: Stand) -> None:
     Rooms, users and versions are the same afterwards; only the installation's epoch is another.
     """
     users = [f"user{n}" for n in range(12)]
-    await stand.fetch("SELECT FROM chat_v1.create_room('hot', %s)", [users])
+    await stand.fetch("SELECT FROM chat.create_room('hot', %s)", [users])
     for batch in range(20):
         await stand.fetch(
-            "SELECT FROM chat_v1.send_messages(array_fill(1::bigint, ARRAY[200]),"
+            "SELECT FROM chat.send_messages(array_fill(1::bigint, ARRAY[200]),"
             " array_fill('user0'::text, ARRAY[200]),"
             " ARRAY(SELECT %s || n FROM generate_series(1, 200) n),"
             " array_fill('before'::text, ARRAY[200]))",

@@ -163,7 +163,7 @@ class Workload:
                 if room in self.all_rooms
             ]
             rows = await self.stand.fetch(
-                "SELECT message_id AS id, message_seq AS seq FROM chat_v1.send_messages("
+                "SELECT message_id AS id, message_seq AS seq FROM chat.send_messages("
                 "array_fill(%s::bigint, ARRAY[%s]), array_fill(%s::text, ARRAY[%s]),"
                 " %s::text[], %s::text[]) ORDER BY ordinal",
                 [room, batch, user, batch, keys, contents],

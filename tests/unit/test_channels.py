@@ -35,7 +35,7 @@ def session(database_url: str) -> Iterator[psycopg.Connection]:
 @example(user_id="\x7f\x80")
 def test_sql_writes_the_same_name(session: psycopg.Connection, user_id: str) -> None:
     """The channel in a token is the channel in the member row, for any id."""
-    row = session.execute("SELECT chat_v1.personal_channel(%s)", [user_id]).fetchone()
+    row = session.execute("SELECT chat.personal_channel(%s)", [user_id]).fetchone()
 
     assert row == (personal_channel(user_id),)
 
@@ -45,7 +45,7 @@ def test_sql_writes_the_same_name_for_every_common_character(session: psycopg.Co
     characters = [chr(code) for code in range(1, 0x3000)]
 
     rows = session.execute(
-        "SELECT chat_v1.personal_channel(c) FROM unnest(%s::text[]) WITH ORDINALITY AS t (c, n)"
+        "SELECT chat.personal_channel(c) FROM unnest(%s::text[]) WITH ORDINALITY AS t (c, n)"
         " ORDER BY n",
         [characters],
     ).fetchall()
@@ -102,7 +102,7 @@ def test_names_are_as_documented(user_id: str, channel: str) -> None:
 @example(text="\xad")
 def test_both_languages_agree_on_who_can_be_a_user(session: psycopg.Connection, text: str) -> None:
     """An id that one of the two accepts is never refused by the other."""
-    row = session.execute("SELECT chat_v1.is_user_id(%s)", [text]).fetchone()
+    row = session.execute("SELECT chat.is_user_id(%s)", [text]).fetchone()
 
     assert row == (describe_invalid_user_id(text) is None,)
 
@@ -112,7 +112,7 @@ def test_both_languages_agree_on_every_common_character(session: psycopg.Connect
     characters = [chr(code) for code in range(1, 0x3000)]
 
     rows = session.execute(
-        "SELECT chat_v1.is_user_id(c) FROM unnest(%s::text[]) WITH ORDINALITY AS t (c, n)"
+        "SELECT chat.is_user_id(c) FROM unnest(%s::text[]) WITH ORDINALITY AS t (c, n)"
         " ORDER BY n",
         [characters],
     ).fetchall()
@@ -124,7 +124,7 @@ def test_both_languages_agree_on_every_common_character(session: psycopg.Connect
 
 def test_nobody_is_no_user(session: psycopg.Connection) -> None:
     """A null is not unknown but no user id."""
-    assert session.execute("SELECT chat_v1.is_user_id(NULL)").fetchone() == (False,)
+    assert session.execute("SELECT chat.is_user_id(NULL)").fetchone() == (False,)
 
 
 @pytest.mark.parametrize("text", ["\0", "a\0b", "\ud800", "a\udfff"])

@@ -44,14 +44,14 @@ def read_functions(connection: psycopg.Connection) -> list[tuple[object, ...]]:
     """Return every function of the schema with the transaction that wrote it."""
     return connection.execute(
         "SELECT proname, oid, xmin::text FROM pg_proc"
-        " WHERE pronamespace = 'chat_v1'::regnamespace ORDER BY oid"
+        " WHERE pronamespace = 'chat'::regnamespace ORDER BY oid"
     ).fetchall()
 
 
 def read_comment(connection: psycopg.Connection) -> object:
     """Return the fingerprint in the database."""
     (comment,) = connection.execute(
-        "SELECT obj_description('chat_v1'::regnamespace, 'pg_namespace')"
+        "SELECT obj_description('chat'::regnamespace, 'pg_namespace')"
     ).fetchone() or (None,)
     return comment
 
@@ -73,7 +73,7 @@ def test_installing_again_does_nothing(spare: psycopg.Connection) -> None:
 def test_a_lost_schema_is_installed_anew(spare: psycopg.Connection) -> None:
     """A schema that is gone is made again, with every function."""
     names = [name for name, *_ in read_functions(spare)]
-    spare.execute("DROP SCHEMA chat_v1 CASCADE")
+    spare.execute("DROP SCHEMA chat CASCADE")
 
     assert install_functions(ALIAS) is True
     assert install_functions(ALIAS) is False
@@ -82,7 +82,7 @@ def test_a_lost_schema_is_installed_anew(spare: psycopg.Connection) -> None:
 
 def test_two_at_once_install_once(spare: psycopg.Connection) -> None:
     """Of two deploys at once, one installs and the other finds it done; neither fails."""
-    spare.execute("DROP SCHEMA chat_v1 CASCADE")
+    spare.execute("DROP SCHEMA chat CASCADE")
     barrier = threading.Barrier(2)
     outcomes: list[bool] = []
 
@@ -115,7 +115,7 @@ def test_a_changed_text_replaces_in_place(
     assert installed
     assert [(name, oid) for name, oid, _ in read_functions(spare)] == before
     assert read_comment(spare) == functions_fingerprint()
-    changed = spare.execute("SELECT chat_v1.time_text('2026-01-02 03:04:05+00')").fetchone()
+    changed = spare.execute("SELECT chat.time_text('2026-01-02 03:04:05+00')").fetchone()
     assert changed == ("2026-01-02t03:04:05.000000Z",)
 
 
@@ -132,9 +132,9 @@ def test_a_broken_text_changes_nothing(spare: psycopg.Connection, changed_functi
 
 def test_functions_lost_with_a_table_come_back(spare: psycopg.Connection) -> None:
     """A function that went with a table is made again, though the schema still bears its mark."""
-    spare.execute("DROP FUNCTION chat_v1.room_body")
+    spare.execute("DROP FUNCTION chat.room_body")
 
     assert install_functions(ALIAS) is True
 
-    created = spare.execute("SELECT outcome FROM chat_v1.create_room('a', '{}')").fetchall()
+    created = spare.execute("SELECT outcome FROM chat.create_room('a', '{}')").fetchall()
     assert created == [("created",)]

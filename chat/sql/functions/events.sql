@@ -3,52 +3,52 @@
 -- deleted since is gone from it, and an older event shows the room's present name.
 
 -- The room as it was after an event, as each event carries it.
-CREATE OR REPLACE FUNCTION chat_v1.event_room(
+CREATE OR REPLACE FUNCTION chat.event_room(
     p_id bigint, p_name text, p_version bigint, p_bumped_at timestamptz, p_member_count int
 ) RETURNS json LANGUAGE sql STABLE AS $$
     SELECT json_build_object(
         'id', p_id, 'name', p_name, 'version', p_version,
-        'bumped_at', chat_v1.time_text(p_bumped_at), 'member_count', p_member_count)
+        'bumped_at', chat.time_text(p_bumped_at), 'member_count', p_member_count)
 $$;
 
 -- A message as every list and event shows it: as it is now, so a deleted text is gone from the log
 -- too. A key made by the service is not shown, and a room only in an event.
-CREATE OR REPLACE FUNCTION chat_v1.message_body(p_message chat_message, p_room json DEFAULT NULL)
+CREATE OR REPLACE FUNCTION chat.message_body(p_message chat_message, p_room json DEFAULT NULL)
 RETURNS json LANGUAGE sql STABLE AS $$
     SELECT json_strip_nulls(json_build_object(
         'id', p_message.id, 'room_id', p_message.room_id, 'seq', p_message.seq,
         'user', p_message.user_id, 'content', p_message.content,
-        'created_at', chat_v1.time_text(p_message.created_at),
-        'deleted_at', chat_v1.time_text(p_message.deleted_at),
+        'created_at', chat.time_text(p_message.created_at),
+        'deleted_at', chat.time_text(p_message.deleted_at),
         'client_id', CASE WHEN p_message.client_id NOT LIKE '~%' THEN p_message.client_id END,
         'room', p_room))
 $$;
 
 -- A `message_added` or `message_deleted` event: the message with its room.
-CREATE OR REPLACE FUNCTION chat_v1.message_event(
+CREATE OR REPLACE FUNCTION chat.message_event(
     p_type text, p_room json, p_message chat_message
 ) RETURNS json LANGUAGE sql STABLE AS $$
-    SELECT json_build_object('type', p_type, 'body', chat_v1.message_body(p_message, p_room))
+    SELECT json_build_object('type', p_type, 'body', chat.message_body(p_message, p_room))
 $$;
 
 -- A `room_updated` event: the room, with its new name.
-CREATE OR REPLACE FUNCTION chat_v1.room_event(p_type text, p_room json) RETURNS json
+CREATE OR REPLACE FUNCTION chat.room_event(p_type text, p_room json) RETURNS json
 LANGUAGE sql STABLE AS $$
     SELECT json_build_object('type', p_type, 'body', json_build_object('room', p_room))
 $$;
 
 -- A `user_joined` or `user_left` event.
-CREATE OR REPLACE FUNCTION chat_v1.member_event(
+CREATE OR REPLACE FUNCTION chat.member_event(
     p_type text, p_room json, p_user_id text, p_joined_at timestamptz
 ) RETURNS json LANGUAGE sql STABLE AS $$
     SELECT json_build_object('type', p_type, 'body', json_build_object(
-        'user', p_user_id, 'joined_at', chat_v1.time_text(p_joined_at), 'room', p_room))
+        'user', p_user_id, 'joined_at', chat.time_text(p_joined_at), 'room', p_room))
 $$;
 
 -- Queues one event for the channels given, at most 1,000 a row, in the caller's transaction. The
 -- caller holds the room's lock, so ids of the room's rows rise in version order. The key begins
 -- with the installation's epoch: without it a restored database would reuse keys.
-CREATE OR REPLACE FUNCTION chat_v1.queue_event(
+CREATE OR REPLACE FUNCTION chat.queue_event(
     p_room_id bigint, p_version bigint, p_channels text[], p_event json
 ) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -77,14 +77,14 @@ BEGIN
 END $$;
 
 -- The channels of everyone who is a member now, in the order of joining.
-CREATE OR REPLACE FUNCTION chat_v1.audience(p_room_id bigint) RETURNS text[]
+CREATE OR REPLACE FUNCTION chat.audience(p_room_id bigint) RETURNS text[]
 LANGUAGE sql STABLE AS $$
     SELECT array_agg(m.channel ORDER BY m.id) FROM chat_member m WHERE m.room_id = p_room_id
 $$;
 
 -- Refuses to run where a snapshot could be older than the room's lock: order and idempotency rest
 -- on each statement of a function seeing what was committed before it.
-CREATE OR REPLACE FUNCTION chat_v1.require_read_committed() RETURNS void
+CREATE OR REPLACE FUNCTION chat.require_read_committed() RETURNS void
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
@@ -97,7 +97,7 @@ END $$;
 -- Deletes the oldest events of the log, at most p_limit, all created before p_before; returns how
 -- many. It deletes a prefix in id order: within a room ids rise with versions, so what is kept of
 -- each room is dense, even where the clock once jumped backwards.
-CREATE OR REPLACE FUNCTION chat_v1.prune_events(p_before timestamptz, p_limit int) RETURNS bigint
+CREATE OR REPLACE FUNCTION chat.prune_events(p_before timestamptz, p_limit int) RETURNS bigint
 LANGUAGE sql AS $$
     WITH pruned AS (
         DELETE FROM chat_event e USING (

@@ -2,7 +2,7 @@
 
 -- The personal channel of a user: a one-to-one encoding of the id into ASCII that subscribing
 -- accepts. Space, non-ASCII and `~ # , $ * & / %` are written `~hh`, one for each UTF-8 byte.
-CREATE OR REPLACE FUNCTION chat_v1.personal_channel(p_user_id text) RETURNS text
+CREATE OR REPLACE FUNCTION chat.personal_channel(p_user_id text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 DECLARE
     v_bytes bytea;
@@ -26,17 +26,17 @@ END $$;
 
 -- Whether a string can be a user: 1 to 128 characters, no control characters, and a channel that
 -- Centrifugo lets its owner subscribe to (at most 240 bytes).
-CREATE OR REPLACE FUNCTION chat_v1.is_user_id(p_user_id text) RETURNS boolean
+CREATE OR REPLACE FUNCTION chat.is_user_id(p_user_id text) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT coalesce(
         char_length(p_user_id) BETWEEN 1 AND 128
         AND p_user_id COLLATE "C" !~ '[\u0001-\u001f\u007f-\u009f]'
-        AND octet_length(chat_v1.personal_channel(p_user_id)) <= 240,
+        AND octet_length(chat.personal_channel(p_user_id)) <= 240,
         false)
 $$;
 
 -- A time as every answer and every event writes it: RFC 3339, UTC, microseconds.
-CREATE OR REPLACE FUNCTION chat_v1.time_text(p_time timestamptz) RETURNS text
+CREATE OR REPLACE FUNCTION chat.time_text(p_time timestamptz) RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT to_char(p_time AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
 $$;

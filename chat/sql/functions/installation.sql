@@ -6,7 +6,7 @@
 --
 -- The timeline is that of the log being written: for minutes after a promotion the control file, all
 -- that a standby has, tells of the one before.
-CREATE OR REPLACE FUNCTION chat_v1.database_identity() RETURNS text LANGUAGE sql STABLE AS $$
+CREATE OR REPLACE FUNCTION chat.database_identity() RETURNS text LANGUAGE sql STABLE AS $$
     SELECT concat_ws('/', s.system_identifier, CASE
                WHEN pg_is_in_recovery() THEN (SELECT timeline_id FROM pg_control_checkpoint())
                ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int
@@ -22,7 +22,7 @@ $$;
 -- often the same dump is restored. JavaScript's numbers hold such a value until the year 2255. The
 -- log and the outbox begin empty, so a client of any version is told 410 and reads the room anew.
 -- Each room's members hear of it by a `room_updated` whose version is far beyond theirs.
-CREATE OR REPLACE FUNCTION chat_v1.begin_anew() RETURNS TABLE (rooms bigint, epoch text)
+CREATE OR REPLACE FUNCTION chat.begin_anew() RETURNS TABLE (rooms bigint, epoch text)
 LANGUAGE plpgsql AS $$
 DECLARE
     v_start bigint;
@@ -30,7 +30,7 @@ DECLARE
     v_room chat_room;
     v_table text;
 BEGIN
-    PERFORM chat_v1.require_read_committed();
+    PERFORM chat.require_read_committed();
     -- Nobody writes, or reads the log, until this is committed. All locks come first, and where
     -- somebody (a backup, a report) holds one for long, this fails instead of waiting with the others.
     PERFORM set_config('lock_timeout', '10s', true);
@@ -39,7 +39,7 @@ BEGIN
     v_now := clock_timestamp();
     v_start := floor(extract(epoch FROM v_now) * 1000000);
     epoch := replace(gen_random_uuid()::text, '-', '');
-    UPDATE chat_installation i SET epoch = begin_anew.epoch, identity = chat_v1.database_identity();
+    UPDATE chat_installation i SET epoch = begin_anew.epoch, identity = chat.database_identity();
     -- Foreign keys that the caller's transaction has still to check would forbid the next.
     SET CONSTRAINTS ALL IMMEDIATE;
     TRUNCATE chat_event, chat_outbox;
@@ -54,11 +54,11 @@ BEGIN
         INSERT INTO chat_event (room_id, version, type, member_count, bumped_at, created_at)
         VALUES (v_room.id, v_room.version, 'room_updated', v_room.member_count, v_room.bumped_at,
                 v_now);
-        PERFORM chat_v1.queue_event(
-            v_room.id, v_room.version, chat_v1.audience(v_room.id),
-            chat_v1.room_event(
+        PERFORM chat.queue_event(
+            v_room.id, v_room.version, chat.audience(v_room.id),
+            chat.room_event(
                 'room_updated',
-                chat_v1.event_room(v_room.id, v_room.name, v_room.version, v_room.bumped_at,
+                chat.event_room(v_room.id, v_room.name, v_room.version, v_room.bumped_at,
                                    v_room.member_count)));
     END LOOP;
     SELECT count(*) INTO rooms FROM chat_room;
@@ -66,7 +66,7 @@ BEGIN
 END $$;
 
 -- Takes this database for the one it was, after a move that lost nothing. One row: its identity.
-CREATE OR REPLACE FUNCTION chat_v1.keep_on() RETURNS TABLE (identity text)
+CREATE OR REPLACE FUNCTION chat.keep_on() RETURNS TABLE (identity text)
 LANGUAGE sql AS $$
-    UPDATE chat_installation SET identity = chat_v1.database_identity() RETURNING identity
+    UPDATE chat_installation SET identity = chat.database_identity() RETURNING identity
 $$;

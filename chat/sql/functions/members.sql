@@ -7,7 +7,7 @@
 -- row `room_not_found`. Everyone the call adds is in the audience of each of its events. Where
 -- events × members exceeds 20,000, all events are logged and only the last one is queued: its
 -- version shows each client the gap, which it fetches.
-CREATE OR REPLACE FUNCTION chat_v1.add_members(p_room_id bigint, p_user_ids text[])
+CREATE OR REPLACE FUNCTION chat.add_members(p_room_id bigint, p_user_ids text[])
 RETURNS TABLE (
     user_id text, outcome text, room json
 ) LANGUAGE plpgsql AS $$
@@ -20,13 +20,13 @@ DECLARE
     v_before bigint;
     v_channels text[];
 BEGIN
-    PERFORM chat_v1.require_read_committed();
+    PERFORM chat.require_read_committed();
     v_wanted := ARRAY(
         SELECT item.id FROM unnest(p_user_ids) WITH ORDINALITY AS item (id, n)
         GROUP BY item.id ORDER BY min(item.n));
     RETURN QUERY
         SELECT item.id, 'invalid_user', NULL::json
-        FROM unnest(v_wanted) AS item (id) WHERE NOT chat_v1.is_user_id(item.id);
+        FROM unnest(v_wanted) AS item (id) WHERE NOT chat.is_user_id(item.id);
     IF FOUND THEN
         RETURN;
     END IF;
@@ -50,7 +50,7 @@ BEGIN
         v_room.version := v_before + cardinality(v_added);
         v_room.member_count := v_room.member_count + cardinality(v_added);
         INSERT INTO chat_member (room_id, user_id, channel, joined_version, joined_at)
-        SELECT p_room_id, item.id, chat_v1.personal_channel(item.id), v_before + 1, v_now
+        SELECT p_room_id, item.id, chat.personal_channel(item.id), v_before + 1, v_now
         FROM unnest(v_added) WITH ORDINALITY AS item (id, n) ORDER BY item.n;
         INSERT INTO chat_event (
             room_id, version, type, user_id, joined_at, member_count, bumped_at, created_at)
@@ -60,15 +60,15 @@ BEGIN
         UPDATE chat_room r SET version = v_room.version, member_count = v_room.member_count
         WHERE r.id = p_room_id;
 
-        v_channels := chat_v1.audience(p_room_id);
+        v_channels := chat.audience(p_room_id);
         FOR v_n IN 1 .. cardinality(v_added) LOOP
             CONTINUE WHEN v_n < cardinality(v_added)
                 AND cardinality(v_added)::bigint * v_room.member_count > 20000;
-            PERFORM chat_v1.queue_event(
+            PERFORM chat.queue_event(
                 p_room_id, v_before + v_n, v_channels,
-                chat_v1.member_event(
+                chat.member_event(
                     'user_joined',
-                    chat_v1.event_room(p_room_id, v_room.name, v_before + v_n,
+                    chat.event_room(p_room_id, v_room.name, v_before + v_n,
                                        v_room.bumped_at, v_room.member_count),
                     v_added[v_n], v_now));
         END LOOP;
@@ -76,14 +76,14 @@ BEGIN
 
     RETURN QUERY
         SELECT item.id, CASE WHEN item.id = ANY (v_added) THEN 'added' ELSE 'already' END,
-               chat_v1.event_room(v_room.id, v_room.name, v_room.version, v_room.bumped_at,
+               chat.event_room(v_room.id, v_room.name, v_room.version, v_room.bumped_at,
                                   v_room.member_count)
         FROM unnest(v_wanted) WITH ORDINALITY AS item (id, n) ORDER BY item.n;
 END $$;
 
 -- Removes a user from a room; repeating it changes nothing. One row: `removed`, `not_member` or
 -- `room_not_found`. The one who leaves is in the audience of the event.
-CREATE OR REPLACE FUNCTION chat_v1.remove_member(p_room_id bigint, p_user_id text)
+CREATE OR REPLACE FUNCTION chat.remove_member(p_room_id bigint, p_user_id text)
 RETURNS TABLE (
     outcome text, room json
 ) LANGUAGE plpgsql AS $$
@@ -94,7 +94,7 @@ DECLARE
     v_joined_at timestamptz;
     v_channels text[];
 BEGIN
-    PERFORM chat_v1.require_read_committed();
+    PERFORM chat.require_read_committed();
     SELECT * INTO v_room FROM chat_room r WHERE r.id = p_room_id FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         outcome := 'room_not_found';
@@ -103,7 +103,7 @@ BEGIN
     END IF;
 
     -- The audience is read before the row goes, so that the leaver is told too.
-    v_channels := chat_v1.audience(p_room_id);
+    v_channels := chat.audience(p_room_id);
     DELETE FROM chat_member m WHERE m.room_id = p_room_id AND m.user_id = p_user_id
     RETURNING m.joined_at INTO v_joined_at;
     outcome := CASE WHEN FOUND THEN 'removed' ELSE 'not_member' END;
@@ -118,15 +118,15 @@ BEGIN
                 v_room.member_count, v_room.bumped_at, v_now);
         UPDATE chat_room r SET version = v_room.version, member_count = v_room.member_count
         WHERE r.id = p_room_id;
-        PERFORM chat_v1.queue_event(
+        PERFORM chat.queue_event(
             p_room_id, v_room.version, v_channels,
-            chat_v1.member_event(
+            chat.member_event(
                 'user_left',
-                chat_v1.event_room(p_room_id, v_room.name, v_room.version, v_room.bumped_at,
+                chat.event_room(p_room_id, v_room.name, v_room.version, v_room.bumped_at,
                                    v_room.member_count),
                 p_user_id, v_joined_at));
     END IF;
-    room := chat_v1.event_room(
+    room := chat.event_room(
         v_room.id, v_room.name, v_room.version, v_room.bumped_at, v_room.member_count);
     RETURN NEXT;
 END $$;

@@ -16,7 +16,7 @@
 -- not_member  no such room, or the sender is not in it         null
 -- busy        the room is locked elsewhere (p_wait false)      null
 -- invalid     no content, or a key that is not 1 to 64 long    null
-CREATE OR REPLACE FUNCTION chat_v1.send_messages(
+CREATE OR REPLACE FUNCTION chat.send_messages(
     p_room_ids bigint[], p_user_ids text[], p_client_ids text[], p_contents text[],
     p_wait boolean DEFAULT true
 ) RETURNS TABLE (
@@ -32,7 +32,7 @@ DECLARE
     v_channels text[];
     v_last_seq bigint;
 BEGIN
-    PERFORM chat_v1.require_read_committed();
+    PERFORM chat.require_read_committed();
     IF cardinality(p_user_ids) <> cardinality(p_room_ids)
         OR cardinality(p_client_ids) <> cardinality(p_room_ids)
         OR cardinality(p_contents) <> cardinality(p_room_ids)
@@ -89,8 +89,8 @@ BEGIN
                     outcome := 'duplicate';
                     message_id := v_first.id;
                     message_seq := v_first.seq;
-                    sent_at := chat_v1.time_text(v_first.created_at);
-                    deleted_at := chat_v1.time_text(v_first.deleted_at);
+                    sent_at := chat.time_text(v_first.created_at);
+                    deleted_at := chat.time_text(v_first.deleted_at);
                 ELSE
                     outcome := 'conflict';
                 END IF;
@@ -106,7 +106,7 @@ BEGIN
                 CONTINUE;
             END IF;
 
-            v_channels := coalesce(v_channels, chat_v1.audience(v_group.room_id));
+            v_channels := coalesce(v_channels, chat.audience(v_group.room_id));
             v_room.version := v_room.version + 1;
             v_room.last_seq := v_room.last_seq + 1;
             INSERT INTO chat_message (room_id, seq, user_id, client_id, content, created_at)
@@ -117,17 +117,17 @@ BEGIN
                 room_id, version, type, message_id, user_id, member_count, bumped_at, created_at)
             VALUES (v_room.id, v_room.version, 'message_added', v_message.id, v_message.user_id,
                     v_room.member_count, v_now, v_now);
-            PERFORM chat_v1.queue_event(
+            PERFORM chat.queue_event(
                 v_room.id, v_room.version, v_channels,
-                chat_v1.message_event(
+                chat.message_event(
                     'message_added',
-                    chat_v1.event_room(
+                    chat.event_room(
                         v_room.id, v_room.name, v_room.version, v_now, v_room.member_count),
                     v_message));
             message_id := v_message.id;
             outcome := 'sent';
             message_seq := v_room.last_seq;
-            sent_at := chat_v1.time_text(v_now);
+            sent_at := chat.time_text(v_now);
             RETURN NEXT;
         END LOOP;
 
@@ -141,14 +141,14 @@ END $$;
 
 -- Deletes a message's text for everyone, and tells the members; repeating it changes nothing. The
 -- message keeps its id, its seq and its sender. One row: `deleted`, `already` or `not_found`.
-CREATE OR REPLACE FUNCTION chat_v1.delete_message(p_message_id bigint)
+CREATE OR REPLACE FUNCTION chat.delete_message(p_message_id bigint)
 RETURNS TABLE (outcome text) LANGUAGE plpgsql AS $$
 DECLARE
     v_room chat_room;
     v_message chat_message;
     v_now timestamptz;
 BEGIN
-    PERFORM chat_v1.require_read_committed();
+    PERFORM chat.require_read_committed();
     SELECT r.* INTO v_room FROM chat_room r
     WHERE r.id = (SELECT m.room_id FROM chat_message m WHERE m.id = p_message_id)
     FOR NO KEY UPDATE;
@@ -168,11 +168,11 @@ BEGIN
     VALUES (v_room.id, v_room.version, 'message_deleted', v_message.id, v_message.user_id,
             v_room.member_count, v_room.bumped_at, v_now);
     UPDATE chat_room r SET version = v_room.version WHERE r.id = v_room.id;
-    PERFORM chat_v1.queue_event(
-        v_room.id, v_room.version, chat_v1.audience(v_room.id),
-        chat_v1.message_event(
+    PERFORM chat.queue_event(
+        v_room.id, v_room.version, chat.audience(v_room.id),
+        chat.message_event(
             'message_deleted',
-            chat_v1.event_room(v_room.id, v_room.name, v_room.version, v_room.bumped_at,
+            chat.event_room(v_room.id, v_room.name, v_room.version, v_room.bumped_at,
                                v_room.member_count),
             v_message));
     outcome := 'deleted';

@@ -5,7 +5,7 @@
 -- Why Centrifugo could not deliver a row of the outbox, or null where it can. A command of ours is
 -- a broadcast of one object to 1 to 1,000 personal channels of at most 255 bytes, with a key
 -- `<epoch>:<room>:<version>:<chunk>`.
-CREATE OR REPLACE FUNCTION chat_v1.outbox_fault(p_method text, p_payload json) RETURNS text
+CREATE OR REPLACE FUNCTION chat.outbox_fault(p_method text, p_payload json) RETURNS text
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
     IF p_method <> 'broadcast' THEN
@@ -41,19 +41,19 @@ EXCEPTION
 END $$;
 
 -- The room that a deliverable row tells of.
-CREATE OR REPLACE FUNCTION chat_v1.outbox_room(p_payload json) RETURNS bigint
+CREATE OR REPLACE FUNCTION chat.outbox_room(p_payload json) RETURNS bigint
 LANGUAGE sql IMMUTABLE AS $$
     SELECT split_part(p_payload->>'idempotency_key', ':', 2)::bigint
 $$;
 
 -- Counts a room's members anew.
-CREATE OR REPLACE FUNCTION chat_v1.repair_member_count(p_room_id bigint)
+CREATE OR REPLACE FUNCTION chat.repair_member_count(p_room_id bigint)
 RETURNS TABLE (before text, after text) LANGUAGE plpgsql AS $$
 DECLARE
     v_before int;
     v_after int;
 BEGIN
-    PERFORM chat_v1.require_read_committed();
+    PERFORM chat.require_read_committed();
     SELECT r.member_count INTO v_before FROM chat_room r WHERE r.id = p_room_id
     FOR NO KEY UPDATE;
     -- A statement of its own: it sees what the last holder of the lock committed.
@@ -68,28 +68,28 @@ BEGIN
 END $$;
 
 -- Gives a member the channel of its user. The lock keeps an event from being queued in between.
-CREATE OR REPLACE FUNCTION chat_v1.repair_member_channel(p_room_id bigint, p_user_id text)
+CREATE OR REPLACE FUNCTION chat.repair_member_channel(p_room_id bigint, p_user_id text)
 RETURNS TABLE (before text, after text) LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM chat_v1.require_read_committed();
+    PERFORM chat.require_read_committed();
     PERFORM FROM chat_room r WHERE r.id = p_room_id FOR NO KEY UPDATE;
     RETURN QUERY
-        UPDATE chat_member m SET channel = chat_v1.personal_channel(m.user_id)
+        UPDATE chat_member m SET channel = chat.personal_channel(m.user_id)
         WHERE m.room_id = p_room_id AND m.user_id = p_user_id
-          AND m.channel <> chat_v1.personal_channel(m.user_id)
+          AND m.channel <> chat.personal_channel(m.user_id)
         RETURNING old.channel::text, new.channel::text;
 END $$;
 
 -- Moves the sequence of a table's ids beyond the greatest one, never back. Inserts wait meanwhile:
 -- an id drawn between looking and setting would be drawn again.
-CREATE OR REPLACE FUNCTION chat_v1.repair_sequence(p_table text)
+CREATE OR REPLACE FUNCTION chat.repair_sequence(p_table text)
 RETURNS TABLE (before text, after text) LANGUAGE plpgsql AS $$
 DECLARE
     v_sequence text := pg_get_serial_sequence(p_table, 'id');
     v_next bigint;
     v_greatest bigint;
 BEGIN
-    PERFORM chat_v1.require_read_committed();
+    PERFORM chat.require_read_committed();
     IF p_table NOT IN ('chat_room', 'chat_member', 'chat_message', 'chat_event', 'chat_outbox') THEN
         RAISE EXCEPTION 'repair_sequence: % is no table of the chat', p_table
             USING ERRCODE = 'invalid_parameter_value';
@@ -107,15 +107,15 @@ END $$;
 
 -- Moves a deliverable row of the outbox into its room's partition. It may come after later events
 -- of the room: clients drop it by its version, and had fetched the gap.
-CREATE OR REPLACE FUNCTION chat_v1.repair_outbox_partition(p_id bigint)
+CREATE OR REPLACE FUNCTION chat.repair_outbox_partition(p_id bigint)
 RETURNS TABLE (before text, after text) LANGUAGE plpgsql AS $$
 DECLARE
     v_room_id bigint;
     v_partition int;
 BEGIN
-    PERFORM chat_v1.require_read_committed();
-    SELECT chat_v1.outbox_room(o.payload) INTO v_room_id FROM chat_outbox o
-    WHERE o.id = p_id AND chat_v1.outbox_fault(o.method, o.payload) IS NULL;
+    PERFORM chat.require_read_committed();
+    SELECT chat.outbox_room(o.payload) INTO v_room_id FROM chat_outbox o
+    WHERE o.id = p_id AND chat.outbox_fault(o.method, o.payload) IS NULL;
     PERFORM FROM chat_room r WHERE r.id = v_room_id FOR NO KEY UPDATE;
     SELECT v_room_id % i.outbox_partitions INTO v_partition FROM chat_installation i;
     RETURN QUERY
@@ -129,9 +129,9 @@ END $$;
 
 -- Removes a row of the outbox that can never be delivered; `before` is the row, whole. Its event
 -- stays in the log, where clients fetch it.
-CREATE OR REPLACE FUNCTION chat_v1.repair_outbox_row(p_id bigint)
+CREATE OR REPLACE FUNCTION chat.repair_outbox_row(p_id bigint)
 RETURNS TABLE (before text, after text) LANGUAGE sql AS $$
     DELETE FROM chat_outbox o
-    WHERE o.id = p_id AND chat_v1.outbox_fault(o.method, o.payload) IS NOT NULL
+    WHERE o.id = p_id AND chat.outbox_fault(o.method, o.payload) IS NOT NULL
     RETURNING row_to_json(o)::text, NULL::text
 $$;

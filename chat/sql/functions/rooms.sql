@@ -1,23 +1,23 @@
 -- Rooms.
 
 -- A room as its members see it, with its last message; without it for whoever is no member.
-CREATE OR REPLACE FUNCTION chat_v1.room_body(
+CREATE OR REPLACE FUNCTION chat.room_body(
     p_room chat_room, p_is_member boolean DEFAULT true
 ) RETURNS json
 LANGUAGE sql STABLE AS $$
     SELECT json_build_object(
         'id', p_room.id, 'name', p_room.name, 'version', p_room.version,
         'member_count', p_room.member_count,
-        'bumped_at', chat_v1.time_text(p_room.bumped_at),
+        'bumped_at', chat.time_text(p_room.bumped_at),
         'last_message', (
-            SELECT chat_v1.message_body(m) FROM chat_message m
+            SELECT chat.message_body(m) FROM chat_message m
             WHERE p_is_member AND m.room_id = p_room.id AND m.seq = p_room.last_seq),
-        'created_at', chat_v1.time_text(p_room.created_at))
+        'created_at', chat.time_text(p_room.created_at))
 $$;
 
 -- The LIKE pattern for names that contain a text in either case: Unicode's full case folding,
 -- whatever the locale of the database, with `%`, `_` and `\` as ordinary characters.
-CREATE OR REPLACE FUNCTION chat_v1.containing(p_text text) RETURNS text
+CREATE OR REPLACE FUNCTION chat.containing(p_text text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT '%' || replace(replace(replace(
         casefold(p_text COLLATE pg_unicode_fast), '\', '\\'), '%', '\%'), '_', '\_') || '%'
@@ -27,7 +27,7 @@ $$;
 -- user, `invalid_user` with that id, and for a name that is not 1 to 255 characters, `invalid_name`,
 -- both with nothing created. The members hear a `user_joined` for
 -- each of them.
-CREATE OR REPLACE FUNCTION chat_v1.create_room(p_name text, p_user_ids text[])
+CREATE OR REPLACE FUNCTION chat.create_room(p_name text, p_user_ids text[])
 RETURNS TABLE (
     outcome text, invalid_user_id text, room json
 ) LANGUAGE plpgsql AS $$
@@ -35,14 +35,14 @@ RETURNS TABLE (
 DECLARE
     v_id bigint;
 BEGIN
-    PERFORM chat_v1.require_read_committed();
+    PERFORM chat.require_read_committed();
     IF coalesce(char_length(p_name), 0) NOT BETWEEN 1 AND 255 THEN
         outcome := 'invalid_name';
         RETURN NEXT;
         RETURN;
     END IF;
     SELECT item.id INTO invalid_user_id
-    FROM unnest(p_user_ids) AS item (id) WHERE NOT chat_v1.is_user_id(item.id) LIMIT 1;
+    FROM unnest(p_user_ids) AS item (id) WHERE NOT chat.is_user_id(item.id) LIMIT 1;
     IF FOUND THEN
         outcome := 'invalid_user';
         RETURN NEXT;
@@ -53,20 +53,20 @@ BEGIN
         name, version, last_seq, member_count, bumped_at, created_at)
     SELECT p_name, 0, 0, 0, at.now, at.now FROM (SELECT clock_timestamp() AS now) at
     RETURNING id INTO v_id;
-    PERFORM FROM chat_v1.add_members(v_id, p_user_ids);
+    PERFORM FROM chat.add_members(v_id, p_user_ids);
     RETURN QUERY
-        SELECT 'created', NULL::text, chat_v1.room_body(r) FROM chat_room r WHERE r.id = v_id;
+        SELECT 'created', NULL::text, chat.room_body(r) FROM chat_room r WHERE r.id = v_id;
 END $$;
 
 -- Renames a room and tells its members; the name it has already changes nothing. One row:
 -- `renamed`, `unchanged`, `room_not_found`, or `invalid_name` for one that is not 1 to 255
 -- characters.
-CREATE OR REPLACE FUNCTION chat_v1.rename_room(p_room_id bigint, p_name text)
+CREATE OR REPLACE FUNCTION chat.rename_room(p_room_id bigint, p_name text)
 RETURNS TABLE (outcome text) LANGUAGE plpgsql AS $$
 DECLARE
     v_room chat_room;
 BEGIN
-    PERFORM chat_v1.require_read_committed();
+    PERFORM chat.require_read_committed();
     IF coalesce(char_length(p_name), 0) NOT BETWEEN 1 AND 255 THEN
         outcome := 'invalid_name';
         RETURN NEXT;
@@ -83,11 +83,11 @@ BEGIN
         INSERT INTO chat_event (room_id, version, type, member_count, bumped_at, created_at)
         VALUES (p_room_id, v_room.version, 'room_updated', v_room.member_count, v_room.bumped_at,
                 clock_timestamp());
-        PERFORM chat_v1.queue_event(
-            p_room_id, v_room.version, chat_v1.audience(p_room_id),
-            chat_v1.room_event(
+        PERFORM chat.queue_event(
+            p_room_id, v_room.version, chat.audience(p_room_id),
+            chat.room_event(
                 'room_updated',
-                chat_v1.event_room(p_room_id, p_name, v_room.version, v_room.bumped_at,
+                chat.event_room(p_room_id, p_name, v_room.version, v_room.bumped_at,
                                    v_room.member_count)));
         outcome := 'renamed';
     END IF;

@@ -13,7 +13,7 @@ WHERE (s.name IN ('fsync', 'full_page_writes', 'synchronous_commit') AND s.reset
 -- The functions that are installed, each with the SHA-256 of its text.
 SELECT p.proname::text AS name, encode(sha256(convert_to(p.prosrc, 'UTF8')), 'hex') AS digest
 FROM pg_proc p
-WHERE p.pronamespace = to_regnamespace('chat_v1');
+WHERE p.pronamespace = to_regnamespace('chat');
 
 -- name: read_schema
 -- The constraints and indexes of tables, and whether each is in force. An index that is being built
@@ -59,8 +59,8 @@ WITH drawn (name, greatest, next) AS (
     WHERE NOT EXISTS (SELECT FROM chat_installation)
     UNION ALL
     SELECT 'database_copied', json_build_object(
-        'identity', i.identity, 'now', chat_v1.database_identity())
-    FROM chat_installation i WHERE i.identity <> chat_v1.database_identity()
+        'identity', i.identity, 'now', chat.database_identity())
+    FROM chat_installation i WHERE i.identity <> chat.database_identity()
 )
 SELECT code, count(*) AS count, array_agg(place) AS places, 0 AS rows, NULL::json AS position
 FROM bad GROUP BY code;
@@ -69,7 +69,7 @@ FROM bad GROUP BY code;
 -- The outbox after a row, in the order of ids: can each row be delivered, and will it be soon.
 WITH page AS MATERIALIZED (
     SELECT o.id, o.partition, o.created_at, o.payload,
-           chat_v1.outbox_fault(o.method, o.payload) AS fault
+           chat.outbox_fault(o.method, o.payload) AS fault
     FROM chat_outbox o WHERE o.id > %(id)s::bigint ORDER BY o.id LIMIT %(limit)s
 ), bad (code, place) AS (
     SELECT 'outbox_undeliverable', json_build_object('outbox', p.id, 'why', p.fault)
@@ -78,7 +78,7 @@ WITH page AS MATERIALIZED (
     SELECT 'outbox_partition', json_build_object('outbox', p.id, 'partition', p.partition)
     FROM page p CROSS JOIN chat_installation i
     WHERE p.fault IS NULL
-      AND p.partition <> mod(chat_v1.outbox_room(p.payload), i.outbox_partitions)
+      AND p.partition <> mod(chat.outbox_room(p.payload), i.outbox_partitions)
     UNION ALL
     SELECT 'outbox_epoch', json_build_object('outbox', p.id)
     FROM page p CROSS JOIN chat_installation i
@@ -155,7 +155,7 @@ WITH page AS MATERIALIZED (
     SELECT room_id, user_id FROM page ORDER BY room_id DESC, user_id DESC LIMIT 1
 ), bad (code, place) AS (
     SELECT 'member_channel', json_build_object('room', p.room_id, 'user', p.user_id)
-    FROM page p WHERE p.channel <> chat_v1.personal_channel(p.user_id)
+    FROM page p WHERE p.channel <> chat.personal_channel(p.user_id)
     UNION ALL
     SELECT 'member_version', json_build_object(
         'room', p.room_id, 'user', p.user_id, 'joined_version', p.joined_version)
@@ -362,20 +362,20 @@ LEFT JOIN found ON true;
 
 -- name: repair_member_count
 -- Counts a room's members anew; see functions/repairs.sql.
-SELECT before, after FROM chat_v1.repair_member_count(%(room_id)s);
+SELECT before, after FROM chat.repair_member_count(%(room_id)s);
 
 -- name: repair_member_channel
 -- Gives a member the channel of its user; see functions/repairs.sql.
-SELECT before, after FROM chat_v1.repair_member_channel(%(room_id)s, %(user_id)s);
+SELECT before, after FROM chat.repair_member_channel(%(room_id)s, %(user_id)s);
 
 -- name: repair_sequence
 -- Moves a table's sequence beyond its ids; see functions/repairs.sql.
-SELECT before, after FROM chat_v1.repair_sequence(%(table)s);
+SELECT before, after FROM chat.repair_sequence(%(table)s);
 
 -- name: repair_outbox_partition
 -- Moves a row of the outbox into its partition; see functions/repairs.sql.
-SELECT before, after FROM chat_v1.repair_outbox_partition(%(id)s);
+SELECT before, after FROM chat.repair_outbox_partition(%(id)s);
 
 -- name: repair_outbox_row
 -- Removes a row of the outbox that can never be delivered; see functions/repairs.sql.
-SELECT before, after FROM chat_v1.repair_outbox_row(%(id)s);
+SELECT before, after FROM chat.repair_outbox_row(%(id)s);

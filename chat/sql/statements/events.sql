@@ -15,20 +15,20 @@ WITH room AS (
 )
 SELECT room.floor, room.head, page.version, CASE
            WHEN page.type IN ('message_added', 'message_deleted')
-               THEN chat_v1.message_event(page.type, state.room, t)
+               THEN chat.message_event(page.type, state.room, t)
            WHEN page.type IN ('user_joined', 'user_left')
-               THEN chat_v1.member_event(page.type, state.room, page.user_id, page.joined_at)
+               THEN chat.member_event(page.type, state.room, page.user_id, page.joined_at)
            WHEN page.type = 'room_updated'
-               THEN chat_v1.room_event(page.type, state.room)
+               THEN chat.room_event(page.type, state.room)
        END::text AS event
 FROM room
 LEFT JOIN page ON true
 LEFT JOIN chat_message t ON t.id = page.message_id
-CROSS JOIN LATERAL (SELECT chat_v1.event_room(
+CROSS JOIN LATERAL (SELECT chat.event_room(
     room.id, room.name, page.version, page.bumped_at, page.member_count) AS room) AS state
 ORDER BY page.version;
 
 -- name: prune_events
 -- Deletes some of the log's oldest events; see functions/events.sql.
-SELECT chat_v1.prune_events(
+SELECT chat.prune_events(
     clock_timestamp() - %(days)s * interval '1 day', %(limit)s::int) AS pruned;

@@ -1,12 +1,12 @@
 -- name: add_members
 -- Adds users to a room, an outcome row for each; see functions/members.sql.
 SELECT user_id, outcome, room::text
-FROM chat_v1.add_members(%(room_id)s, %(user_ids)s::text[]);
+FROM chat.add_members(%(room_id)s, %(user_ids)s::text[]);
 
 -- name: remove_member
 -- Removes a user from a room; see functions/members.sql.
 SELECT outcome, room::text
-FROM chat_v1.remove_member(%(room_id)s, %(user_id)s);
+FROM chat.remove_member(%(room_id)s, %(user_id)s);
 
 -- name: list_members
 -- A page of members by user id, after one of them, for a member only.
@@ -20,7 +20,7 @@ WITH access AS (
       AND p.user_id > coalesce(%(position)s::text, '')
     ORDER BY p.user_id LIMIT %(limit)s
 )
-SELECT access.is_member, page.user_id, chat_v1.time_text(page.joined_at) AS joined_at
+SELECT access.is_member, page.user_id, chat.time_text(page.joined_at) AS joined_at
 FROM access LEFT JOIN page ON true
 ORDER BY page.user_id;
 
@@ -35,6 +35,6 @@ WITH access AS (
     WHERE access.is_member AND p.room_id = %(room_id)s AND p.user_id < %(position)s::text
     ORDER BY p.user_id DESC LIMIT %(limit)s
 )
-SELECT access.is_member, page.user_id, chat_v1.time_text(page.joined_at) AS joined_at
+SELECT access.is_member, page.user_id, chat.time_text(page.joined_at) AS joined_at
 FROM access LEFT JOIN page ON true
 ORDER BY page.user_id DESC;

@@ -1,7 +1,7 @@
 -- name: send_messages
 -- Sends messages, an outcome row for each; see functions/messages.sql.
 SELECT ordinal, outcome, message_id, message_seq, sent_at, deleted_at
-FROM chat_v1.send_messages(
+FROM chat.send_messages(
     %(room_ids)s::bigint[], %(user_ids)s::text[], %(client_ids)s::text[], %(contents)s::text[],
     %(wait)s);
 
@@ -22,7 +22,7 @@ WITH access AS (
 )
 SELECT access.is_member,
        %(anchor)s::bigint IS NULL OR EXISTS (SELECT FROM anchor) AS is_anchored,
-       page.id, chat_v1.message_body(page.message)::text AS message
+       page.id, chat.message_body(page.message)::text AS message
 FROM access LEFT JOIN page ON true
 ORDER BY page.seq DESC;
 
@@ -40,7 +40,7 @@ WITH access AS (
     ORDER BY p.seq LIMIT %(limit)s
 )
 SELECT access.is_member, EXISTS (SELECT FROM anchor) AS is_anchored,
-       page.id, chat_v1.message_body(page.message)::text AS message
+       page.id, chat.message_body(page.message)::text AS message
 FROM access LEFT JOIN page ON true
 ORDER BY page.seq;
 
@@ -58,10 +58,10 @@ WITH access AS (
       AND p.seq BETWEEN anchor.seq - %(older)s::bigint AND anchor.seq + %(newer)s::bigint
 )
 SELECT access.is_member, EXISTS (SELECT FROM anchor) AS is_anchored,
-       page.id, chat_v1.message_body(page.message)::text AS message
+       page.id, chat.message_body(page.message)::text AS message
 FROM access LEFT JOIN page ON true
 ORDER BY page.seq DESC;
 
 -- name: delete_message
 -- Deletes a message's text; see functions/messages.sql.
-SELECT outcome FROM chat_v1.delete_message(%(message_id)s);
+SELECT outcome FROM chat.delete_message(%(message_id)s);

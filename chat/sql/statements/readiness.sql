@@ -2,7 +2,7 @@
 -- What the readiness probe reports: migrations applied, the functions' fingerprint, the age in
 -- seconds of the oldest outbox row, and whether this is a primary that takes writes.
 SELECT ARRAY(SELECT name::text FROM django_migrations WHERE app = 'chat') AS migrations,
-       obj_description(to_regnamespace('chat_v1')::oid, 'pg_namespace') AS fingerprint,
+       obj_description(to_regnamespace('chat')::oid, 'pg_namespace') AS fingerprint,
        extract(epoch FROM clock_timestamp() - (
            SELECT o.created_at FROM chat_outbox o ORDER BY o.id LIMIT 1))::float8
            AS outbox_age,

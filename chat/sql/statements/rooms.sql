@@ -1,11 +1,11 @@
 -- name: create_room
 -- Creates a room with its first members; see functions/rooms.sql.
 SELECT outcome, invalid_user_id, room::text
-FROM chat_v1.create_room(%(name)s, %(user_ids)s::text[]);
+FROM chat.create_room(%(name)s, %(user_ids)s::text[]);
 
 -- name: list_rooms
 -- A user's rooms, the latest message first, after a position in that order.
-SELECT r.id, chat_v1.time_text(r.bumped_at) AS bumped_at, chat_v1.room_body(r)::text AS room
+SELECT r.id, chat.time_text(r.bumped_at) AS bumped_at, chat.room_body(r)::text AS room
 FROM chat_member m
 JOIN chat_room r ON r.id = m.room_id
 WHERE m.user_id = %(user_id)s
@@ -16,7 +16,7 @@ LIMIT %(limit)s;
 
 -- name: list_rooms_backwards
 -- A user's rooms before a position in that order, the nearest first.
-SELECT r.id, chat_v1.time_text(r.bumped_at) AS bumped_at, chat_v1.room_body(r)::text AS room
+SELECT r.id, chat.time_text(r.bumped_at) AS bumped_at, chat.room_body(r)::text AS room
 FROM chat_member m
 JOIN chat_room r ON r.id = m.room_id
 WHERE m.user_id = %(user_id)s
@@ -26,11 +26,11 @@ LIMIT %(limit)s;
 
 -- name: find_room
 -- One room, if the user is a member.
-SELECT r.id, chat_v1.time_text(r.bumped_at) AS bumped_at, chat_v1.room_body(r)::text AS room
+SELECT r.id, chat.time_text(r.bumped_at) AS bumped_at, chat.room_body(r)::text AS room
 FROM chat_member m
 JOIN chat_room r ON r.id = m.room_id
 WHERE m.user_id = %(user_id)s AND m.room_id = %(room_id)s;
 
 -- name: rename_room
 -- Renames a room; see functions/rooms.sql.
-SELECT outcome FROM chat_v1.rename_room(%(room_id)s, %(name)s);
+SELECT outcome FROM chat.rename_room(%(room_id)s, %(name)s);
