@@ -1,18 +1,18 @@
 """The SQL of the domain: functions (the only writers) and named statements (how Python calls)."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 FOLDER = Path(__file__).parent
 _STATEMENT = re.compile(
     r"^-- name: (?P<name>\w+)\n(?P<text>.*?);\s*(?=^-- name: |\Z)", re.MULTILINE | re.DOTALL
 )
 
-Row = TypeVar("Row")
+Result = TypeVar("Result")
 
 
 @cache
@@ -28,24 +28,34 @@ def load_statements() -> Mapping[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Call(Generic[Row]):
-    """One call of a named statement: what is asked, with which values, and what a row is.
+class Call(Generic[Result]):
+    """One call of a named statement: the values it is given, and how its rows are read.
 
-    Whoever holds a connection runs it: the API through `chat.sql.database.Database`, the admin
-    and commands through `chat.sql.database.run_call`.
+    Anyone who holds a connection runs it and gets the result: the API through
+    `chat.sql.database.Database.run`, the admin and commands through `run_call`.
     """
 
     name: str
-    row: type[Row]
+    row: type[Any]
+    """What one row is: a struct whose fields are the statement's columns."""
     parameters: Mapping[str, object]
+    read: Callable[[list[Any]], Result]
+    """Turns all rows into the result, or raises the `ChatError` that they report."""
     is_repeatable: bool = True
-    """Whether running it twice does what running it once does, so that it may be repeated when
-    the connection was lost and nobody knows whether it was carried out."""
+    """Whether running it twice has the effect of running it once. Such a call is run again where
+    the connection was lost and it is unknown whether the first run was committed."""
 
     is_prepared: bool = True
-    """Whether the server may plan it once for all values; off where the plan hangs on them."""
+    """Whether the server may use one plan for all values. False where the best plan depends on
+    the values."""
 
     @property
     def statement(self) -> str:
         """The SQL text."""
         return load_statements()[self.name]
+
+
+def read_only_row(rows: list[Result]) -> Result:
+    """Return the row of a statement that always has exactly one."""
+    (row,) = rows
+    return row

@@ -15,7 +15,7 @@ from psycopg.rows import class_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
 from chat.errors import ChatError, DatabaseUnavailableError, RoomBusyError
-from chat.sql import Call, Row
+from chat.sql import Call, Result
 
 # How long a request may take in all, in seconds: to get a connection and to hear the answer. A
 # database that is silent, frozen or behind a dead network is a 503 by then, never a hang.
@@ -100,34 +100,30 @@ class Database:
     def __init__(self, pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]]) -> None:
         self._pool = pool
 
-    async def fetch_all(self, call: Call[Row], *, within: float = ANSWER_SECONDS) -> list[Row]:
-        """Run the call and return its rows within so many seconds, or raise.
+    async def run(self, call: Call[Result], *, within: float = ANSWER_SECONDS) -> Result:
+        """Run the call and return its result within so many seconds, or raise.
 
-        It is run again where that is safe: after a deadlock always, since nothing was done; after
-        a lost connection if the call may be repeated. So after a restart of PostgreSQL, when each
-        pooled connection fails once, no request does.
+        It is run again where that is safe: after a deadlock always, because nothing was done; after
+        a lost connection if the call is repeatable. So no request fails after a restart of
+        PostgreSQL, although each pooled connection fails once.
 
-        Errors: `RoomBusyError`, `DatabaseUnavailableError`.
+        Errors: those of the call; `RoomBusyError`, `DatabaseUnavailableError`.
         """
         deadline = asyncio.get_running_loop().time() + within
         try:
-            return await self._run_until_done(call, deadline)
+            rows = await self._run_until_done(call, deadline)
         except psycopg.Error as error:
             meaning = _as_chat_error(error)
             if meaning is None:
                 raise
             raise meaning from error
-
-    async def fetch_one(self, call: Call[Row], *, within: float = ANSWER_SECONDS) -> Row:
-        """Run a call that has exactly one row and return it."""
-        (row,) = await self.fetch_all(call, within=within)
-        return row
+        return call.read(rows)
 
     def read_statistics(self) -> dict[str, int]:
         """Return the pool's counters as psycopg_pool names them."""
         return self._pool.get_stats()
 
-    async def _run_until_done(self, call: Call[Row], deadline: float) -> list[Row]:
+    async def _run_until_done(self, call: Call[Any], deadline: float) -> list[Any]:
         rolled_back = lost = 0
         while True:
             try:
@@ -142,7 +138,7 @@ class Database:
                 if not is_safe or lost == LOST_TRIES or not _has_time(deadline):
                     raise
 
-    async def _run(self, call: Call[Row], deadline: float) -> list[Row]:
+    async def _run(self, call: Call[Any], deadline: float) -> list[Any]:
         connection = await self._take_connection(deadline)
         try:
             with _severed_at(deadline, connection):
@@ -216,17 +212,17 @@ async def open_database(url: str, pool_size: int) -> AsyncIterator[Database]:
         await asyncio.wait_for(pool.close(), timeout=5)
 
 
-def run_call_in_django(call: Call[Row], using: str = "default") -> list[Row]:
+def run_call_in_django(call: Call[Result], using: str = "default") -> Result:
     """Run the call on Django's connection, inside the `atomic` block that may be open."""
     connection = connections[using]
     connection.ensure_connection()
     return run_call(connection.connection, call)
 
 
-def run_call(connection: psycopg.Connection[Any], call: Call[Row]) -> list[Row]:
-    """Run the call on an open connection, inside whatever transaction is open there.
+def run_call(connection: psycopg.Connection[Any], call: Call[Result]) -> Result:
+    """Run the call on an open connection, inside the transaction that may be open there.
 
-    For the admin, commands and the host's own code. Errors are the driver's.
+    For the admin, commands and the host's own code. Errors: those of the call, and the driver's.
     """
     with connection.cursor(row_factory=class_row(call.row)) as cursor:
-        return cursor.execute(call.statement.encode(), call.parameters).fetchall()
+        return call.read(cursor.execute(call.statement.encode(), call.parameters).fetchall())
