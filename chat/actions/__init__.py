@@ -1,1 +1,1 @@
-"""The only writers: each module builds calls of the SQL functions and reads their outcomes."""
+"""The only writers: each module builds calls of the SQL functions, which carry their readers."""
