@@ -16,6 +16,7 @@ from chat.errors import (
     RoomBusyError,
 )
 from chat.events import Message
+from chat.metrics import SENDS
 from chat.queries.messages import decode_message
 from chat.sql import Call, read_only_row
 
@@ -107,6 +108,8 @@ def _pack(messages: Sequence[NewMessage], *, wait: bool) -> Mapping[str, object]
 
 
 def _read_each(rows: list[_SendRow]) -> list[SentMessage | ChatError]:
+    for row in rows:
+        SENDS.labels(row.outcome).inc()
     return [
         _REFUSALS[row.outcome]()
         if row.message is None

@@ -1,7 +1,12 @@
 """Reading rooms."""
 
-import msgspec
+from datetime import datetime
+from typing import Annotated
 
+import msgspec
+from msgspec import Meta
+
+from chat.conf import BIGINT_MAX
 from chat.errors import NotFoundError
 from chat.events import Message
 from chat.queries.keyset import Slice
@@ -23,8 +28,8 @@ class Room(msgspec.Struct, frozen=True):
 class RoomPosition(msgspec.Struct, frozen=True, array_like=True):
     """A place in a user's list of rooms."""
 
-    bumped_at: str
-    id: int
+    bumped_at: Annotated[datetime, Meta(tz=True)]
+    id: Annotated[int, Meta(ge=1, le=BIGINT_MAX)]
 
 
 class _RoomRow(msgspec.Struct, frozen=True):

@@ -14,7 +14,6 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
-from pathlib import Path
 
 from django.apps import AppConfig
 from django.db import connections, transaction
@@ -37,9 +36,7 @@ _ORDER = ("identity", "events", "messages", "members", "rooms", "installation", 
 
 
 def _read_texts() -> list[str]:
-    return [
-        (FOLDER / "functions" / f"{name}.sql").read_text(encoding="utf-8") for name in _ORDER
-    ]
+    return [(FOLDER / "functions" / f"{name}.sql").read_text(encoding="utf-8") for name in _ORDER]
 
 
 @cache
