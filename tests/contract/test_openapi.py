@@ -16,9 +16,8 @@ from openapi_spec_validator import validate
 from chat.api.application import ROUTES
 from chat.api.openapi.document import build_document
 from chat.api.openapi.examples import EXAMPLES
-from chat.api.openapi.operations import PROBLEMS
 from chat.api.openapi.page import render_page
-from chat.api.problems import CODE_OF_STATUS, STATUS_OF_ERROR
+from chat.api.problems import PROBLEMS
 from tests.contract.test_errors import post_bytes
 from tests.support.actors import Actor, make_token
 from tests.support.processes import PROJECT, serve_api
