@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from client.reducer import Json, Outcome, Reducer
-from tests.client.world import ME, ROOM, World
+from tests.client.room_history import ME, ROOM, World
 
 KEEP = 3
 USERS = ["ann", "bob", ME, "zoe"]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from client.reducer import Json, Outcome, Reducer
-from tests.client.world import ME, ROOM, World
+from tests.client.room_history import ME, ROOM, World
 
 
 @pytest.fixture

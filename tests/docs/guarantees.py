@@ -75,12 +75,12 @@ PROMISES: dict[str, dict[str, tuple[str, ...]]] = {
     "What proves all this is itself seen to catch what is wrong": {
         "history/test_planted": ("what_is_wrong_is_caught_by_its_check",),
         "faults/test_sabotage": (
-            "a_room_that_is_not_locked_is_caught",
-            "a_key_that_is_not_looked_up_is_caught",
-            "an_outbox_written_after_the_commit_is_caught",
-            "keys_without_the_epoch_are_caught",
-            "a_client_that_does_not_drop_is_caught",
-            "a_leaver_who_is_still_told_is_caught",
+            "a_room_that_is_not_locked_is_found",
+            "a_key_that_is_not_looked_up_is_found",
+            "an_outbox_written_after_the_commit_is_found",
+            "keys_without_the_epoch_are_found",
+            "a_client_that_drops_no_repeated_event_is_found",
+            "events_sent_to_a_user_who_left_are_found",
         ),
     },
 }
@@ -160,7 +160,7 @@ def _describe_promise(promise: tuple[str, dict[str, tuple[str, ...]]]) -> str:
 
 
 def _describe_faults(report: dict[str, Any]) -> str:
-    from tests.faults.faults import ALL  # noqa: PLC0415 - Django is set up by now
+    from tests.faults.catalogue import ALL  # noqa: PLC0415 - Django is set up by now
 
     lines: list[dict[str, Any]] = report["lines"]
     guarantees = {fault.name: fault.guarantee for fault in ALL}

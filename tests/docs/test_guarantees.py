@@ -3,7 +3,7 @@
 import json
 
 from tests.docs.guarantees import PAGE, REPORT, write_page
-from tests.faults.faults import ALL
+from tests.faults.catalogue import ALL
 
 
 def test_the_page_is_what_the_tests_say() -> None:

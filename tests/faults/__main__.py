@@ -22,10 +22,10 @@ KEPT = PROJECT / ".data" / "faults"
 
 def main() -> int:
     """Run what was asked for; return the exit status."""
-    from tests.faults.faults import ALL  # noqa: PLC0415 - Django is set up by now
-    from tests.faults.report import write_report  # noqa: PLC0415 - the same
-    from tests.faults.series import run_series  # noqa: PLC0415 - the same
-    from tests.faults.table import describe_fault  # noqa: PLC0415 - the same
+    from tests.faults.catalogue import ALL  # noqa: PLC0415 - Django is set up by now
+    from tests.rig.report import write_report  # noqa: PLC0415 - the same
+    from tests.rig.series import run_series  # noqa: PLC0415 - the same
+    from tests.rig.table import describe_fault  # noqa: PLC0415 - the same
 
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--seeds", type=int, default=3, help="how often each, default 3")

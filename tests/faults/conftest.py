@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.stand import create_template
+from tests.rig.stand import create_template
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,15 @@
 """Links that are slow, silent, cut or lie: between clients, the API and PostgreSQL."""
 
-from tests.faults.catalogue import Trial, fault, find_percentile
+from tests.rig.fault import fault
+from tests.rig.trial import Trial, find_percentile
 
 
-@fault("answer to the client swallowed", rest_within=10, silence_within=2, is_before_clients=True)
+@fault(
+    "answer to the client swallowed",
+    rest_within=10,
+    silence_within=2,
+    is_between_clients_and_api=True,
+)
 async def swallow_api_answers(trial: Trial) -> None:
     """Three in ten answers never reach the client, who repeats: each message is stored once."""
     for link in trial.stand.api_links:
@@ -23,7 +29,7 @@ async def swallow_commits(trial: Trial) -> None:
     trial.require(trial.stand.api_database.counts.swallowed > 0, "no answer was swallowed")
 
 
-@fault("client connections cut", rest_within=10, silence_within=2, is_before_clients=True)
+@fault("client connections cut", rest_within=10, silence_within=2, is_between_clients_and_api=True)
 async def cut_clients(trial: Trial) -> None:
     """Answers of one worker, then of the other, end in the middle or before their first byte."""
     for turn in range(16):
@@ -36,7 +42,7 @@ async def cut_clients(trial: Trial) -> None:
         trial.require(link.counts.cut > 0, "no answer was cut")
 
 
-@fault("client link half-open", rest_within=10, silence_within=9, is_before_clients=True)
+@fault("client link half-open", rest_within=10, silence_within=9, is_between_clients_and_api=True)
 async def half_open_clients(trial: Trial) -> None:
     """One worker's clients hear nothing for three seconds, then the other's."""
     for api in trial.workload.apis.values():
@@ -106,7 +112,7 @@ async def black_hole_database(trial: Trial) -> None:
     await trial.workload.wait_for_sends(40, within=20)
 
 
-@fault("realtime's database reset", rest_within=10, silence_within=2, is_realtimes=True)
+@fault("realtime's database reset", rest_within=10, silence_within=2, is_about_realtime=True)
 async def reset_realtime_database(trial: Trial) -> None:
     """The outbox's reader loses its connections twenty times: nothing is lost or reordered."""
     for _ in range(20):
@@ -115,7 +121,9 @@ async def reset_realtime_database(trial: Trial) -> None:
     trial.require(trial.stand.realtime_database.counts.reset >= 20, "few connections were reset")
 
 
-@fault("realtime's database in a black hole", rest_within=20, silence_within=2, is_realtimes=True)
+@fault(
+    "realtime's database in a black hole", rest_within=20, silence_within=2, is_about_realtime=True
+)
 async def black_hole_realtime_database(trial: Trial) -> None:
     """The outbox's reader hears nothing for ten seconds, then is cut off: sends go on."""
     trial.stand.realtime_database.black_hole()
@@ -125,7 +133,7 @@ async def black_hole_realtime_database(trial: Trial) -> None:
     trial.stand.realtime_database.reset()
 
 
-@fault("devices half-open", rest_within=15, silence_within=2, is_realtimes=True)
+@fault("devices half-open", rest_within=15, silence_within=2, is_about_realtime=True)
 async def half_open_devices(trial: Trial) -> None:
     """No device hears anything for ten seconds, nor does anyone close: then all arrives."""
     trial.stand.device_link.half_open()
@@ -134,7 +142,7 @@ async def half_open_devices(trial: Trial) -> None:
     trial.stand.device_link.pass_through()
 
 
-@fault("devices in a black hole", rest_within=15, silence_within=2, is_realtimes=True)
+@fault("devices in a black hole", rest_within=15, silence_within=2, is_about_realtime=True)
 async def black_hole_devices(trial: Trial) -> None:
     """What is told to the devices disappears for eight seconds, then they are cut off."""
     trial.stand.device_link.black_hole()
@@ -144,7 +152,7 @@ async def black_hole_devices(trial: Trial) -> None:
     trial.stand.device_link.reset()
 
 
-@fault("devices reset", rest_within=15, silence_within=2, is_realtimes=True)
+@fault("devices reset", rest_within=15, silence_within=2, is_about_realtime=True)
 async def reset_devices(trial: Trial) -> None:
     """All devices lose their connection twelve times, also while they come back."""
     for _ in range(12):

@@ -5,7 +5,8 @@ import time
 
 import psycopg
 
-from tests.faults.catalogue import Trial, fault, find_percentile
+from tests.rig.fault import fault
+from tests.rig.trial import Trial, find_percentile
 
 HOUR = 36_000
 """Messages of an hour at ten a second, all told to twenty users."""
@@ -16,7 +17,7 @@ HERD_ROOM = 50
 DEFAULT_POOL = 10
 
 
-@fault("transaction left open", rest_within=20, silence_within=3, is_realtimes=True, is_quick=False)
+@fault("transaction left open", rest_within=20, silence_within=3, is_about_realtime=True)
 async def leave_transaction_open(trial: Trial) -> None:
     """A snapshot is held while an hour's messages pass through the outbox: it drains all the same.
 
@@ -53,7 +54,7 @@ async def _wait_drained(trial: Trial, within: float) -> float:
             await trial.workload.run_for(0.2)
 
 
-@fault("backlog of 64 MiB", rest_within=60, silence_within=3, is_realtimes=True, is_quick=False)
+@fault("backlog of 64 MiB", rest_within=60, silence_within=3, is_about_realtime=True)
 async def drain_backlog(trial: Trial) -> None:
     """The realtime server finds 64 MiB in the outbox when it starts, and tells it all in order."""
     room = await _create_followed_room(trial, "backlog", [f"absent{n}" for n in range(5)])
@@ -62,7 +63,7 @@ async def drain_backlog(trial: Trial) -> None:
     await trial.stand.restart_realtime()
 
 
-@fault("herd of 1,000 devices", rest_within=25, silence_within=3, is_realtimes=True, is_quick=False)
+@fault("herd of 1,000 devices", rest_within=25, silence_within=3, is_about_realtime=True)
 async def stampede(trial: Trial) -> None:
     """A thousand devices lose their server and its history at once: all are level in 15 seconds."""
     users = [f"herd{n}" for n in range(HERD)]

@@ -7,8 +7,9 @@ from typing import Any
 import httpx
 import psycopg
 
-from tests.faults.api import NoAnswerError
-from tests.faults.catalogue import Trial, fault
+from tests.rig.fault import fault
+from tests.rig.http_client import NoAnswerError
+from tests.rig.trial import Trial
 
 LOCK_ROOM = "SELECT FROM chat_room WHERE id = %s FOR NO KEY UPDATE"
 LOCKED_FOR = 6.0

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import httpx
 
-from tests.faults import clock, disk, network
-from tests.faults.catalogue import Trial, fault
-from tests.faults.clock import FakeClock
-from tests.faults.disk import SmallDisk
-from tests.faults.network import NetworkNamespace
-from tests.faults.proxy import find_postgres_socket
+from tests.rig import clock, disk, network
+from tests.rig.clock import FakeClock
+from tests.rig.disk import SmallDisk
+from tests.rig.fault import fault
+from tests.rig.network import NetworkNamespace
+from tests.rig.proxy import find_postgres_socket
+from tests.rig.trial import Trial
 
 DISK_BYTES = 256 << 20
 CATCH_UP = 40
@@ -26,8 +27,7 @@ CATCH_UP = 40
     "API's network cut",
     rest_within=20,
     silence_within=14,
-    is_quick=False,
-    find_hindrance=network.find_reason_unavailable,
+    find_reason_unavailable=network.find_reason_unavailable,
 )
 async def cut_api_network(trial: Trial) -> None:
     """The link from the API's machine to PostgreSQL goes dead, twice, in two ways, for six seconds.
@@ -62,9 +62,8 @@ async def cut_api_network(trial: Trial) -> None:
     "realtime's network cut",
     rest_within=20,
     silence_within=2,
-    is_quick=False,
-    find_hindrance=network.find_reason_unavailable,
-    is_realtimes=True,
+    find_reason_unavailable=network.find_reason_unavailable,
+    is_about_realtime=True,
 )
 async def cut_realtime_network(trial: Trial) -> None:
     """The realtime server's machine is cut off from devices and PostgreSQL for eight seconds.
@@ -91,8 +90,7 @@ async def cut_realtime_network(trial: Trial) -> None:
     "disk full",
     rest_within=20,
     silence_within=25,
-    is_quick=False,
-    find_hindrance=disk.find_reason_unavailable,
+    find_reason_unavailable=disk.find_reason_unavailable,
     settings={"max_wal_size": "64MB", "min_wal_size": "32MB", "wal_recycle": "off"},
 )
 async def fill_disk(trial: Trial) -> None:
@@ -129,8 +127,7 @@ async def fill_disk(trial: Trial) -> None:
     "clocks jump",
     rest_within=15,
     silence_within=8,
-    is_quick=False,
-    find_hindrance=clock.find_reason_unavailable,
+    find_reason_unavailable=clock.find_reason_unavailable,
 )
 async def jump_clocks(trial: Trial) -> None:
     """The API's clock and PostgreSQL's jump by up to an hour, forth and back: nothing hangs on it.

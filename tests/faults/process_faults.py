@@ -5,7 +5,8 @@ import signal
 import time
 
 from embedded.processes import find_postgres
-from tests.faults.catalogue import Trial, fault
+from tests.rig.fault import fault
+from tests.rig.trial import Trial
 
 NEW_WORKER_WITHIN = 3.0
 """Seconds until a new worker is ready; on a quiet machine about one."""

@@ -9,14 +9,15 @@ from contextlib import asynccontextmanager
 import psycopg
 
 from tests.conformance.clients import blocked_deletes
-from tests.faults.catalogue import Trial, fault, find_percentile
-from tests.faults.devices import RecordedDevice
+from tests.rig.devices import RecordedDevice
+from tests.rig.fault import fault
+from tests.rig.trial import Trial, find_percentile
 
 HISTORY = 100
 """Events of a channel that Centrifugo keeps."""
 
 
-@fault("realtime killed", rest_within=15, silence_within=2, is_realtimes=True)
+@fault("realtime killed", rest_within=15, silence_within=2, is_about_realtime=True)
 async def kill_realtime(trial: Trial) -> None:
     """The realtime server is killed three times and forgets every channel: devices catch up."""
     for _ in range(3):
@@ -26,7 +27,7 @@ async def kill_realtime(trial: Trial) -> None:
         await trial.stand.restart_realtime()
 
 
-@fault("realtime away", rest_within=10, silence_within=2, is_realtimes=True)
+@fault("realtime away", rest_within=10, silence_within=2, is_about_realtime=True)
 async def stop_realtime(trial: Trial) -> None:
     """The realtime server is away for twenty seconds: sends go on, and all is told afterwards."""
     await trial.stand.kill_realtime()
@@ -35,7 +36,7 @@ async def stop_realtime(trial: Trial) -> None:
     await trial.stand.restart_realtime()
 
 
-@fault("realtime frozen", rest_within=15, silence_within=2, is_realtimes=True)
+@fault("realtime frozen", rest_within=15, silence_within=2, is_about_realtime=True)
 async def freeze_realtime(trial: Trial) -> None:
     """The realtime server is frozen for five seconds, twice: sends go on."""
     for _ in range(2):
@@ -46,7 +47,7 @@ async def freeze_realtime(trial: Trial) -> None:
         await trial.workload.run_for(1)
 
 
-@fault("realtime killed after publishing", rest_within=15, silence_within=2, is_realtimes=True)
+@fault("realtime killed after publishing", rest_within=15, silence_within=2, is_about_realtime=True)
 async def kill_between_publishing_and_deleting(trial: Trial) -> None:
     """Killed with rows published and not yet deleted, it tells twice, and devices apply once."""
     partition = trial.workload.hot % 8
@@ -90,7 +91,7 @@ async def _keep_partition(trial: Trial, partition: int) -> AsyncIterator[None]:
     "rival realtime servers",
     rest_within=15,
     silence_within=2,
-    is_realtimes=True,
+    is_about_realtime=True,
     is_continuous=False,
 )
 async def race_for_partitions(trial: Trial) -> None:
@@ -117,7 +118,9 @@ async def race_for_partitions(trial: Trial) -> None:
     await trial.stand.restart_realtime()
 
 
-@fault("more events than the history keeps", rest_within=15, silence_within=2, is_realtimes=True)
+@fault(
+    "more events than the history keeps", rest_within=15, silence_within=2, is_about_realtime=True
+)
 async def overrun_history(trial: Trial) -> None:
     """Devices are offline for three times the events that are kept: they fetch, without a hole."""
     away = [device for device in trial.workload.devices if device.name in {"device0", "device2"}]
@@ -134,7 +137,7 @@ async def overrun_history(trial: Trial) -> None:
     )
 
 
-@fault("poison in the outbox", rest_within=15, silence_within=2, is_realtimes=True)
+@fault("poison in the outbox", rest_within=15, silence_within=2, is_about_realtime=True)
 async def poison_outbox(trial: Trial) -> None:
     """Rows that nobody can publish, in every partition: what is behind them is told at once."""
     for device in trial.workload.devices:
@@ -159,7 +162,7 @@ async def poison_outbox(trial: Trial) -> None:
     trial.require(slowest < 1, f"what was behind poison came after {slowest:.1f} s")
 
 
-@fault("device that does not read", rest_within=20, silence_within=2, is_realtimes=True)
+@fault("device that does not read", rest_within=20, silence_within=2, is_about_realtime=True)
 async def stop_reading(trial: Trial) -> None:
     """A device stops reading while 12 MB are told to it: it is cut off, nobody else notices.
 

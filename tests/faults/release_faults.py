@@ -7,8 +7,9 @@ from pathlib import Path
 
 import psycopg
 
-from tests.faults.catalogue import Trial, fault, find_percentile
-from tests.support.processes import PROJECT, run_manage_of
+from tests.rig.fault import fault
+from tests.rig.trial import Trial, find_percentile
+from tests.support.processes import PROJECT, run_manage
 
 SHIPPED = ("app", "chat", "manage.py")
 READER_SECONDS = 10
@@ -33,7 +34,7 @@ async def restart_rolling(trial: Trial) -> None:
     trial.require(failed == 0, f"{failed} requests failed")
 
 
-@fault("migration under load", rest_within=10, silence_within=1.5, is_quick=False)
+@fault("migration under load", rest_within=10, silence_within=1.5)
 async def migrate_under_load(trial: Trial) -> None:
     """A release migrates the tables that every send uses, and comes, and goes: no request fails.
 
@@ -46,7 +47,9 @@ async def migrate_under_load(trial: Trial) -> None:
     report = asyncio.create_task(read_slowly(trial))
     await trial.workload.run_for(0.5)
     url = {"DATABASE_URL": trial.stand.database_url, "DEBUG": "1"}
-    migrating = asyncio.create_task(asyncio.to_thread(run_manage_of, code_after, "migrate", **url))
+    migrating = asyncio.create_task(
+        asyncio.to_thread(run_manage, "migrate", folder=code_after, **url)
+    )
     while not migrating.done():
         await trial.workload.run_for(0.2)
     await migrating

@@ -9,10 +9,10 @@ import pytest
 
 from embedded import cluster
 from tests.conformance.servers import find_kinds
-from tests.faults.actors import Sender
-from tests.faults.stand import Stand
-from tests.faults.workload import Workload
 from tests.history.recorder import Recorder
+from tests.rig.stand import Stand
+from tests.rig.users import Sender
+from tests.rig.workload import Workload
 from tests.support.processes import run_manage
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]

@@ -46,6 +46,8 @@ device was away does not come as a frame.
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from threading import Lock
@@ -117,6 +119,19 @@ class Recorder:
     def info(self, op: int, /, *, why: str) -> None:
         """Record that nobody knows whether an operation was applied, as after a timeout."""
         self.write("info", op=op, why=why)
+
+    @contextmanager
+    def fault(self, name: str) -> Iterator[None]:
+        """Record when a fault starts, and when it stops, however the block ends.
+
+        The block causes the fault and repairs it: the bounds for the time after a fault hold from
+        its end.
+        """
+        self.write("fault", name=name, phase="start")
+        try:
+            yield
+        finally:
+            self.write("fault", name=name, phase="stop")
 
 
 def read_history(path: Path) -> list[Record]:

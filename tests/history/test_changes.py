@@ -1,8 +1,8 @@
 """What a room may be named at last."""
 
 from tests.history.checker import check
+from tests.history.correct import make_history
 from tests.history.draft import Draft
-from tests.history.good import make_history
 
 
 def test_a_rename_without_an_answer_may_be_the_last() -> None:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.history.checker import Bounds, check
-from tests.history.good import make_history
+from tests.history.checker import Bounds, Check, check
+from tests.history.correct import make_history
 from tests.history.operations import merge_sends, read_operations
 from tests.history.planted import PLANTED
 from tests.history.recorder import HistoryError, Record, read_history
-from tests.history.series import FirstAfter, RisingValue, count_points
+from tests.history.timeline import FirstAfter, RisingValue, count_points
 from tests.history.world import KEEP
 from tests.support.processes import PROJECT
 
@@ -89,14 +89,14 @@ def test_two_operations_that_overlap_may_stand_in_either_order() -> None:
     """Real time orders only what was answered before the other was sent."""
     records = _two_sends((1.0, 2.0), (1.5, 1.6))
 
-    assert "C4" not in check(records).failures
+    assert Check.ONE_ORDER not in check(records).failures
 
 
 def test_what_was_answered_before_the_other_was_sent_stands_before_it() -> None:
     """Seq 1 was sent after seq 2 had been answered."""
     records = _two_sends((1.0, 2.0), (0.5, 0.9))
 
-    (text,) = check(records).failures["C4"]
+    (text,) = check(records).failures[Check.ONE_ORDER]
     assert "seq 2 was acknowledged 0.1" in text
 
 
@@ -108,7 +108,7 @@ def test_a_retry_is_the_same_message_from_its_first_call() -> None:
         *_two_sends((1.0, 2.0), (0.5, 0.9)),
     ]
 
-    assert "C4" not in check(records).failures
+    assert Check.ONE_ORDER not in check(records).failures
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_a_device_counts_as_unread_what_it_holds(
             *_unread(at_rest, count),
             {"at": 10.0, "type": "rest"},
         ]
-        failures = check(records, Bounds(unread_reach=reach)).failures.get("C8", [])
+        failures = check(records, Bounds(unread_reach=reach)).failures.get(Check.UNREAD_COUNTS, [])
         is_named = any(f"showed {count}" in text for text in failures)
 
         # While it moves, what is held is not known so exactly: only too few is too few.
@@ -179,7 +179,7 @@ def test_a_device_does_not_count_what_it_saw_deleted() -> None:
         allowed = [
             count
             for count in range(12)
-            if "C8"
+            if Check.UNREAD_COUNTS
             not in check(
                 [
                     *sends,
@@ -194,8 +194,8 @@ def test_a_device_does_not_count_what_it_saw_deleted() -> None:
         assert allowed == counts
 
 
-def test_failures_are_counted_and_the_first_of_them_told() -> None:
-    """A broken run of thousands of failures can still be read."""
+def test_failures_are_counted_and_the_first_twenty_are_shown() -> None:
+    """The verdict on a run with thousands of failures names each failed check by its sentence."""
     records = make_history(2)
     for record in records:
         if record["type"] == "final_api":
@@ -205,10 +205,15 @@ def test_failures_are_counted_and_the_first_of_them_told() -> None:
 
     verdict = check(records)
 
-    assert len(verdict.failures["C6a"]) == 20
-    assert verdict.counts["C6a"] > 1000
-    assert len(verdict.failures["C0"]) == 3
-    assert f"C6a: and {verdict.counts['C6a'] - 20} more" in verdict.describe()
+    assert len(verdict.failures[Check.APPLIED_AS_LOGGED]) == 20
+    assert verdict.counts[Check.APPLIED_AS_LOGGED] > 1000
+    assert len(verdict.failures[Check.FINAL_READS_AGREE]) == 3
+    more = verdict.counts[Check.APPLIED_AS_LOGGED] - 20
+    assert f"C6a: and {more} more" in verdict.describe()
+    assert (
+        "not true: every device applies the events of the log, all and in order (C6a)\n"
+        in verdict.describe()
+    )
 
 
 @pytest.mark.parametrize(

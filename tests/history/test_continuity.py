@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.history.checker import Bounds, check
-from tests.history.good import make_history
+from tests.history.checker import Bounds, Check, check
+from tests.history.correct import make_history
 from tests.history.planted import PLANTED
 from tests.history.recorder import Record
 
@@ -47,7 +47,8 @@ def test_what_was_asked_for_after_a_subscription_must_come(
 
     assert verdict.missed == len(missed), verdict.describe()
     assert [
-        f"as versions {sorted(missed)}" in text for text in verdict.failures.get("C6d", [])
+        f"as versions {sorted(missed)}" in text
+        for text in verdict.failures.get(Check.EVERY_EVENT_ARRIVES, [])
     ] == [True] * bool(missed)
 
 

@@ -2,15 +2,15 @@
 
 from math import inf
 
-from tests.history.check_liveness import _merge_windows, _split_silence
-from tests.history.checker import Bounds, check
-from tests.history.good import make_history
+from tests.history.checker import Bounds, Check, check
+from tests.history.checks.liveness import _merge_windows, _split_silence
+from tests.history.correct import make_history
 from tests.history.recorder import Record
 
 
 def test_nothing_at_all_is_no_success() -> None:
     """A run that did nothing proves nothing."""
-    assert check([]).failures.keys() == {"C10", "power"}
+    assert check([]).failures.keys() == {Check.SERVICE_GOES_ON, Check.ENOUGH_HAPPENED}
 
 
 def test_a_silence_is_split_where_faults_begin_and_end() -> None:
@@ -38,7 +38,7 @@ def test_a_sender_who_waits_is_named_though_others_have_their_answers() -> None:
     records.sort(key=lambda record: float(record["at"]))
 
     verdict = check(records, Bounds(silence_outside=30))
-    assert [text for text in verdict.failures["C10"] if "w" in text.split()] == [
+    assert [text for text in verdict.failures[Check.SERVICE_GOES_ON] if "w" in text.split()] == [
         "no send of w was acknowledged for 39.5 s outside, not 35.0 s"
     ]
     assert verdict.longest_wait == 39.5
@@ -48,7 +48,7 @@ def test_a_sender_who_waits_is_named_though_others_have_their_answers() -> None:
 
 def test_what_is_missing_for_power_is_named() -> None:
     """Whoever reads the verdict sees which part of the traffic did not take place."""
-    texts = check([]).failures["power"]
+    texts = check([]).failures[Check.ENOUGH_HAPPENED]
 
     assert [text.split(" were ")[0].removeprefix("0 ") for text in texts] == [
         "messages",
