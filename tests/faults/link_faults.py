@@ -128,7 +128,7 @@ async def black_hole_realtime_database(trial: Trial) -> None:
     """The outbox's reader hears nothing for ten seconds, then is cut off: sends go on."""
     trial.stand.realtime_database.black_hole()
     await trial.workload.run_for(10)
-    await trial.require_unheard()
+    await trial.require_devices_cut_off()
     trial.stand.realtime_database.pass_through()
     trial.stand.realtime_database.reset()
 
@@ -138,7 +138,7 @@ async def half_open_devices(trial: Trial) -> None:
     """No device hears anything for ten seconds, nor does anyone close: then all arrives."""
     trial.stand.device_link.half_open()
     await trial.workload.run_for(10)
-    await trial.require_unheard()
+    await trial.require_devices_cut_off()
     trial.stand.device_link.pass_through()
 
 
@@ -147,7 +147,7 @@ async def black_hole_devices(trial: Trial) -> None:
     """What is told to the devices disappears for eight seconds, then they are cut off."""
     trial.stand.device_link.black_hole()
     await trial.workload.run_for(8)
-    await trial.require_unheard()
+    await trial.require_devices_cut_off()
     trial.stand.device_link.pass_through()
     trial.stand.device_link.reset()
 

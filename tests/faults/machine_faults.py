@@ -80,7 +80,7 @@ async def cut_realtime_network(trial: Trial) -> None:
             await trial.workload.run_for(2)
             lose()
             await trial.workload.run_for(8)
-            await trial.require_unheard()
+            await trial.require_devices_cut_off()
             place.heal()
         await trial.workload.run_for(2)
         await stand.move_realtime([], "127.0.0.1", stand.through(stand.realtime_database))

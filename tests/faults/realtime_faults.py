@@ -32,7 +32,7 @@ async def stop_realtime(trial: Trial) -> None:
     """The realtime server is away for twenty seconds: sends go on, and all is told afterwards."""
     await trial.stand.kill_realtime()
     await trial.workload.run_for(20)
-    await trial.require_unheard()
+    await trial.require_devices_cut_off()
     await trial.stand.restart_realtime()
 
 
@@ -42,7 +42,7 @@ async def freeze_realtime(trial: Trial) -> None:
     for _ in range(2):
         trial.stand.realtime.process.send_signal(signal.SIGSTOP)
         await trial.workload.run_for(5)
-        await trial.require_unheard()
+        await trial.require_devices_cut_off()
         trial.stand.realtime.process.send_signal(signal.SIGCONT)
         await trial.workload.run_for(1)
 
@@ -194,6 +194,6 @@ async def _hear_many(trial: Trial, room: int, name: str, others: list[RecordedDe
     for device in others:
         device.observer.delays.clear()
     await trial.workload.import_messages(room, "user10", name, count=3000, length=4000)
-    await trial.wait_until_level(others)
+    await trial.wait_until_current(others)
     delays = [delay for device in others for delay in device.observer.delays]
     return find_percentile(delays, 99)

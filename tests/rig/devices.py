@@ -1,4 +1,4 @@
-"""Devices that record all they see and do."""
+"""Devices that record all that they receive and do."""
 
 import hashlib
 import time
@@ -12,7 +12,7 @@ from client.reducer import Reducer
 from tests.history.recorder import Recorder
 from tests.rig.http_client import Api, Json
 
-# Seconds; the SDK's own default of 20 would be most of the time to rest.
+# Seconds; with the SDK's default of 20, most of the time to rest would be this wait.
 MAX_RECONNECT_DELAY = 5.0
 SHORT = 100
 
@@ -25,18 +25,18 @@ class RecordingObserver(Observer):
         self.who = {"device": device, "user": user}
         self.subscriptions = 0
         self.unrecovered = 0
-        """How many of them began without what was missed."""
+        """How many of them began without the events that the device had missed."""
         self.repeats = 0
-        """Frames that had come before."""
+        """Frames that had been received before."""
         self._seen: set[tuple[int, int]] = set()
         self.delays: list[float] = []
-        """Seconds from each message's moment until the socket brought it; one clock for both."""
+        """Seconds from each message's `created_at` to its frame; both are times of one clock."""
 
     def on_frame(self, event: Json) -> None:
-        """Record what the socket brought."""
-        told = _tell(event)
-        self.recorder.write("frame", **self.who, **told)
-        place = (told["room"], told["version"])
+        """Record a frame of the socket."""
+        described = _describe(event)
+        self.recorder.write("frame", **self.who, **described)
+        place = (described["room"], described["version"])
         self.repeats += place in self._seen
         self._seen.add(place)
         if event["type"] == "message_added":
@@ -44,8 +44,8 @@ class RecordingObserver(Observer):
             self.delays.append(time.time() - sent.timestamp())
 
     def on_apply(self, event: Json) -> None:
-        """Record what became part of the state."""
-        self.recorder.write("apply", **self.who, **_tell(event))
+        """Record an event that the device applied."""
+        self.recorder.write("apply", **self.who, **_describe(event))
 
     def on_subscribed(self, recovered: bool, was_recovering: bool) -> None:  # noqa: FBT001 - theirs
         """Record a subscription."""
@@ -56,11 +56,11 @@ class RecordingObserver(Observer):
         )
 
     def on_fetch(self, room_id: int, after: int, status: int) -> None:
-        """Record that the log was read."""
+        """Record that the device read the room's log."""
         self.recorder.write("fetch", **self.who, room=room_id, after=after, status=status)
 
     def on_snapshot(self, room_id: int, version: int) -> None:
-        """Record that a room was read anew."""
+        """Record that the device read the whole room again."""
         self.recorder.write("snapshot", **self.who, room=room_id, version=version)
 
     def on_forget(self, room_id: int) -> None:
@@ -68,27 +68,27 @@ class RecordingObserver(Observer):
         self.recorder.write("forget", **self.who, room=room_id)
 
 
-def _tell(event: Json) -> Json:
+def _describe(event: Json) -> Json:
     body = event["body"]
-    told = {
+    described = {
         "room": body["room"]["id"],
         "version": body["room"]["version"],
         "event_type": event["type"],
     }
     if "id" in body:
-        told |= {"id": body["id"], "content": shorten(body["content"])}
-    return told
+        described |= {"id": body["id"], "content": shorten(body["content"])}
+    return described
 
 
 def shorten(content: str) -> str:
-    """Return what stands for a text in the history: itself, or its length and a hash."""
+    """Return a text as the history has it: itself if short, else its length and a hash."""
     if len(content) <= SHORT:
         return content
     return f"{len(content)} characters, {hashlib.sha256(content.encode()).hexdigest()}"
 
 
 class RecordedDevice:
-    """One device of a user, and how the test looks at it."""
+    """One device of a user, and what a test reads from it."""
 
     def __init__(
         self,
@@ -105,7 +105,7 @@ class RecordedDevice:
         self.reducer = reducer
         self.observer = RecordingObserver(recorder, name, self.user)
         self._marked: set[int] = set()
-        """The rooms of which something was read."""
+        """The rooms in which something was marked as read."""
         self.device = Device(
             self.user,
             api.read,
@@ -121,12 +121,12 @@ class RecordedDevice:
         return self.device.is_settled and self.reducer.versions() == heads
 
     def is_behind(self, heads: dict[int, int]) -> bool:
-        """Whether the device holds less of any of these rooms."""
+        """Whether the device holds an older version of any of these rooms."""
         held = self.reducer.versions()
         return any(held.get(room, 0) < version for room, version in heads.items())
 
     def mark_read(self, random: Random) -> None:
-        """Read one of the rooms, up to a message near its end."""
+        """Mark one of the rooms as read, up to a message near its end."""
         versions = self.reducer.versions()
         if not versions:
             return
@@ -142,7 +142,7 @@ class RecordedDevice:
             self._marked.add(room)
 
     def count_unread(self) -> None:
-        """Record what the device shows as unread in each room of which something was read."""
+        """Record the unread count of each room in which something was marked as read."""
         for room in self._marked & self.reducer.versions().keys():
             number = self.recorder.invoke(
                 self.name, "unread", device=self.name, user=self.user, room=room
@@ -150,7 +150,7 @@ class RecordedDevice:
             self.recorder.ok(number, count=self.reducer.unread(room))
 
     async def compare(self) -> tuple[Json, Json]:
-        """Return, and record, what the device holds and what it would hold had it read all now."""
+        """Return, and record, what the device holds and what it would read from the API now."""
         fresh = Reducer(self.user)
         for room in await self.api.read_all("/api/rooms/?limit=200"):
             base = f"/api/rooms/{room['id']}"

@@ -1,4 +1,4 @@
-"""HTTP as a product's client does it: two API workers behind one name, tried in turn."""
+"""An HTTP client as a product has it: it knows two API workers and tries them in turn."""
 
 import time
 from collections import Counter
@@ -9,11 +9,11 @@ import httpx
 
 Json = dict[str, Any]
 LONGEST_ANSWER = 5.5
-"""Seconds: the service promises an answer within five, and the machine may be busy."""
+"""Seconds: the service promises an answer within five; the rest is for a busy machine."""
 
 
 class NoAnswerError(OSError):
-    """Nobody answered; `is_unsent` where the request surely never left."""
+    """There was no answer; `is_unsent` says that the request was certainly not sent."""
 
     def __init__(self, why: str, *, is_unsent: bool) -> None:
         super().__init__(why)
@@ -21,22 +21,22 @@ class NoAnswerError(OSError):
 
 
 class Api:
-    """Requests of one user; whatever is dishonest or late goes to `complaints`.
+    """Requests of one user; answers that break a promise are noted in `complaints`.
 
-    A refused connection is tried on the next worker at once, as a balancer does. `patience` is
-    how long a client waits for an answer, in seconds.
+    When a connection is refused, the next worker is tried at once, as a load balancer does.
+    `patience` is how long the client waits for an answer, in seconds.
     """
 
     def __init__(self, urls: list[str], token: str, complaints: list[str]) -> None:
         self.patience = 8.0
         self.times: list[float] = []
-        """Seconds that each request took that was answered."""
+        """How many seconds each answered request took."""
         self.may_wait = False
-        """Whether a late answer is the link's fault and no complaint."""
+        """Whether a late answer is the fault of the link, and so no complaint."""
         self.failed = 0
-        """Requests that were answered 503, not at all, or taken by no worker."""
+        """Requests that were answered 503 or not at all, or that no worker accepted."""
         self.codes: Counter[str] = Counter()
-        """What the 503s said."""
+        """The codes of the 503s."""
         self._urls = urls
         self._next = crc32(token.encode()) % len(urls)
         self._complaints = complaints
@@ -52,14 +52,14 @@ class Api:
         await self._http.aclose()
 
     async def read(self, path: str) -> tuple[int, Any]:
-        """GET a path, or what a list's `next` names; what `client.Device` asks with."""
+        """GET a path, or the URL in a list's `next`; `client.Device` reads with this."""
         if path.startswith("http"):
             path = "/" + path.split("/", 3)[3]
         answer = await self.request("GET", path)
         return answer.status_code, answer.json()
 
     async def read_all(self, path: str | None) -> list[Json]:
-        """GET a list to its end, while nothing is broken."""
+        """GET all pages of a list; each must be answered."""
         found: list[Json] = []
         while path is not None:
             status, page = await self.read(path)
@@ -69,7 +69,7 @@ class Api:
         return found
 
     async def request(self, method: str, path: str, body: object = None) -> httpx.Response:
-        """Send a request until a worker takes it, and return the answer.
+        """Send a request to the first worker that accepts it, and return the answer.
 
         Errors: `NoAnswerError`.
         """
@@ -81,7 +81,7 @@ class Api:
                 if not error.is_unsent:
                     raise
         self.failed += 1
-        raise NoAnswerError("no worker takes connections", is_unsent=True)
+        raise NoAnswerError("no worker accepts connections", is_unsent=True)
 
     async def _try(self, method: str, path: str, body: object) -> httpx.Response:
         url = self._urls[self._next % len(self._urls)] + path
@@ -92,30 +92,30 @@ class Api:
             raise NoAnswerError(repr(error), is_unsent=True) from error
         except httpx.TransportError as error:
             self.failed += 1
-            self._note_lateness(began, f"{method} {path}: {error!r}")
+            self._note_late_answer(began, f"{method} {path}: {error!r}")
             raise NoAnswerError(repr(error), is_unsent=False) from error
         self.times.append(time.monotonic() - began)
-        self._note_lateness(began, f"{method} {path}: {answer.status_code}")
-        self._judge(answer)
+        self._note_late_answer(began, f"{method} {path}: {answer.status_code}")
+        self._check_failure(answer)
         return answer
 
-    def _note_lateness(self, began: float, what: str) -> None:
+    def _note_late_answer(self, began: float, what: str) -> None:
         took = time.monotonic() - began
         if took > LONGEST_ANSWER and not self.may_wait:
             self._complaints.append(f"{what} after {took:.1f} s")
 
-    def _judge(self, answer: httpx.Response) -> None:
-        """A failure is a 503 that says when to come back, and nothing else."""
+    def _check_failure(self, answer: httpx.Response) -> None:
+        """Note a failure that is not a 503 with `Retry-After` and a problem body."""
         if answer.status_code < 500:
             return
         self.failed += 1
         self._next += 1
-        is_honest = (
+        is_as_promised = (
             answer.status_code == 503
             and "Retry-After" in answer.headers
             and answer.headers["Content-Type"] == "application/problem+json"
         )
-        if is_honest:
+        if is_as_promised:
             self.codes[answer.json()["code"]] += 1
         else:
             self._complaints.append(

@@ -1,4 +1,4 @@
-"""What a series of trials adds up to, for the table and for docs/guarantees.md."""
+"""The sums of a series of trials, for the table and for docs/guarantees.md."""
 
 import json
 import os
@@ -27,12 +27,12 @@ class Line:
     doubled: int
     leaked: int
     repeats: int
-    """Events that came to a device again, which is allowed."""
+    """Events that a device received again, which is allowed."""
     rest: float | None
-    """Until nothing was under way any more; None where that was never."""
+    """From the end of the fault until rest; None if some trial never came to rest."""
     rest_within: float
     silent: float
-    """For which no send at all was acknowledged."""
+    """Without an acknowledged send."""
     silence_within: float
 
 
@@ -67,8 +67,8 @@ def _add_up_group(group: Sequence[Row]) -> Line:
 def write_report(path: Path, rows: Sequence[Row]) -> None:
     """Write the lines as JSON, with the number of processors they were measured on.
 
-    Lines of other faults that the file has already stay: after a change of one, it alone is run.
-    Each says at which revision of the code it was measured.
+    The lines of other faults stay in the file: after a change of one fault, only it has to be run.
+    Each line names the revision of the code that it was measured with.
     """
     lines = {(line["fault"], line["realtime"]): line for line in _read_lines(path)}
     revision = read_revision()
@@ -80,7 +80,7 @@ def write_report(path: Path, rows: Sequence[Row]) -> None:
 
 
 def read_revision() -> str:
-    """Return the commit of the code, with `-dirty` where files differ from it."""
+    """Return the commit of the code, with `-dirty` if files differ from it."""
     done = subprocess.run(
         ["git", "describe", "--always", "--dirty", "--abbrev=10", "--exclude=*"],
         cwd=PROJECT,

@@ -1,4 +1,4 @@
-"""One fault, once: traffic, the fault, rest, and the verdict of the history checker."""
+"""Runs a trial: traffic, the fault, rest, and the verdict of the checker."""
 
 import asyncio
 import json
@@ -14,23 +14,23 @@ from tests.history.checker import check
 from tests.history.recorder import Recorder, read_history
 from tests.history.verdict import Bounds, Verdict
 from tests.rig.fault import Fault
-from tests.rig.stand import Stand
+from tests.rig.stand import Stand, create_template
 from tests.rig.trial import Trial
 from tests.rig.workload import Workload
-from tests.support.processes import call_manage
+from tests.support.processes import PROJECT, call_manage
 
 WARM_UP_SENDS = 400
 SILENCE_OUTSIDE = 3.0
-"""Seconds without an acknowledged send while nothing is broken: the machine is shared."""
+"""Seconds without an acknowledged send outside the fault; the machine may be busy."""
 LONGEST_FAULT = 240.0
-"""Seconds; what takes longer hangs."""
+"""Seconds after which a fault is taken to hang."""
 AFTERMATH = 1.5
-"""Seconds of traffic after the fault: what was broken must serve again, not only come to rest."""
+"""Seconds of traffic after the fault: the system must serve again, not only come to rest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of the table."""
+    """The result of one trial."""
 
     fault: Fault
     seed: int
@@ -38,7 +38,7 @@ class Row:
     verdict: Verdict
     complaints: list[str]
     history: Path | None = None
-    """Where the history was kept, after a failure."""
+    """Where the history was copied to, after a failure."""
 
     @property
     def is_ok(self) -> bool:
@@ -48,7 +48,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Sabotage:
-    """A defect that a trial is given on purpose, to see that it is caught."""
+    """A defect that is put into a trial on purpose, to see that it is found."""
 
     prepare: Callable[[Stand], Awaitable[None]] | None = None
     make_reducer: Callable[[str], Reducer] = Reducer
@@ -63,14 +63,24 @@ async def run_trial(
     keep: Path,
     sabotage: Sabotage = Sabotage(),
 ) -> Row:
-    """Bring a fault about under traffic and judge what came of it.
+    """Run one fault under traffic and check what happened.
 
-    `template` is a migrated data folder, `folder` an empty one for this trial, `keep` where the
-    history of a failure goes.
+    `template` is a migrated data folder, `folder` an empty one for this trial; the history of a
+    failure is copied to `keep`.
     """
     history = folder / "history.jsonl"
+    code = PROJECT
+    if fault.write_code:
+        code, template = folder / "code", folder / "template"
+        fault.write_code(code)
+        create_template(template, code)
     async with Stand.start(
-        template, folder, realtime, settings=fault.settings, environment=fault.environment
+        template,
+        folder,
+        realtime,
+        settings=fault.settings,
+        environment=fault.environment,
+        code=code,
     ) as stand:
         stand.is_between_clients_and_api = fault.is_between_clients_and_api
         if sabotage.prepare:
@@ -96,7 +106,7 @@ async def run_trial(
 
 
 async def _run_through(fault: Fault, trial: Trial, recorder: Recorder) -> None:
-    """Run the trial; what breaks off is a complaint, and the end is read all the same."""
+    """Run the trial; an error is a complaint, and the final state is still read."""
     workload = trial.workload
     try:
         await workload.start()
@@ -111,21 +121,21 @@ async def _run_through(fault: Fault, trial: Trial, recorder: Recorder) -> None:
         finally:
             workload.break_off()
             await workload.read_finals()
-    except Exception as error:  # noqa: BLE001 - the other trials go on
+    except Exception as error:  # noqa: BLE001 - the other trials still run
         workload.complaints.append("".join(traceback.format_exception(error)))
     finally:
         await workload.close()
 
 
 def keep_evidence(folder: Path, place: Path) -> None:
-    """Keep a trial's history and logs where a person finds them."""
+    """Copy a trial's history and logs to a folder that is not deleted."""
     place.mkdir(parents=True, exist_ok=True)
     for found in [*folder.glob("*.jsonl"), *folder.glob("*.log*")]:
         shutil.copy(found, place)
 
 
 def ask_doctor(stand: Stand) -> list[str]:
-    """Have `manage.py doctor` look at the database; return what it found."""
+    """Run `manage.py doctor` on the database; return what it found."""
     done = call_manage("doctor", "--json", DATABASE_URL=stand.database_url, DEBUG="1")
     if done.returncode == 0:
         return []

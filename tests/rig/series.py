@@ -1,4 +1,4 @@
-"""Many trials, one after the other, and what they add up to."""
+"""Runs a series of trials, one after the other, and shows the results."""
 
 import sys
 import time
@@ -14,7 +14,7 @@ from tests.rig.table import show_progress, show_row_failure, show_table
 def plan(
     faults: Sequence[Fault], seeds: Sequence[int], kinds: Sequence[str]
 ) -> list[tuple[Fault, int, str]]:
-    """Return each fault with each seed; those about realtime with each kind of server."""
+    """Return the trials: each fault with each seed, those about realtime with each server."""
     return [
         (fault, seed, kind)
         for fault in faults
@@ -30,18 +30,18 @@ async def run_series(
     folder: Path,
     keep: Path,
 ) -> tuple[list[Row], dict[str, str]]:
-    """Run all trials and print the table; return its rows, and why some faults were left out.
+    """Run all trials and print the table; return its rows, and why faults were not run, by name.
 
-    `folder` holds the data of the trials, `keep` gets the histories of those that failed.
+    `folder` holds the data of the trials; the histories of those that fail are copied to `keep`.
     """
     trials = plan(faults, seeds, kinds)
-    hindered = {fault.name: why for fault in faults if (why := fault.find_reason_unavailable())}
+    unavailable = {fault.name: why for fault in faults if (why := fault.find_reason_unavailable())}
     template = folder / "template"
     create_template(template)
     rows: list[Row] = []
     began = time.monotonic()
     for n, (fault, seed, kind) in enumerate(trials):
-        if fault.name in hindered:
+        if fault.name in unavailable:
             continue
         show_progress(
             n, len(trials), time.monotonic() - began, f"{fault.name}, seed {seed}, {kind}"
@@ -53,6 +53,6 @@ async def run_series(
         if not row.is_ok:
             show_row_failure(row)
     show_progress(len(trials), len(trials), time.monotonic() - began, "")
-    show_table(rows, hindered, time.monotonic() - began)
+    show_table(rows, unavailable, time.monotonic() - began)
     sys.stdout.flush()
-    return rows, hindered
+    return rows, unavailable

@@ -1,6 +1,7 @@
-"""The system under attack: PostgreSQL, two API workers and a realtime server, as real processes.
+"""The stand: the system of a trial, as real processes.
 
-Every link between them goes through a `FaultProxy`:
+It has PostgreSQL, two API workers and a realtime server. Every connection between them goes through
+a `FaultProxy`:
 
     senders ──▶ api_links[n] ──▶ API worker n ──▶ api_database ──▶ PostgreSQL
     devices ──▶ device_link ──▶ gateway or Centrifugo ──▶ realtime_database ──▶ PostgreSQL
@@ -39,12 +40,15 @@ READY_WITHIN = 20.0
 class ApiWorker:
     """One API process with a port of its own; it can be started again on the same port."""
 
-    def __init__(self, database_url: str, environment: dict[str, str], log: Path) -> None:
+    def __init__(
+        self, database_url: str, environment: dict[str, str], log: Path, folder: Path
+    ) -> None:
         self.database_url = database_url
         self.log = log
         self.environment = environment
         self.port = find_free_port()
-        self.folder = PROJECT
+        self.folder = folder
+        """The code that it runs."""
         self.prefix: list[str] = []
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -55,9 +59,9 @@ class ApiWorker:
         return self.process.pid
 
     def start(self) -> None:
-        """Start the process; it ends with the thread that calls."""
-        # Opened here and handed over, it is reached from here also when the process is in a network
-        # of its own.
+        """Start the process; it is killed when the calling thread ends."""
+        # A socket that is opened here can be reached from here, even if the process that gets it is
+        # in a network of its own.
         listener = socket.create_server(("127.0.0.1", self.port)) if self.prefix else None
         where = ["--fd", str(listener.fileno())] if listener else ["--port", str(self.port)]
         with self.log.open("ab") as log, listener or contextlib.nullcontext():
@@ -82,19 +86,19 @@ class ApiWorker:
         os.kill(self.pid, signum)
 
     def wait(self, seconds: float = 25) -> int:
-        """Wait for the end; return the exit status."""
+        """Wait until the process has ended; return its exit status."""
         assert self.process is not None
         return self.process.wait(seconds)
 
     def stop(self) -> None:
-        """End it, frozen or not."""
+        """Kill the process, even if it is frozen."""
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
 
 
 class Stand:
-    """The processes, the proxies between them, and what a fault does to either."""
+    """The processes, the proxies between them, and what a fault can do to them."""
 
     postgres: PostgresServer
     realtime: RunningServer
@@ -102,8 +106,12 @@ class Stand:
     realtime_database: FaultProxy
     device_link: FaultProxy
 
-    def __init__(self, folder: Path, realtime_kind: str) -> None:
+    def __init__(self, folder: Path, realtime_kind: str, code: Path) -> None:
         self.folder = folder
+        self.code = code
+        """The code that migrated the database, and that the workers start with."""
+        self.schema = ""
+        """The schema of the SQL functions that this code calls."""
         self.realtime_kind = realtime_kind
         self.settings: dict[str, str] = {}
         self.is_between_clients_and_api = False
@@ -111,8 +119,8 @@ class Stand:
         self.workers: list[ApiWorker] = []
         self.api_links: list[FaultProxy] = []
         self.others: list[RunningServer] = []
-        """More servers that drain the same outbox."""
-        # A process ends with the thread that started it, so one thread starts them all.
+        """Further realtime servers that drain the same outbox."""
+        # A process is killed when the thread that started it ends, so one thread starts them all.
         self._starter = ThreadPoolExecutor(max_workers=1)
         self._stack = AsyncExitStack()
 
@@ -126,18 +134,20 @@ class Stand:
         *,
         settings: dict[str, str] | None = None,
         environment: dict[str, str] | None = None,
+        code: Path = PROJECT,
     ) -> AsyncIterator[Self]:
-        """Start everything on a copy of a migrated data folder; end it all with the block.
+        """Start everything on a copy of a migrated data folder; stop it when the block ends.
 
-        `settings` are PostgreSQL's, `environment` the API's.
+        `settings` are PostgreSQL's, `environment` the API's; `code` is what migrated the folder.
         """
-        stand = cls(folder, realtime_kind)
+        stand = cls(folder, realtime_kind, code)
         stand.settings |= settings or {}
         stand._stack.callback(stand._starter.shutdown)
         try:
             await stand.in_thread(shutil.copytree, template / "postgres", folder / "postgres")
             await stand.start_postgres()
             stand._stack.push_async_callback(stand.stop_postgres)
+            await stand._find_schema()
             await stand._connect_links(environment or {})
             await stand.start_realtime()
             stand._stack.push_async_callback(stand._stop_realtime)
@@ -157,60 +167,68 @@ class Stand:
         self.device_link = await enter(FaultProxy.start(("127.0.0.1", self.realtime_port)))
         for _ in range(WORKERS):
             log = self.folder / "api.log"
-            worker = ApiWorker(self.through(self.api_database), {**environment}, log)
+            url = self.through(self.api_database)
+            worker = ApiWorker(url, {**environment}, log, self.code)
             self.workers.append(worker)
             self._stack.push_async_callback(self.in_thread, worker.stop)
             self.api_links.append(await enter(FaultProxy.start(("127.0.0.1", worker.port))))
 
+    async def _find_schema(self) -> None:
+        """Find the schema of the functions: `chat`, or `chat_v1` in the release before it."""
+        (row,) = await self.fetch(
+            "SELECT min(nspname) AS name FROM pg_namespace WHERE nspname IN ('chat', 'chat_v1')"
+        )
+        self.schema = row["name"]
+
     async def open_link(self, target: Target, *, host: str = "127.0.0.1") -> FaultProxy:
-        """Open one more proxy, which stays until the end."""
+        """Open one more proxy, until the stand stops."""
         return await self._stack.enter_async_context(FaultProxy.start(target, host=host))
 
     def run_beside(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run something beside the processes until the end."""
+        """Run a coroutine until the stand stops."""
         task = asyncio.create_task(work)
         self._stack.callback(task.cancel)
 
-    # Where things are.
+    # Addresses.
 
     @property
     def api_urls(self) -> list[str]:
-        """Where senders and devices find the API.
+        """The URLs at which users and devices reach the API.
 
-        Behind a proxy a worker that is away looks like one that hangs up, so only what is about
-        the clients' own links goes through one.
+        They go through proxies only if the fault is about these connections: a proxy accepts a
+        connection even when its worker is down, and then closes it.
         """
         ends = self.api_links if self.is_between_clients_and_api else self.workers
         return [f"http://127.0.0.1:{end.port}" for end in ends]
 
     @property
     def realtime_url(self) -> str:
-        """Where devices connect."""
+        """The URL at which devices connect."""
         return f"ws://127.0.0.1:{self.device_link.port}/connection/websocket"
 
     @property
     def database_url(self) -> str:
-        """The database itself, past every proxy."""
+        """The URL of the database itself, without a proxy."""
         return self.postgres.url()
 
     def through(self, proxy: FaultProxy) -> str:
-        """Return the address of the database behind a proxy."""
+        """Return the URL of the database through a proxy."""
         return through(self.database_url, proxy)
 
     # PostgreSQL.
 
     async def start_postgres(self) -> None:
-        """Start PostgreSQL, or start it again, and return when it takes connections."""
+        """Start PostgreSQL, also after it was stopped; return when it accepts connections."""
         self.postgres = await self.in_thread(
             PostgresServer.start, self.folder, settings=self.settings
         )
 
     async def stop_postgres(self, mode: str = "immediate") -> None:
-        """Stop it: `fast` as an operator does, `immediate` without a word to anyone."""
+        """Stop it: `fast` as an operator does, `immediate` as a crash does."""
         await self.in_thread(self.postgres.stop, mode)
 
     async def fetch(self, statement: str, parameters: Any = None) -> list[dict[str, Any]]:
-        """Run a statement past every proxy, and return its rows."""
+        """Run a statement without a proxy, and return its rows."""
         async with await psycopg.AsyncConnection.connect(
             self.database_url, autocommit=True, row_factory=dict_row
         ) as connection:
@@ -218,7 +236,7 @@ class Stand:
             return await cursor.fetchall() if cursor.description else []
 
     async def fetch_in_one(self, *calls: tuple[str, list[Any]]) -> list[dict[str, Any]]:
-        """Run statements in one transaction, past every proxy, and return the last one's rows."""
+        """Run statements in one transaction without a proxy; return the rows of the last."""
         async with await psycopg.AsyncConnection.connect(
             self.database_url, row_factory=dict_row
         ) as connection:
@@ -235,7 +253,7 @@ class Stand:
         await self.wait_ready(worker)
 
     async def wait_ready(self, worker: ApiWorker, within: float = READY_WITHIN) -> None:
-        """Return when a worker says that it is ready."""
+        """Return when a worker answers that it is ready."""
         async with (
             asyncio.timeout(within),
             httpx.AsyncClient(trust_env=False, timeout=3) as http,
@@ -254,19 +272,19 @@ class Stand:
         self.realtime = await self._launch_realtime(self.realtime_port)
 
     async def start_another_realtime(self) -> RunningServer:
-        """Start one more server that drains the same outbox; nobody is connected to it."""
+        """Start one more server that drains the same outbox; no device is connected to it."""
         server = await self._launch_realtime(None)
         self.others.append(server)
         return server
 
     async def restart_realtime(self) -> None:
-        """Start the realtime server again, on its port; it has forgotten all channels."""
+        """Start the realtime server again on its port; it has lost the history of all channels."""
         self.realtime = await self.in_thread(restart, self.realtime)
 
     async def move_realtime(self, prefix: list[str], host: str, database_url: str) -> None:
-        """Kill the realtime server and start it elsewhere: in another network, at another address.
+        """Kill the realtime server and start it in another network, at another address.
 
-        `prefix` makes a command run there.
+        `prefix` is the command that runs another command there.
         """
         await self.kill_realtime()
         self.realtime = await self._launch_realtime(
@@ -293,12 +311,12 @@ class Stand:
     async def in_thread(
         self, action: Callable[..., Result], *arguments: Any, **named: Any
     ) -> Result:
-        """Do what blocks on the thread that started the processes."""
+        """Run a blocking action on the thread that starts the processes."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._starter, lambda: action(*arguments, **named))
 
 
-def create_template(folder: Path) -> None:
-    """Make a migrated, empty data folder that stands are copied from; it is at rest."""
+def create_template(folder: Path, code: Path = PROJECT) -> None:
+    """Make a data folder, migrated by some code and empty, that stands are copied from."""
     with PostgresServer.start(folder) as server:
-        run_manage("migrate", "--no-input", DATABASE_URL=server.url(), DEBUG="1")
+        run_manage("migrate", "--no-input", folder=code, DATABASE_URL=server.url(), DEBUG="1")

@@ -1,4 +1,4 @@
-"""What a person sees of a series: a progress bar, failures as they come, the table at the end."""
+"""The output of a series: a progress bar, each failure at once, and a table at the end."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,12 +15,12 @@ HEAD = (
 
 
 def describe_fault(fault: Fault) -> str:
-    """Return a fault's name and what holds all the same."""
+    """Return a fault's name and guarantee."""
     return f"{fault.name:<38}{fault.guarantee}"
 
 
 def show_progress(done: int, total: int, seconds: float, now: str) -> None:
-    """Draw the bar: over the last one on a terminal, else on a line of its own."""
+    """Draw the bar: in place of the last one on a terminal, else on a line of its own."""
     filled = WIDTH * done // max(total, 1)
     bar = "█" * filled + "░" * (WIDTH - filled)
     line = f"{bar} {done}/{total}  {seconds / 60:.1f} min  {now}"
@@ -31,7 +31,7 @@ def show_progress(done: int, total: int, seconds: float, now: str) -> None:
 
 
 def show_row_failure(row: Row) -> None:
-    """Say at once what went wrong, and where the history is."""
+    """Print what went wrong in a trial, and where its history is."""
     print(f"\n✗ {row.fault.name}, seed {row.seed}, {row.realtime}; history: {row.history}")
     for complaint in row.complaints[:10]:
         print(f"    {complaint[-1500:]}")
@@ -39,13 +39,13 @@ def show_row_failure(row: Row) -> None:
         print("    " + row.verdict.describe().replace("\n", "\n    "))
 
 
-def show_table(rows: Sequence[Row], hindered: Mapping[str, str], seconds: float) -> None:
-    """Print a line for each fault and kind of server, over all its seeds."""
+def show_table(rows: Sequence[Row], unavailable: Mapping[str, str], seconds: float) -> None:
+    """Print a line for each fault and kind of server, the sum of all its seeds."""
     print(f"\n{HEAD}\n{'─' * len(HEAD)}")
     lines = add_up(rows)
     for line in lines:
         print(_describe_line(line))
-    for name, why in hindered.items():
+    for name, why in unavailable.items():
         print(f"{name:<38}not run: {why}")
     print("─" * len(HEAD))
     print(

@@ -1,4 +1,4 @@
-"""What a fault works with while it lasts."""
+"""A trial as the function of a fault sees it."""
 
 import asyncio
 import time
@@ -13,41 +13,43 @@ from tests.rig.workload import Workload
 
 @dataclass(slots=True)
 class Trial:
-    """What a fault has at hand: the processes, the traffic, and a seeded choice."""
+    """The stand, the workload, and a seeded source of random choices."""
 
     stand: Stand
     workload: Workload
     random: Random
 
     def require(self, condition: bool, complaint: str) -> None:  # noqa: FBT001 - as in `assert`
-        """Note a promise that was not kept, and go on."""
+        """Note a complaint unless the condition holds, and go on."""
         if not condition:
             self.workload.complaints.append(complaint)
 
     def require_failures(self, before: int) -> None:
-        """Note it where no request failed since: the fault did not happen."""
+        """Note a complaint if no request failed since: then the fault did not happen."""
         self.require(self.count_failures() > before, "no request failed: the fault did not happen")
 
-    async def require_unheard(self) -> None:
-        """Note it where a device is level while nothing should reach any of them."""
+    async def require_devices_cut_off(self) -> None:
+        """Note a complaint if a device is up to date while no event can reach any device."""
         names = {f"{device.name} of {device.user}" for device in self.workload.devices}
-        level = names - set(await self.workload.find_unrest())
-        self.require(not level, f"{len(level)} devices heard: the fault did not happen")
+        reached = names - set(await self.workload.find_unrest())
+        self.require(
+            not reached, f"{len(reached)} devices received events: the fault did not happen"
+        )
 
     def count_failures(self) -> int:
-        """Count the requests of all clients that failed so far, see `Api.failed`."""
+        """Count the requests of all clients that failed so far; see `Api.failed`."""
         return sum(api.failed for api in self.workload.apis.values())
 
     def take_answer_times(self) -> list[float]:
-        """Return the seconds of each request that was answered since this was last called."""
+        """Return the seconds of each request that was answered since the last call of this."""
         taken = []
         for api in self.workload.apis.values():
             taken += api.times
             api.times.clear()
         return taken
 
-    async def wait_until_level(self, devices: list[RecordedDevice], within: float = 20) -> None:
-        """Wait until these devices hold what the database holds now, or more."""
+    async def wait_until_current(self, devices: list[RecordedDevice], within: float = 20) -> None:
+        """Wait until these devices have the versions that the database has now, or newer ones."""
         heads = await self.workload.read_heads()
         async with asyncio.timeout(within):
             while any(device.is_behind(heads.get(device.user, {})) for device in devices):
@@ -66,7 +68,7 @@ class Trial:
         return max(ages)
 
     async def require_pool(self, size: int) -> None:
-        """Note it where the workers have more connections than their pools may hold."""
+        """Note a complaint if the workers have more connections than their pools may open."""
         (row,) = await self.stand.fetch(
             "SELECT count(*) AS n FROM pg_stat_activity WHERE application_name = 'besedka-api'"
         )
@@ -75,5 +77,5 @@ class Trial:
 
 
 def find_percentile(values: list[float], percent: int) -> float:
-    """Return the value that so many percent of the values do not exceed."""
+    """Return the value that `percent` percent of the values do not exceed."""
     return sorted(values)[max(0, ceil(len(values) * percent / 100) - 1)]

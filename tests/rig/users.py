@@ -1,4 +1,4 @@
-"""Who uses the system while it is attacked: senders, guests, readers, strangers, staff."""
+"""Simulated users: senders, guests, a reader of pages, an outsider, staff."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -19,23 +19,21 @@ RECENT = """
 SELECT id FROM chat_message WHERE room_id = %s AND deleted_at IS NULL ORDER BY seq DESC LIMIT 20
 """
 OUTAGES = {"08", "53", "57", "58"}
-"""Classes of SQLSTATE that say that the database is away, full or going down."""
+"""Classes of SQLSTATE that mean that the database is away, full or shutting down."""
 
 
-class Actor(ABC):
-    """Does one thing after another until told to stop, and finishes what it began."""
-
-    name = "actor"
+class SimulatedUser(ABC):
+    """Does one thing after another until it is stopped, and finishes what it began."""
 
     def __init__(self, recorder: Recorder, random: Random, pause: float) -> None:
         self.recorder = recorder
         self.random = random
         self.pause = pause
-        """Seconds between two acts, on average."""
+        """Seconds between two actions, on average."""
         self.stopping = asyncio.Event()
 
     async def run(self) -> None:
-        """Act until `stopping` is set."""
+        """Act until `stopping` is set, then finish."""
         while not self.stopping.is_set():
             await self.act()
             wait = self.random.expovariate(1 / self.pause) if self.pause else 0
@@ -43,14 +41,14 @@ class Actor(ABC):
         await self.finish()
 
     async def finish(self) -> None:  # noqa: B027 - most have nothing to do
-        """Do what comes after everything else."""
+        """Do what is left to do at the end."""
 
     @abstractmethod
     async def act(self) -> None:
-        """Do it once, until its outcome is known."""
+        """Do one thing, and return when its outcome is known."""
 
     async def _sleep(self, seconds: float) -> None:
-        """Pause, or stop at once when told to."""
+        """Pause, or return at once when it is stopped."""
         try:
             async with asyncio.timeout(seconds):
                 await self.stopping.wait()
@@ -60,7 +58,7 @@ class Actor(ABC):
     async def insist(
         self, api: Api, path: str, body: object, begin: Callable[[], int]
     ) -> tuple[int, Json]:
-        """POST until it is acknowledged; each try is an operation of its own.
+        """POST until it is acknowledged; the history has each attempt as an operation of its own.
 
         `begin` records that an operation begins. Returns its number and the answer's body.
         """
@@ -79,13 +77,13 @@ class Actor(ABC):
                 if answer.status_code < 500:
                     raise AssertionError(f"POST {path}: {answer.status_code} {answer.text}")
                 self.recorder.info(number, why=f"{answer.status_code}")
-            # A client's back-off, not a wait for a signal.
+            # This is a client's back-off, not a wait for a signal.
             await asyncio.sleep(self.random.uniform(0.02, min(0.05 * 2**attempt, 0.5)))
         raise AssertionError(f"POST {path} was never answered")
 
 
-class Sender(Actor):
-    """Sends messages with keys, each until it is acknowledged."""
+class Sender(SimulatedUser):
+    """Sends messages with keys, and repeats each until it is acknowledged."""
 
     def __init__(
         self, user: str, rooms: list[int], api: Api, recorder: Recorder, random: Random
@@ -113,7 +111,7 @@ class Sender(Actor):
         await self._insist_on(room, key, content)
 
     async def finish(self) -> None:
-        """Send the first message again: however old its key, it is the same message."""
+        """Send the first message again: its key, though old, must give the same message."""
         if self._first is not None:
             await self._insist_on(*self._first)
 
@@ -129,7 +127,7 @@ class Sender(Actor):
         self.recorder.ok(number, id=body["id"], seq=body["seq"])
 
 
-class Guest(Actor):
+class Guest(SimulatedUser):
     """Joins and leaves rooms, one after the other."""
 
     def __init__(
@@ -155,7 +153,7 @@ class Guest(Actor):
         self.inside ^= {room}
 
 
-class PageReader(Actor):
+class PageReader(SimulatedUser):
     """Reads a room's messages page by page, always after the last one it has seen."""
 
     def __init__(self, user: str, room: int, api: Api, recorder: Recorder, random: Random) -> None:
@@ -166,7 +164,7 @@ class PageReader(Actor):
         self.after: tuple[int, int] | None = None
 
     async def act(self) -> None:
-        """Read the next page; a failed read has read nothing."""
+        """Read the next page; after a failed read the same page is read again."""
         path = f"/api/rooms/{self.room}/messages/"
         if self.after is None:
             found = await self._read(f"{path}?limit=1")
@@ -185,7 +183,7 @@ class PageReader(Actor):
             self.after = found[-1]["seq"], found[-1]["id"]
 
     async def _read(self, path: str) -> list[Json] | None:
-        """Return a page's messages in rising order; None where the service is away."""
+        """Return a page's messages in the order of seqs; None if the service did not answer."""
         try:
             answer = await self.api.request("GET", path)
         except NoAnswerError:
@@ -197,8 +195,8 @@ class PageReader(Actor):
         return found[::-1]
 
 
-class Outsider(Actor):
-    """Tries everything on rooms without being a member of any: each answer must be 404."""
+class Outsider(SimulatedUser):
+    """Tries to read and write rooms without being a member: each answer must be 404."""
 
     def __init__(self, rooms: list[int], api: Api, recorder: Recorder, random: Random) -> None:
         super().__init__(recorder, random, 0.3)
@@ -206,7 +204,7 @@ class Outsider(Actor):
         self.api = api
 
     async def act(self) -> None:
-        """Ask for one thing; what is answered with anything is told to a stranger."""
+        """Make one request; any answer but 404 or an error would be a leak."""
         room = f"/api/rooms/{self.random.choice(self.rooms)}/"
         method, path, body = self.random.choice(
             [
@@ -224,20 +222,24 @@ class Outsider(Actor):
             )
 
 
-class Staff(Actor):
-    """Deletes messages and renames rooms by the database's functions, as the admin does."""
+class Staff(SimulatedUser):
+    """Deletes messages and renames rooms through the SQL functions, as the admin does."""
 
-    def __init__(self, rooms: list[int], fetch: Fetch, recorder: Recorder, random: Random) -> None:
+    def __init__(
+        self, rooms: list[int], fetch: Fetch, schema: str, recorder: Recorder, random: Random
+    ) -> None:
         super().__init__(recorder, random, 0.7)
         self.rooms = rooms
         self.fetch = fetch
+        self.schema = schema
+        """The schema of the database's functions."""
         self.acts = 0
 
     async def act(self) -> None:
-        """Delete a recent message of a room, or (each third time) rename it; neither is repeated.
+        """Delete a recent message of a room, or (each third time) rename it; nothing is repeated.
 
-        Errors: the driver's, unless the database is away; the operation then stays open, which is
-        the truth.
+        Errors: the driver's. If the database is away there is none: the operation has no outcome
+        in the history, because nobody knows it.
         """
         room = self.random.choice(self.rooms)
         self.acts += 1
@@ -255,8 +257,8 @@ class Staff(Actor):
         name = f"room {room}, name {self.acts}"
         number = self.recorder.invoke("staff", "rename", room=room, name=name)
         (row,) = await self.fetch(
-            ("SELECT FROM chat.rename_room(%s, %s)", [room, name]),
-            # Until the commit the room is ours, so this is the version of the rename.
+            (f"SELECT FROM {self.schema}.rename_room(%s, %s)", [room, name]),
+            # This transaction holds the room's lock, so this is the version of the rename.
             ("SELECT version FROM chat_room WHERE id = %s", [room]),
         )
         self.recorder.ok(number, version=row["version"])
@@ -266,5 +268,5 @@ class Staff(Actor):
         if rows:
             message = self.random.choice(rows)["id"]
             number = self.recorder.invoke("staff", "delete", room=room, id=message)
-            await self.fetch(("SELECT FROM chat.delete_message(%s)", [message]))
+            await self.fetch((f"SELECT FROM {self.schema}.delete_message(%s)", [message]))
             self.recorder.ok(number)

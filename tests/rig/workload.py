@@ -1,8 +1,8 @@
-"""The traffic that a fault meets, and how it comes to rest again.
+"""The workload: the traffic during a trial, and how it ends.
 
-Eight senders write to one hot room and two cold ones, two guests join and leave, staff delete and
-rename, one reader pages through the hot room, an outsider knocks; nine devices of eight users
-follow it all.
+Eight senders write to one hot room and two cold ones, two guests join and leave, staff delete
+messages and rename rooms, one reader pages through the hot room, and an outsider tries to read and
+write without being a member. Nine devices of eight users receive the events.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from tests.history.recorder import Recorder
 from tests.rig.devices import RecordedDevice, shorten
 from tests.rig.http_client import Api, Json
 from tests.rig.stand import Stand
-from tests.rig.users import Actor, Guest, Outsider, PageReader, Sender, Staff
+from tests.rig.users import Guest, Outsider, PageReader, Sender, SimulatedUser, Staff
 from tests.support.actors import make_token
 
 SENDERS = 8
@@ -35,7 +35,7 @@ FROM chat_member m JOIN chat_room r ON r.id = m.room_id GROUP BY m.user_id
 
 
 class Workload:
-    """Users, rooms and traffic of one run; everything they do is in the recorder's history."""
+    """Users, rooms and traffic of one trial; the recorder's history has everything they do."""
 
     def __init__(
         self,
@@ -49,29 +49,29 @@ class Workload:
         self.random = random
         self.make_reducer = make_reducer
         self.complaints: list[str] = []
-        """What was promised and not kept, outside the history's own rules."""
+        """Broken promises that the checks of the history do not cover."""
         self.apis: dict[str, Api] = {}
         self.hot = 0
         self.rooms: list[int] = []
-        """Where something happens; nothing does in the others of `all_rooms`."""
+        """The rooms with traffic; the others of `all_rooms` have none."""
         self.senders: list[Sender] = []
         self.devices: list[RecordedDevice] = []
-        self._actors: list[Actor] = []
+        self._users: list[SimulatedUser] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._stack = AsyncExitStack()
 
-    # Beginning.
+    # Start.
 
     async def start(self) -> None:
-        """Create the rooms, connect the devices, and let the traffic begin."""
+        """Create the rooms, connect the devices, and start the traffic."""
         await self._create_rooms()
         await self._connect_devices()
-        self._create_actors()
-        self._tasks = [asyncio.create_task(actor.run()) for actor in self._actors]
+        self._create_users()
+        self._tasks = [asyncio.create_task(user.run()) for user in self._users]
         self._tasks.append(asyncio.create_task(self._read_on_devices()))
 
     def api_of(self, user: str, *, role: str | None = None) -> Api:
-        """Return the HTTP client of a user, made once."""
+        """Return the HTTP client of a user, the same each time."""
         if user not in self.apis:
             claims: Json = {"exp": int(time.time()) + DAY} | ({"role": role} if role else {})
             api = Api(self.stand.api_urls, make_token(user, **claims), self.complaints)
@@ -121,7 +121,7 @@ class Workload:
         self.devices.append(device)
         return device
 
-    def _create_actors(self) -> None:
+    def _create_users(self) -> None:
         def random() -> Random:
             return Random(self.random.random())
 
@@ -129,7 +129,7 @@ class Workload:
             user = f"user{n}"
             rooms = [self.hot, self.cold[n // 4]]
             self.senders.append(Sender(user, rooms, self.api_of(user), self.recorder, random()))
-        self._actors = [
+        self._users = [
             *self.senders,
             *(
                 Guest(f"guest{n}", self.cold, self.api_of(f"guest{n}"), self.recorder, random())
@@ -137,7 +137,7 @@ class Workload:
             ),
             PageReader("user8", self.hot, self.api_of("user8"), self.recorder, random()),
             Outsider(self.rooms, self.api_of("outsider"), self.recorder, random()),
-            Staff(self.rooms, self.stand.fetch_in_one, self.recorder, random()),
+            Staff(self.rooms, self.stand.fetch_in_one, self.stand.schema, self.recorder, random()),
         ]
 
     async def _read_on_devices(self) -> None:
@@ -149,9 +149,9 @@ class Workload:
     async def import_messages(
         self, room: int, user: str, name: str, *, count: int, length: int, batch: int = 100
     ) -> None:
-        """Send messages by SQL, as an importer does: `count` of them, `length` characters each.
+        """Send `count` messages of `length` characters each by SQL, as an importer does.
 
-        They are sends like any other: the history has them, if the room is one of `all_rooms`.
+        The history has them like other sends, if the room is one of `all_rooms`.
         """
         for start in range(0, count, batch):
             keys = [f"{name}-{n}" for n in range(start, start + batch)]
@@ -163,7 +163,8 @@ class Workload:
                 if room in self.all_rooms
             ]
             rows = await self.stand.fetch(
-                "SELECT message_id AS id, message_seq AS seq FROM chat.send_messages("
+                "SELECT message_id AS id, message_seq AS seq"
+                f" FROM {self.stand.schema}.send_messages("
                 "array_fill(%s::bigint, ARRAY[%s]), array_fill(%s::text, ARRAY[%s]),"
                 " %s::text[], %s::text[]) ORDER BY ordinal",
                 [room, batch, user, batch, keys, contents],
@@ -171,10 +172,10 @@ class Workload:
             for op, row in zip(ops, rows, strict=bool(ops)):
                 self.recorder.ok(op, **row)
 
-    # Waiting.
+    # Wait.
 
     async def run_for(self, seconds: float) -> None:
-        """Let the traffic run; a defect in an actor ends the wait."""
+        """Let the traffic run; an error of a simulated user is raised here."""
         done, _ = await asyncio.wait(
             self._tasks, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION
         )
@@ -183,31 +184,31 @@ class Workload:
 
     @property
     def acknowledged(self) -> int:
-        """How many sends were begun; all but the open ones are acknowledged."""
+        """How many sends were begun; all but those under way are acknowledged."""
         return sum(sender.sent for sender in self.senders)
 
     async def wait_for_sends(self, count: int, within: float) -> float:
-        """Wait until so many more sends were acknowledged; return how long that took."""
+        """Wait until `count` more sends were acknowledged; return how many seconds that took."""
         began, wanted = time.monotonic(), self.acknowledged + count + SENDERS
         async with asyncio.timeout(within):
             while self.acknowledged < wanted:
                 await self.run_for(0.02)
         return time.monotonic() - began
 
-    # Ending.
+    # End.
 
     async def finish_traffic(self, within: float) -> None:
-        """Stop, once whatever was begun is acknowledged."""
-        for actor in self._actors:
-            actor.stopping.set()
+        """Let each user finish what it began, then stop."""
+        for user in self._users:
+            user.stopping.set()
         self._tasks.pop().cancel()
         async with asyncio.timeout(within):
             await asyncio.gather(*self._tasks)
 
     async def wait_for_rest(self, within: float) -> float:
-        """Wait until the outbox is empty and every device is at the head of its rooms.
+        """Wait for rest: the outbox is empty, and every device has the newest version of its rooms.
 
-        Returns how long that took, in seconds, and records it.
+        Returns how many seconds that took, and records it.
         """
         began = time.monotonic()
         behind: list[str] = ["unknown"]
@@ -224,14 +225,14 @@ class Workload:
         return time.monotonic() - began
 
     async def read_heads(self) -> dict[str, dict[int, int]]:
-        """Return the version of each room of each member, as the database has it."""
+        """Return, for each user, the version of each of his rooms in the database."""
         return {
             row["user_id"]: {int(room): version for room, version in row["heads"].items()}
             for row in await self.stand.fetch(HEADS)
         }
 
     async def find_unrest(self) -> list[str]:
-        """Name what is not yet at rest."""
+        """Name what is not yet done: rows in the outbox, and devices that are not up to date."""
         try:
             (outbox,) = await self.stand.fetch("SELECT count(*) AS rows FROM chat_outbox")
             heads = await self.read_heads()
@@ -245,9 +246,9 @@ class Workload:
         ]
 
     async def read_finals(self) -> None:
-        """Record what the database, the API and each device hold in the end.
+        """Record what the database, the API and each device hold at the end.
 
-        What cannot be read is a complaint, and the rest is read all the same.
+        If something cannot be read, that is a complaint, and the others are still read.
         """
         for room in self.all_rooms:
             await self._try(self._read_by_sql(room))
@@ -285,7 +286,7 @@ class Workload:
             [room],
         )
         events = await self.stand.fetch(
-            # What one call added has one moment and stands together.
+            # The users that one call added have one `joined_at`, and their events stand together.
             "SELECT version, type, user_id AS user, message_id AS id,"
             " CASE WHEN type = 'user_joined' THEN min(version) OVER (PARTITION BY type, joined_at)"
             " ELSE version END AS change FROM chat_event WHERE room_id = %s ORDER BY version",
@@ -306,11 +307,11 @@ class Workload:
         )
 
     def break_off(self) -> None:
-        """Stop whoever still acts; what is under way stays without an answer."""
+        """Stop the users at once; what is under way stays without an answer."""
         for task in self._tasks:
             task.cancel()
 
     async def close(self) -> None:
-        """Disconnect everyone."""
+        """Disconnect all users and devices."""
         self.break_off()
         await self._stack.aclose()
