@@ -4,9 +4,9 @@
     with serve_api(database_url, **clock.environment) as url:
         clock.jump(3600)
 
-Only the time of day is moved: the monotonic clock, by which waiting is measured, goes on, and so do
-the times of files. It is libfaketime, loaded before the C library, so a program that asks the
-kernel by itself, as those in Go do, sees the true time.
+Only the time of day jumps: the monotonic clock, which measures waiting, and the times of files do
+not. It is libfaketime, loaded before the C library, so a program that asks the kernel itself, as
+those written in Go do, sees the true time.
 
 Needs the program `faketime`.
 """
@@ -21,10 +21,10 @@ from pathlib import Path
 
 
 class FakeClock:
-    """The clock of those who are started with its `environment`; at first it is right.
+    """The clock of all processes that are started with its `environment`; at first it is right.
 
-    `folder` takes the file that tells them the offset. They read it whenever they ask for the time,
-    so a jump is seen at once, by all of them.
+    `folder` gets the file with the offset. The processes read it each time they ask for the time,
+    so all of them see a jump at once.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -35,7 +35,7 @@ class FakeClock:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a process has to find in its environment; its children inherit the clock.
+        """The environment of a process with this clock; its children inherit it.
 
         Raises LookupError when there is no libfaketime.
         """
@@ -49,16 +49,16 @@ class FakeClock:
         }
 
     def jump(self, seconds: float) -> None:
-        """Move the clock from where it is, back when negative."""
+        """Move the clock forward, or back if `seconds` is negative."""
         self.offset += seconds
         unfinished = self._file.with_suffix(".unfinished")
         unfinished.write_text(f"{self.offset:+f}\n", encoding="ascii")
-        unfinished.replace(self._file)  # nobody reads half an offset
+        unfinished.replace(self._file)  # so nobody reads half an offset
 
 
 @functools.cache
 def find_reason_unavailable() -> str | None:
-    """Say why this machine has no such clock, None when it has: one is tried."""
+    """Say why this machine has no such clock; None when it has: one is tried."""
     try:
         library = _find_library()
     except LookupError as error:
@@ -78,9 +78,9 @@ def find_reason_unavailable() -> str | None:
 
 @functools.cache
 def _find_library() -> str:
-    """Ask `faketime` for the path, which the loader may have to complete: each system has its own.
+    """Ask `faketime` for the path of its library, which differs between systems.
 
-    Raises LookupError when the program is missing or says nothing.
+    Raises LookupError when the program is missing or prints nothing.
     """
     program = shutil.which("faketime")
     if program is None:

@@ -4,7 +4,7 @@
         disk.fill()
         disk.free()
 
-It is a tmpfs, so it forgets everything at the end. Needs root.
+It is a tmpfs, so its content is gone at the end. Needs root.
 """
 
 import contextlib
@@ -25,18 +25,18 @@ SOURCE = re.compile(r"besedka-disk-(?P<pid>\d+)")
 
 
 class DiskUnavailableError(Exception):
-    """This machine lets us mount no disk; the message says why."""
+    """This machine does not allow mounting a disk; the message says why."""
 
 
 class SmallDisk:
-    """A disk of so many bytes at a folder, which is made when missing; `with` unmounts it."""
+    """A disk of `size` bytes at a folder, which is made if missing; `with` unmounts it."""
 
     def __init__(self, folder: Path, size: int) -> None:
         self.folder, self.size = folder.resolve(), size
         self._ballast = self.folder / "ballast"
 
     def fill(self) -> None:
-        """Leave not one byte; what others give back later is free, until this is called again."""
+        """Fill the disk; space that others free later stays free until the next call."""
         with self._ballast.open("ab", buffering=0) as file:
             try:
                 while file.write(bytes(1 << 20)):  # the last time, as much of it as there is room
@@ -46,11 +46,11 @@ class SmallDisk:
                     raise
 
     def free(self) -> None:
-        """Give back what `fill` took."""
+        """Free what `fill` took."""
         self._ballast.unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
-        """Mount it, after unmounting what killed runs have left.
+        """Mount it, after unmounting the disks of killed runs.
 
         Raises DiskUnavailableError when the system refuses.
         """
@@ -62,13 +62,13 @@ class SmallDisk:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Take it away at once, even from a process that still works in it."""
+        """Unmount it at once, even while a process uses it."""
         _run("umount", "--lazy", str(self.folder))
 
 
 @functools.cache
 def find_reason_unavailable() -> str | None:
-    """Say why this machine mounts no disk, None when it does: one is mounted and unmounted."""
+    """Say why this machine mounts no disk; None when it does: one is mounted and unmounted."""
     if missing := [name for name in ("mount", "umount") if shutil.which(name) is None]:
         return f"no {' and no '.join(missing)} on PATH"
     if os.geteuid() != 0:

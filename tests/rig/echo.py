@@ -1,4 +1,4 @@
-"""A server that echoes, and clients that talk to it through the fault proxy."""
+"""A server that echoes, and clients that connect to it through the fault proxy."""
 
 import asyncio
 import contextlib
@@ -11,21 +11,21 @@ import pytest
 from tests.rig.proxy import FaultProxy
 
 MOMENT = 0.2
-"""Seconds in which something would long have come that must not."""
+"""Seconds in which an answer that must not come would have come."""
 MUCH = 16_000_000
 """Bytes: more than the buffers of one socket pair hold, by default 4 MiB out and 6 MiB in."""
 
-Talk = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Server:
-    """A server that repeats each line after a `>` and notes what it hears, and how talks end."""
+    """A server that answers each line with a `>` and the line, and notes how connections end."""
 
     def __init__(self) -> None:
         self.heard: asyncio.Queue[bytes] = asyncio.Queue()
         self.ends: asyncio.Queue[str] = asyncio.Queue()
         self.writers: list[asyncio.StreamWriter] = []
-        self._talks: set[asyncio.Task[None]] = set()
+        self._connections: set[asyncio.Task[None]] = set()
         self._listener: asyncio.Server | None = None
 
     @property
@@ -36,7 +36,9 @@ class Server:
         return host, port
 
     async def __aenter__(self) -> Self:
-        self._listener = await asyncio.start_server(self._talk, "127.0.0.1", 0, limit=2 * MUCH)
+        self._listener = await asyncio.start_server(
+            self._answer_lines, "127.0.0.1", 0, limit=2 * MUCH
+        )
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -45,13 +47,15 @@ class Server:
         for writer in self.writers:
             if not writer.is_closing():
                 writer.transport.abort()
-        await asyncio.gather(*self._talks)
+        await asyncio.gather(*self._connections)
         await self._listener.wait_closed()
 
-    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _answer_lines(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         task = asyncio.current_task()
         assert task
-        self._talks.add(task)
+        self._connections.add(task)
         self.writers.append(writer)
         end = "closed"
         try:
@@ -68,14 +72,14 @@ class Server:
 
 
 @contextlib.asynccontextmanager
-async def stand() -> AsyncIterator[tuple[FaultProxy, Server]]:
+async def serve_behind_proxy() -> AsyncIterator[tuple[FaultProxy, Server]]:
     """Run a server with a proxy before it."""
     async with Server() as server, FaultProxy.start(server.address) as proxy:
         yield proxy, server
 
 
 @contextlib.asynccontextmanager
-async def talk(proxy: FaultProxy) -> AsyncIterator[Talk]:
+async def connect_through(proxy: FaultProxy) -> AsyncIterator[Connection]:
     """Connect through the proxy."""
     reader, writer = await asyncio.open_connection(proxy.host, proxy.port, limit=2 * MUCH)
     try:
@@ -86,14 +90,14 @@ async def talk(proxy: FaultProxy) -> AsyncIterator[Talk]:
             await writer.wait_closed()
 
 
-async def ask(client: Talk, line: bytes = b"hello\n") -> bytes:
-    """Say a line and return the answer."""
+async def ask(client: Connection, line: bytes = b"hello\n") -> bytes:
+    """Send a line and return the answer."""
     client[1].write(line)
     return await client[0].readline()
 
 
-async def assert_silent(client: Talk) -> None:
-    """Fail when an answer or an end arrives within a moment."""
+async def assert_silent(client: Connection) -> None:
+    """Fail if an answer or the end of the connection arrives within a moment."""
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(MOMENT):
             await client[0].read(1)

@@ -5,11 +5,11 @@
             process = network.start([...])  # reaches the host by that address, and nothing else
         network.cut()
 
-Neither fault tells anyone within anything: no reset, no refusal, no "host unreachable". (The host
-itself is refused when it connects to the namespace.) A stream that outlives a fault goes on with
-its next retransmission, which may take as long again as the fault has lasted. A socket that was
-opened outside and is inherited stays outside: an API that is given its listener is reached as
-ever, and only what it opens itself is cut.
+A process within gets no sign of either fault: no reset, no refusal, no "host unreachable". (The
+host itself is refused when it connects to the namespace.) A stream that survives a fault goes on
+with its next retransmission, which may come after as much time again as the fault has lasted. A
+socket that was opened outside and is inherited stays outside: an API that is given its listener can still
+be reached, and only the connections that it opens itself are cut.
 
 Needs root and the programs of iproute2 and util-linux.
 """
@@ -35,7 +35,7 @@ MOST = 1 << 14  # networks of four addresses in 10.203.0.0/16
 
 
 class NetworkUnavailableError(Exception):
-    """This machine lets us make no network; the message says why."""
+    """This machine does not allow making a network; the message says why."""
 
 
 class NetworkNamespace:
@@ -57,16 +57,16 @@ class NetworkNamespace:
 
     @property
     def name(self) -> str:
-        """The name; it says whose it is, so that what a killed run leaves is found."""
+        """The name; it contains the process id, so that the leftovers of killed runs are found."""
         return f"besedka-{os.getpid()}-{self._index}"
 
     @property
     def prefix(self) -> list[str]:
-        """What makes a command run within; its pid and what its `preexec_fn` asked for stay."""
+        """The command that runs another command within; pid and `preexec_fn` keep their effect."""
         return ["nsenter", f"--net={NAMES / self.name}", "--"]
 
     def start(self, command: list[str], **options: Any) -> subprocess.Popen[bytes]:
-        """Start a command within; it is killed when the thread that called this ends.
+        """Start a command within; it is killed when the calling thread ends.
 
         `options` are Popen's.
         """
@@ -77,22 +77,22 @@ class NetworkNamespace:
         )
 
     def cut(self) -> None:
-        """Pull the cable: both ends lose their carrier, and what is sent is gone."""
+        """Take the link down: both ends lose their carrier, and what is sent is lost."""
         if not self._is_cut:
             _ip(f"link set {_link(self._index)} down")
             self._is_cut = True
 
     def black_hole(self) -> None:
-        """Lose what is sent, either way, while the link is up and looks well.
+        """Lose what is sent, either way, while the link stays up.
 
-        The host has a blackhole route to the namespace, and so takes nothing that comes from there.
+        The host gets a blackhole route to the namespace, and so accepts nothing from there.
         """
         if not self._is_black_hole:
             _ip(f"route add blackhole {self.address}/32")
             self._is_black_hole = True
 
     def heal(self) -> None:
-        """Let everything through again."""
+        """Repair the link."""
         if self._is_black_hole:
             _ip(f"route del blackhole {self.address}/32")
         if self._is_cut:
@@ -100,7 +100,7 @@ class NetworkNamespace:
         self._is_cut = self._is_black_hole = False
 
     def __enter__(self) -> Self:
-        """Make it, after removing what killed runs have left.
+        """Make the network, after removing those of killed runs.
 
         Raises NetworkUnavailableError when the system refuses.
         """
@@ -115,7 +115,7 @@ class NetworkNamespace:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Kill what still runs within, and remove every trace."""
+        """Kill what still runs within, and remove the network."""
         _remove(self.name, self._index)
 
     def _make(self) -> None:
@@ -127,7 +127,7 @@ class NetworkNamespace:
             f"addr add {_address(index, 1)}/30 dev {link}",
             f"link set {link} up",
             _neighbour(index, 2),
-            # When the link is down, the default route would lead the traffic out into the world.
+            # Without this, traffic would take the default route when the link is down.
             f"route add blackhole {_address(index, 0)}/30 metric 4096",
         )
         _ip(
@@ -141,7 +141,7 @@ class NetworkNamespace:
 
 @functools.cache
 def find_reason_unavailable() -> str | None:
-    """Say why this machine has no such networks, None when it has: one is made and removed."""
+    """Say why this machine has no such networks; None when it has: one is made and removed."""
     if missing := [name for name in ("ip", "nsenter") if shutil.which(name) is None]:
         return f"no {' and no '.join(missing)} on PATH"
     if os.geteuid() != 0:
@@ -168,14 +168,14 @@ def _ip(*commands: str, within: str | None = None) -> None:
 
 @contextlib.contextmanager
 def _alone() -> Iterator[None]:
-    """Let one process at a time choose a network; the lock goes with whoever dies."""
-    with LOCK.open("w") as file:  # the folder of the names itself is what `ip` locks
+    """Let one process at a time choose a network; the lock ends with its process."""
+    with LOCK.open("w") as file:  # `ip` locks the folder of the names itself
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
 def _remove_stale() -> set[int]:
-    """Remove the networks of the dead; return the indices of the living."""
+    """Remove the networks of ended processes; return the indices of the others."""
     taken = set()
     for path in NAMES.iterdir() if NAMES.is_dir() else ():
         if found := NAME.fullmatch(path.name):
@@ -187,7 +187,7 @@ def _remove_stale() -> set[int]:
 
 
 def _remove(name: str, index: int) -> None:
-    """Remove a network or what there is of it; the name goes last, for it holds the index."""
+    """Remove a network, even if incomplete; the name last, because it reserves the index."""
     listed = subprocess.run(
         ["ip", "netns", "pids", name], capture_output=True, text=True, check=False
     )
@@ -200,7 +200,7 @@ def _remove(name: str, index: int) -> None:
         f"link del {_link(index)}",
         f"netns del {name}",
     ):
-        with contextlib.suppress(NetworkUnavailableError):  # it never came to be
+        with contextlib.suppress(NetworkUnavailableError):  # it was never made
             _ip(command)
 
 
@@ -217,7 +217,7 @@ def _hardware(index: int, host: int) -> str:
 
 
 def _neighbour(index: int, host: int) -> str:
-    """Say where the other end is: asked over a dead link, it would be found unreachable."""
+    """Give the other end's hardware address: over a dead link it could not be looked up."""
     return (
         f"neigh replace {_address(index, host)} lladdr {_hardware(index, host)}"
         f" dev {_link(index)} nud permanent"

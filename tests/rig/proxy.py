@@ -1,7 +1,7 @@
-"""A TCP listener that forwards to a server and can fail in every way a network does.
+"""A TCP proxy that can fail in every way in which a network does.
 
-It carries whatever is sent over TCP: HTTP, WebSocket, PostgreSQL's protocol. A side that closes its
-half is passed on as that, a side that resets as a reset.
+It forwards any protocol over TCP: HTTP, WebSocket, PostgreSQL's. When one side closes its half of a
+connection, so does the proxy towards the other; when one side resets, the proxy resets the other.
 
     async with FaultProxy.start(("127.0.0.1", 8000)) as proxy:
         proxy.swallow_responses(count=1)
@@ -9,8 +9,8 @@ half is passed on as that, a side that resets as a reset.
     with FaultProxy.in_thread(find_postgres_socket(database_url)) as proxy:
         url = through(database_url, proxy)
 
-One mode holds at a time and each call replaces the one before, for open and new connections alike.
-Modes may be switched from any thread.
+One mode is active at a time. Each call replaces the mode, for open and new connections. Modes may
+be switched from any thread.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ Target = tuple[str, int] | Path
 
 
 class FaultProxy:
-    """A listener on `host:port`; it forwards until a mode says otherwise."""
+    """A listener on `host:port`; it forwards everything until a mode is set."""
 
     def __init__(self, target: Target) -> None:
         self.target = target
@@ -46,16 +46,16 @@ class FaultProxy:
     async def start(
         cls, target: Target, *, host: str = "127.0.0.1", port: int = 0
     ) -> AsyncIterator["FaultProxy"]:
-        """Listen until the block ends; then no connection, socket or task is left.
+        """Listen until the block ends; afterwards no connection, socket or task is left.
 
-        `target` is an address or the path of a Unix socket; it need not be there yet. Port 0 lets
-        the system choose.
+        `target` is an address or the path of a Unix socket; nothing has to listen there yet. With
+        port 0 the system chooses one.
         """
         proxy = cls(target)
         with socket.create_server((host, port), backlog=1024) as listener:
             listener.setblocking(False)
             proxy.host, proxy.port = listener.getsockname()
-            # An asyncio server loses what it has accepted but not yet set up when it is closed.
+            # A closed asyncio server loses connections that it has accepted and not yet set up.
             proxy.loop.add_reader(listener, proxy._accept, listener)
             try:
                 yield proxy
@@ -71,7 +71,7 @@ class FaultProxy:
     def in_thread(
         cls, target: Target, *, host: str = "127.0.0.1", port: int = 0
     ) -> Iterator["FaultProxy"]:
-        """Do as `start` does, on a thread of its own, for tests that block."""
+        """Do as `start` does, in a thread of its own, for tests that block."""
         started: Future[tuple[FaultProxy, asyncio.Event]] = Future()
 
         async def serve() -> None:
@@ -100,57 +100,58 @@ class FaultProxy:
             thread.join()
 
     def pass_through(self) -> None:
-        """Forward again; what a half-open time has held back arrives now."""
+        """Forward again; what `half_open` has held back is delivered now."""
         self._switch(Mode())
 
     def delay(self, seconds: float, jitter: float = 0, seed: int = 0) -> None:
-        """Deliver everything `seconds` ± `jitter` late, each way and in order."""
+        """Deliver everything `seconds` ± `jitter` later, each way and in order."""
         self._switch(Mode(kind=Kind.DELAY, seconds=seconds, jitter=jitter, random=Random(seed)))
 
     def refuse(self) -> None:
-        """Reset each new connection; open ones live on.
+        """Reset each new connection; open ones stay.
 
-        The client's connect succeeds first: only a closed port could refuse that.
+        The client's connect still succeeds: only a closed port could refuse it.
         """
         self._switch(Mode(kind=Kind.REFUSE))
 
     def half_open(self, *sides: Side) -> None:
-        """Stop reading from one side or, by default, both: bytes pile up and nobody is told.
+        """Stop reading from one side or, by default, both; no connection is closed.
 
-        Nothing is lost: `pass_through` delivers it all, as the end of a short partition does.
+        Nothing is lost: `pass_through` delivers it all, as at the end of a short partition.
         """
         self._switch(Mode(kind=Kind.HALF_OPEN, sides=sides or BOTH))
 
     def black_hole(self) -> None:
-        """Discard what is sent, answer nothing, close nothing; who leaves is not missed.
+        """Discard what is sent, answer nothing, close nothing, even when one side closes.
 
-        A connection that lost anything stays in the hole when the mode changes, as no network
-        hands on a stream with bytes missing: only `reset` ends it.
+        A connection that lost bytes stays in the black hole when the mode changes, because no
+        network delivers a stream with bytes missing: only `reset` ends it.
         """
         self._switch(Mode(kind=Kind.BLACK_HOLE))
 
     def cut_after(self, count: int, *, reset: bool = False, connections: int | None = None) -> None:
-        """End each connection when its client has been given `count` more bytes.
+        """End each connection when its client has received `count` more bytes.
 
-        It is closed, or reset; at 0 the first byte of an answer ends it, undelivered.
-        `connections` limits how many.
+        It is closed, or reset. With 0 it ends at the first byte of an answer, which is not
+        delivered. `connections` limits how many are ended.
         """
         self._switch(Mode(kind=Kind.CUT, after=count, reset=reset, limit=connections))
 
     def swallow_responses(
         self, count: int | None = None, probability: float = 1, seed: int = 0
     ) -> None:
-        """Let the request through, drop the answer and reset the client's connection.
+        """Forward the request, drop the answer and reset the client's connection.
 
-        An answer is what the server says first after the client spoke: each is swallowed with this
-        probability, until `count` were. The server's connection is closed once it has begun.
+        An answer is what the server sends first after the client sent something. Each is dropped
+        with this probability, until `count` were. The server's connection is closed as soon as the
+        server has begun to answer.
         """
         self._switch(
             Mode(kind=Kind.SWALLOW, limit=count, probability=probability, random=Random(seed))
         )
 
     def reset(self) -> None:
-        """Reset all open connections now, those in a black hole too; the mode stays."""
+        """Reset all open connections now, also those in a black hole; the mode stays."""
 
         def reset_all() -> None:
             for link in list(self.links):
@@ -160,7 +161,7 @@ class FaultProxy:
         self._on_loop(reset_all)
 
     def use_up(self) -> None:
-        """Count one use of a limited mode; after the last everything passes."""
+        """Count one use of a limited mode; after the last one the proxy forwards again."""
         self._used += 1
         if self._used == self.mode.limit:
             self._apply(Mode())
@@ -180,7 +181,7 @@ class FaultProxy:
             link.adapt()
 
     def _on_loop(self, action: Callable[[], None]) -> None:
-        """Run it where the connections live, and return when it is done."""
+        """Run an action on the loop of the connections, and return when it is done."""
         if threading.get_ident() == self._thread:
             action()
             return
@@ -192,13 +193,13 @@ class FaultProxy:
 
 
 def find_postgres_socket(database_url: str) -> Path:
-    """Return the path of the socket of a PostgreSQL whose URL names a folder as its host."""
+    """Return the path of the socket of a PostgreSQL whose URL has a folder as its host."""
     options = parse_qs(urlsplit(database_url).query)
     return Path(options["host"][0]) / f".s.PGSQL.{options.get('port', ['5432'])[0]}"
 
 
 def through(database_url: str, proxy: FaultProxy) -> str:
-    """Return the URL of the same database by way of a proxy to its socket."""
+    """Return the URL of the same database through a proxy to its socket."""
     parts = urlsplit(database_url)
     where = f"{parts.username}@{proxy.host}:{proxy.port}"
     return parts._replace(netloc=where, query="sslmode=disable").geturl()

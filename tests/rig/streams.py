@@ -1,4 +1,4 @@
-"""What the fault proxy does to one connection, byte by byte."""
+"""One connection through the fault proxy, byte by byte."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,7 @@ ABORT = struct.pack("ii", 1, 0)  # SO_LINGER of 0 seconds: closing sends RST
 
 
 class Kind(Enum):
-    """What happens to what passes."""
+    """What happens to the bytes of a connection."""
 
     PASS = auto()
     DELAY = auto()
@@ -33,7 +33,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mode:
-    """A kind of fault with its figures; each kind reads its own."""
+    """A kind of fault with its parameters; each kind uses some of them."""
 
     kind: Kind = Kind.PASS
     seconds: float = 0
@@ -48,10 +48,10 @@ class Mode:
 
 @dataclass(slots=True)
 class Counts:
-    """What has happened to connections since the start."""
+    """What happened to connections since the start."""
 
     connections: int = 0
-    """Accepted, the refused ones included."""
+    """Accepted connections, including the refused ones."""
     swallowed: int = 0
     cut: int = 0
     reset: int = 0
@@ -64,12 +64,12 @@ class End(asyncio.Protocol):
     def __init__(self, link: "Link", side: Side) -> None:
         self.link, self.side = link, side
         self.transport: asyncio.Transport | None = None
-        self.is_over = False  # this side has said all it will
-        self.is_told = False  # this side knows that the other has said all
-        self.is_choked = False  # the other side takes no more for now
+        self.is_over = False  # this side has closed its half
+        self.is_told = False  # the proxy has closed its half towards this side
+        self.is_choked = False  # the other side accepts no more for now
         self.gone: asyncio.Future[None] = link.proxy.loop.create_future()
         self._late: deque[tuple[float, bytes | None]] = deque()
-        """What this side said and the other gets later, with its moment; None ends it."""
+        """What this side sent and the other gets later, with the time; None closes its half."""
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -83,7 +83,7 @@ class End(asyncio.Protocol):
         return self.transport is not None and not self.transport.is_closing()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Wait for the server before the client is read."""
+        """Begin; nothing is read from the client before the server is connected."""
         self.transport = cast("asyncio.Transport", transport)
         self.adapt()
         self.other.adapt()
@@ -91,7 +91,7 @@ class End(asyncio.Protocol):
             self.reset()
 
     def data_received(self, data: bytes) -> None:
-        """Carry it over, unless the mode is against it."""
+        """Forward bytes, unless the mode forbids it."""
         link, kind = self.link, self.link.proxy.mode.kind
         if link.is_in_hole():
             link.is_lost = True
@@ -99,7 +99,7 @@ class End(asyncio.Protocol):
             link.is_asked = True
             self.pass_on(data)
         elif not self.other.is_there:
-            return  # it was just cut off
+            return  # it was cut off a moment ago
         elif kind is Kind.CUT:
             link.cut(data)
         elif kind is not Kind.SWALLOW or not link.swallow():
@@ -107,7 +107,7 @@ class End(asyncio.Protocol):
             self.pass_on(data)
 
     def eof_received(self) -> bool:
-        """Carry the end over and keep the other direction open."""
+        """Pass the end of this direction on, and keep the other direction open."""
         self.is_over = True
         if self.link.is_in_hole():
             self.link.is_lost = True
@@ -116,7 +116,7 @@ class End(asyncio.Protocol):
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell the other side in kind, unless nothing gets out of the hole."""
+        """End the other side in the same way, unless the connection is in a black hole."""
         self.gone.set_result(None)
         self._late.clear()
         if self._timer:
@@ -129,17 +129,17 @@ class End(asyncio.Protocol):
             self.other.transport.close()
 
     def pause_writing(self) -> None:
-        """Let the other side wait while this one does not read."""
+        """Stop reading from the other side while this one does not read."""
         self.other.is_choked = True
         self.other.adapt()
 
     def resume_writing(self) -> None:
-        """Read the other side again."""
+        """Read from the other side again."""
         self.other.is_choked = False
         self.other.adapt()
 
     def pass_on(self, data: bytes | None) -> None:
-        """Give it to the other side, now or at its moment, in order; None ends the direction."""
+        """Forward bytes to the other side, now or later, in order; None ends the direction."""
         mode = self.link.proxy.mode
         if mode.kind is not Kind.DELAY and not self._late:
             self.other.take(data)
@@ -149,21 +149,21 @@ class End(asyncio.Protocol):
         self._deliver()
 
     def take(self, data: bytes | None) -> None:
-        """Write to this side what the other said."""
+        """Write to this side what the other sent."""
         if self.transport is None or self.transport.is_closing():
             return
         if data is not None:
             self.transport.write(data)
             return
         self.is_told = True
-        with contextlib.suppress(OSError):  # it has gone, and its socket will say so
+        with contextlib.suppress(OSError):  # it is gone, and its socket reports that
             self.transport.write_eof()
         if self.other.is_told and self.other.transport:
             self.transport.close()
             self.other.transport.close()
 
     def adapt(self) -> None:
-        """Read this side, or not, as the mode and the other side want it."""
+        """Read from this side or pause, depending on the mode and the other side."""
         mode = self.link.proxy.mode
         if self._late and mode.kind is Kind.BLACK_HOLE:
             self.link.is_lost = True
@@ -179,7 +179,7 @@ class End(asyncio.Protocol):
             self.transport.resume_reading()
 
     def reset(self) -> None:
-        """Close it with a RST; over a Unix socket there is none, and it is just closed."""
+        """Close with a RST; a Unix socket has none and is only closed."""
         if self.transport is None or self.gone.done():
             return
         with contextlib.suppress(OSError):
@@ -189,7 +189,7 @@ class End(asyncio.Protocol):
         self.transport.abort()
 
     def _deliver(self) -> None:
-        """Hand over what is due and come back for the rest; without a delay all is due."""
+        """Deliver what is due, and set a timer for the rest; without a delay all is due."""
         proxy = self.link.proxy
         now = proxy.loop.time() if proxy.mode.kind is Kind.DELAY else float("inf")
         while self._late and self._late[0][0] <= now:
@@ -200,30 +200,30 @@ class End(asyncio.Protocol):
 
 
 class Link:
-    """A client's connection and the one to the server that stands behind it."""
+    """A client's connection together with the one to the server."""
 
     def __init__(self, proxy: "FaultProxy", accepted: socket.socket) -> None:
         self.proxy = proxy
         self.client, self.server = End(self, "client"), End(self, "server")
         self.left = proxy.mode.after  # bytes until the cut
-        self.is_asked = False  # the client has spoken since the server last did
-        self.is_lost = False  # something fell into a black hole
+        self.is_asked = False  # the client has sent something since the server last did
+        self.is_lost = False  # bytes were lost in a black hole
         self.is_ended = False
         self.task = proxy.loop.create_task(self._live(accepted))
         self._reaching: asyncio.Task[None] | None = None
 
     def is_in_hole(self) -> bool:
-        """Say whether nothing gets through, now or ever again."""
+        """Say whether nothing passes, now or ever again."""
         return self.is_lost or self.proxy.mode.kind is Kind.BLACK_HOLE
 
     def adapt(self) -> None:
-        """Take on a new mode."""
+        """Follow a new mode."""
         self.left = self.proxy.mode.after
         self.client.adapt()
         self.server.adapt()
 
     def cut(self, data: bytes) -> None:
-        """Give the client what is left to it, then end the connection."""
+        """Deliver the bytes that the client may still have, then end the connection."""
         self.is_asked = False
         proxy, given = self.proxy, data[: self.left]
         self.left -= len(given)
@@ -238,7 +238,7 @@ class Link:
         proxy.use_up()
 
     def swallow(self) -> bool:
-        """Drop what the server begins to say if it is an answer and the dice say so."""
+        """Drop what the server sends, if it is an answer and chosen by chance."""
         mode = self.proxy.mode
         if not self.is_asked or mode.random.random() >= mode.probability:
             return False
@@ -248,7 +248,7 @@ class Link:
         return True
 
     def end(self) -> None:
-        """Reset both sides now, whatever state they are in."""
+        """Reset both sides now, in any state."""
         self.is_ended = True
         if self._reaching:
             self._reaching.cancel()

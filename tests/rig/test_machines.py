@@ -1,4 +1,4 @@
-"""A cut network, a full disk and a wrong clock: each is real, and each can be undone."""
+"""A cut network, a full disk and a wrong clock: each is real, and each can be repaired."""
 
 import os
 import select
@@ -21,9 +21,9 @@ from tests.rig.network import NetworkNamespace
 from tests.rig.proxy import FaultProxy, find_postgres_socket, through
 
 MOMENT = 0.5
-"""Seconds in which an answer would long have come."""
+"""Seconds in which an answer would have come."""
 LONG = 4
-"""Seconds: the kernel asks for a neighbour's address for three before it calls it unreachable."""
+"""Seconds: the kernel reports a neighbour as unreachable after asking for it for three."""
 
 needs_network = pytest.mark.skipif(
     bool(network.find_reason_unavailable()), reason=f"network: {network.find_reason_unavailable()}"
@@ -70,19 +70,19 @@ class Child:
         self.process.stdin.flush()
 
     def answers_within(self, seconds: float) -> bool:
-        """Wait up to this long for it to say something, or to end."""
+        """Wait up to this many seconds for a line, or for the end of the process."""
         assert self.process.stdout
         return bool(select.select([self.process.stdout], [], [], seconds)[0])
 
     def read(self) -> str:
-        """Return the next line that it says."""
+        """Return the next line that it prints."""
         assert self.process.stdout
         return self.process.stdout.readline().decode().strip()
 
 
 @contextmanager
 def child_of(process: subprocess.Popen[bytes]) -> Iterator[Child]:
-    """Talk to a process until the block ends, and end it then."""
+    """Use a process until the block ends, and kill it then."""
     with process:
         try:
             yield Child(process)
@@ -92,8 +92,10 @@ def child_of(process: subprocess.Popen[bytes]) -> Iterator[Child]:
 
 @needs_network
 @pytest.mark.parametrize("fault", ["cut", "black_hole"])
-def test_a_partition_stops_a_stream_without_a_word_and_heals(database_url: str, fault: str) -> None:
-    """A query neither answers nor fails while the network is gone; then the same session does."""
+def test_a_partition_stops_a_stream_without_a_sign_and_can_be_repaired(
+    database_url: str, fault: str
+) -> None:
+    """A query has no answer and no error during the partition; afterwards it is answered."""
     with (
         NetworkNamespace() as net,
         FaultProxy.in_thread(find_postgres_socket(database_url), host=net.host_address) as relay,
@@ -122,7 +124,7 @@ def test_a_partition_stops_a_stream_without_a_word_and_heals(database_url: str, 
 @needs_network
 @pytest.mark.parametrize("fault", ["cut", "black_hole"])
 def test_within_a_partition_connecting_takes_until_the_deadline(fault: str) -> None:
-    """A new connection is not refused but lost, and has to give up by itself."""
+    """A new connection is not refused but lost, and ends only by its own timeout."""
     with NetworkNamespace() as net, socket.create_server((net.host_address, 0)) as listener:
         script = (
             "import socket; socket.create_connection"
@@ -141,8 +143,8 @@ def test_within_a_partition_connecting_takes_until_the_deadline(fault: str) -> N
 
 
 @needs_network
-def test_what_a_killed_run_leaves_of_a_network_is_removed() -> None:
-    """What ran in it is dead with its parent; the next network clears its name, link and routes."""
+def test_the_network_of_a_killed_run_is_removed() -> None:
+    """Its processes ended with their parent; the next network removes its name, link and routes."""
     parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE)
     with child_of(parent) as left:
         name, pid = left.read().split()
@@ -160,7 +162,7 @@ def test_what_a_killed_run_leaves_of_a_network_is_removed() -> None:
     with NetworkNamespace() as net:
         assert not (network.NAMES / name).exists()
         assert link not in socket.if_nameindex()
-        # Where another run was quicker to take the address, its routes are its own.
+        # Another run may have taken the address meanwhile; then the routes are of that run.
         assert net.address != address or f"blackhole {address} " not in show_routes()
         link = socket.if_nametoindex(f"besedka{net._index}"), f"besedka{net._index}"
     assert not (network.NAMES / net.name).exists()
@@ -173,8 +175,8 @@ def show_routes() -> str:
 
 
 @needs_disk
-def test_a_full_disk_is_an_error_of_postgresql_and_then_over(tmp_path: Path) -> None:
-    """What needs space fails and nothing else; once there is space it succeeds, on one session."""
+def test_a_full_disk_is_an_error_until_space_is_freed(tmp_path: Path) -> None:
+    """Only statements that need space fail; once there is space, the same session goes on."""
     grow = "INSERT INTO grown SELECT repeat('x', 1000) FROM generate_series(1, 2000)"
     count = "SELECT count(*) FROM grown"
     with (
@@ -196,8 +198,8 @@ def test_a_full_disk_is_an_error_of_postgresql_and_then_over(tmp_path: Path) -> 
 
 
 @needs_disk
-def test_a_disk_that_a_killed_run_left_is_unmounted(tmp_path: Path) -> None:
-    """The next disk takes away those of the dead, whatever their folder is called."""
+def test_the_disk_of_a_killed_run_is_unmounted(tmp_path: Path) -> None:
+    """The next disk unmounts those of killed runs, in any folder."""
     left = tmp_path / "left behind"
     script = (
         "import os, sys, pathlib; from tests.rig.disk import SmallDisk;"
@@ -213,8 +215,8 @@ def test_a_disk_that_a_killed_run_left_is_unmounted(tmp_path: Path) -> None:
 
 
 @needs_clock
-def test_only_the_wall_clock_jumps(tmp_path: Path) -> None:
-    """A process that runs sees each jump at once in the time of day, and none when it measures."""
+def test_only_the_time_of_day_jumps(tmp_path: Path) -> None:
+    """A running process sees each jump at once in the time of day, and none when it measures."""
     fake = FakeClock(tmp_path)
     process = subprocess.Popen(
         [sys.executable, "-c", CLOCK_READER],

@@ -6,15 +6,15 @@ import time
 import pytest
 
 from tests.conformance.clients import run
-from tests.rig.echo import MOMENT, MUCH, ask, assert_silent, stand, talk
+from tests.rig.echo import MOMENT, MUCH, ask, assert_silent, connect_through, serve_behind_proxy
 from tests.rig.proxy import FaultProxy
 
 
 def test_delays_hold_back_each_way_and_keep_the_order() -> None:
-    """An answer takes two delays; jitter swaps nothing; a delay that ends holds nothing back."""
+    """An answer takes two delays; jitter keeps the order; after a delay nothing is held back."""
 
     async def scenario() -> None:
-        async with stand() as (proxy, _), talk(proxy) as client:
+        async with serve_behind_proxy() as (proxy, _), connect_through(proxy) as client:
             proxy.delay(0.1, jitter=0.05, seed=7)
             begin = time.monotonic()
             assert await ask(client) == b">hello\n"
@@ -40,7 +40,11 @@ def test_reset_ends_both_sides_of_all_connections() -> None:
     """Every open connection is reset on both sides, and the next one works."""
 
     async def scenario() -> None:
-        async with stand() as (proxy, server), talk(proxy) as one, talk(proxy) as two:
+        async with (
+            serve_behind_proxy() as (proxy, server),
+            connect_through(proxy) as one,
+            connect_through(proxy) as two,
+        ):
             await ask(one)
             await ask(two)
             proxy.reset()
@@ -48,7 +52,7 @@ def test_reset_ends_both_sides_of_all_connections() -> None:
                 with pytest.raises(ConnectionResetError):
                     await client[0].read(1)
                 assert await server.ends.get() == "reset"
-            async with talk(proxy) as third:
+            async with connect_through(proxy) as third:
                 assert await ask(third) == b">hello\n"
             assert (proxy.counts.connections, proxy.counts.reset) == (3, 2)
 
@@ -56,32 +60,32 @@ def test_reset_ends_both_sides_of_all_connections() -> None:
 
 
 def test_refusing_resets_the_new_and_keeps_the_old() -> None:
-    """Who comes now is reset before the server hears of it; who is there talks on."""
+    """A new client is reset before the server sees it; an open connection still works."""
 
     async def scenario() -> None:
-        async with stand() as (proxy, server), talk(proxy) as old:
+        async with serve_behind_proxy() as (proxy, server), connect_through(proxy) as old:
             await ask(old)
             proxy.refuse()
-            async with talk(proxy) as new:
+            async with connect_through(proxy) as new:
                 with pytest.raises(ConnectionResetError):
                     await new[0].read(1)
             assert await ask(old) == b">hello\n"
             assert len(server.writers) == 1
             proxy.pass_through()
-            async with talk(proxy) as new:
+            async with connect_through(proxy) as new:
                 assert await ask(new) == b">hello\n"
 
     run(scenario())
 
 
 def test_half_open_connections_hang_and_then_lose_nothing() -> None:
-    """What is sent piles up until the sender stands still; afterwards all of it arrives."""
+    """The sender blocks when the buffers are full; afterwards everything arrives."""
 
     async def scenario() -> None:
-        async with stand() as (proxy, server), talk(proxy) as old:
+        async with serve_behind_proxy() as (proxy, server), connect_through(proxy) as old:
             await ask(old)
             proxy.half_open()
-            async with talk(proxy) as new:
+            async with connect_through(proxy) as new:
                 said = b"x" * MUCH + b"\n"
                 for client in (old, new):
                     client[1].write(said)
@@ -98,11 +102,11 @@ def test_half_open_connections_hang_and_then_lose_nothing() -> None:
 
 
 @pytest.mark.parametrize(("deaf_to", "heard"), [("client", 0), ("server", 1)])
-def test_one_half_can_hang_alone(deaf_to: str, heard: int) -> None:
-    """Deaf to the client, the request waits in the proxy; deaf to the server, the answer does."""
+def test_one_side_alone_can_hang(deaf_to: str, heard: int) -> None:
+    """Not reading the client, the proxy holds the request back; not the server, the answer."""
 
     async def scenario() -> None:
-        async with stand() as (proxy, server), talk(proxy) as client:
+        async with serve_behind_proxy() as (proxy, server), connect_through(proxy) as client:
             await ask(client)
             await server.heard.get()
             proxy.half_open("client" if deaf_to == "client" else "server")
@@ -115,15 +119,19 @@ def test_one_half_can_hang_alone(deaf_to: str, heard: int) -> None:
     run(scenario())
 
 
-def test_a_black_hole_takes_everything_and_says_nothing() -> None:
-    """Senders never stand still, nobody is answered, and the server is not told who left."""
+def test_a_black_hole_accepts_everything_and_answers_nothing() -> None:
+    """Senders never block, nobody is answered, and the server does not see a client leave."""
 
     async def scenario() -> None:
-        async with stand() as (proxy, server), talk(proxy) as old, talk(proxy) as idle:
+        async with (
+            serve_behind_proxy() as (proxy, server),
+            connect_through(proxy) as old,
+            connect_through(proxy) as idle,
+        ):
             await ask(old)
             await ask(idle)
             proxy.black_hole()
-            async with talk(proxy) as new:
+            async with connect_through(proxy) as new:
                 for client in (old, new):
                     client[1].write(b"x" * MUCH + b"\n")
                     await client[1].drain()
@@ -135,7 +143,7 @@ def test_a_black_hole_takes_everything_and_says_nothing() -> None:
                     client[1].write(b"again\n")
                     await assert_silent(client)
             old[1].close()
-            async with talk(proxy) as later:
+            async with connect_through(proxy) as later:
                 assert await ask(later) == b">hello\n"
                 assert (server.heard.qsize(), server.ends.qsize()) == (4, 0)
             await server.ends.get()
@@ -146,11 +154,15 @@ def test_a_black_hole_takes_everything_and_says_nothing() -> None:
 
 
 @pytest.mark.parametrize("by_reset", [False, True])
-def test_a_cut_comes_after_so_many_bytes_of_the_answer(by_reset: bool) -> None:  # noqa: FBT001
-    """Exactly that much is delivered, then the connection ends as asked; others are untouched."""
+def test_a_connection_is_cut_after_that_many_bytes_of_the_answer(by_reset: bool) -> None:  # noqa: FBT001
+    """Exactly that many bytes arrive, then the connection ends; other connections stay."""
 
     async def scenario() -> None:
-        async with stand() as (proxy, _), talk(proxy) as (reader, writer), talk(proxy) as other:
+        async with (
+            serve_behind_proxy() as (proxy, _),
+            connect_through(proxy) as (reader, writer),
+            connect_through(proxy) as other,
+        ):
             await ask((reader, writer))
             proxy.cut_after(10, reset=by_reset, connections=1)
             assert await ask((reader, writer), b"12345\n") == b">12345\n"
@@ -168,13 +180,13 @@ def test_a_cut_comes_after_so_many_bytes_of_the_answer(by_reset: bool) -> None: 
 
 
 def test_a_swallowed_answer_resets_a_client_whose_request_was_done() -> None:
-    """The server hears the request, the client gets a reset for it, and the next one is answered.
+    """The server gets the request, its client a reset, and the next request is answered.
 
-    What a server says unasked is no answer and passes.
+    What a server sends without a request is no answer and passes.
     """
 
     async def scenario() -> None:
-        async with stand() as (proxy, server), talk(proxy) as client:
+        async with serve_behind_proxy() as (proxy, server), connect_through(proxy) as client:
             await ask(client)
             proxy.swallow_responses(count=1)
             server.writers[0].write(b"news\n")
@@ -184,7 +196,7 @@ def test_a_swallowed_answer_resets_a_client_whose_request_was_done() -> None:
                 await client[0].read(1)
             assert [await server.heard.get() for _ in range(2)] == [b"hello\n", b"do it\n"]
             assert await server.ends.get() == "closed"
-            async with talk(proxy) as next_one:
+            async with connect_through(proxy) as next_one:
                 assert await ask(next_one) == b">hello\n"
             assert proxy.counts.swallowed == 1
 
@@ -192,13 +204,13 @@ def test_a_swallowed_answer_resets_a_client_whose_request_was_done() -> None:
 
 
 def test_equal_seeds_swallow_the_same_answers() -> None:
-    """About the given share of the answers is swallowed, and a seed repeats which."""
+    """About the given share of the answers is swallowed; an equal seed chooses the same ones."""
 
     async def swallowed(proxy: FaultProxy) -> list[bool]:
         proxy.swallow_responses(probability=0.3, seed=11)
         fates = []
         for _ in range(100):
-            async with talk(proxy) as client:
+            async with connect_through(proxy) as client:
                 try:
                     fates.append(await ask(client) != b">hello\n")
                 except ConnectionResetError:
@@ -206,7 +218,7 @@ def test_equal_seeds_swallow_the_same_answers() -> None:
         return fates
 
     async def scenario() -> None:
-        async with stand() as (proxy, _):
+        async with serve_behind_proxy() as (proxy, _):
             first = await swallowed(proxy)
             assert 15 < sum(first) < 45
             assert await swallowed(proxy) == first

@@ -1,4 +1,4 @@
-"""Without a fault the proxy changes nothing, and nothing is left of it."""
+"""Without a fault the proxy changes nothing, and it leaves nothing behind."""
 
 import asyncio
 import contextlib
@@ -12,15 +12,18 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 
 from tests.conformance.clients import run
-from tests.rig.echo import MOMENT, MUCH, Server, ask, reset, stand, talk
+from tests.rig.echo import MOMENT, MUCH, Server, ask, connect_through, reset, serve_behind_proxy
 from tests.rig.proxy import FaultProxy, find_postgres_socket, through
 
 
-def test_everything_passes_both_ways_and_each_way_ends_by_itself() -> None:
-    """A client that has said all it has to say still gets the whole answer."""
+def test_everything_passes_both_ways_and_each_way_ends_on_its_own() -> None:
+    """A client that has closed its half still gets the whole answer."""
 
     async def scenario() -> None:
-        async with stand() as (proxy, server), talk(proxy) as (reader, writer):
+        async with (
+            serve_behind_proxy() as (proxy, server),
+            connect_through(proxy) as (reader, writer),
+        ):
             said = secrets.token_hex(MUCH // 2).encode() + b"\n"
             writer.write(said)
             writer.write_eof()
@@ -32,11 +35,11 @@ def test_everything_passes_both_ways_and_each_way_ends_by_itself() -> None:
     run(scenario())
 
 
-def test_whoever_does_not_read_holds_up_the_writer() -> None:
-    """The proxy stores no more than a buffer or two: a slow reader is felt at the other end."""
+def test_a_side_that_does_not_read_blocks_the_writer() -> None:
+    """The proxy stores no more than a buffer or two, so a slow reader blocks the other side."""
 
     async def scenario() -> None:
-        async with stand() as (proxy, server), talk(proxy) as client:
+        async with serve_behind_proxy() as (proxy, server), connect_through(proxy) as client:
             await ask(client)
             transport = client[1].transport
             assert isinstance(transport, asyncio.Transport)
@@ -52,12 +55,12 @@ def test_whoever_does_not_read_holds_up_the_writer() -> None:
 
 
 def test_a_reset_passes_as_a_reset() -> None:
-    """Whoever resets, the other side sees a reset, not an end."""
+    """When one side resets, the other side sees a reset and not an end."""
 
     async def scenario() -> None:
-        async with stand() as (proxy, server):
+        async with serve_behind_proxy() as (proxy, server):
             for resets in ("server", "client"):
-                async with talk(proxy) as client:
+                async with connect_through(proxy) as client:
                     await ask(client)
                     writer = server.writers[-1] if resets == "server" else client[1]
                     reset(writer)
@@ -70,12 +73,12 @@ def test_a_reset_passes_as_a_reset() -> None:
 
 
 def test_without_a_server_the_client_is_reset() -> None:
-    """The proxy outlives its server: it resets who comes, and forwards once there is one."""
+    """Without its server the proxy goes on, and resets each new connection."""
 
     async def scenario() -> None:
         async with Server() as gone:
             address = gone.address
-        async with FaultProxy.start(address) as proxy, talk(proxy) as client:
+        async with FaultProxy.start(address) as proxy, connect_through(proxy) as client:
             with pytest.raises(ConnectionResetError):
                 await client[0].read(1)
 
@@ -83,7 +86,7 @@ def test_without_a_server_the_client_is_reset() -> None:
 
 
 def test_nothing_is_left_when_the_proxy_ends() -> None:
-    """In whatever mode it ends, no socket and no task remains, and its port is closed."""
+    """In any mode, no socket and no task is left, and its port is closed."""
 
     async def scenario() -> None:
         async with Server() as server:
