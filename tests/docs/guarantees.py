@@ -73,7 +73,7 @@ PROMISES: dict[str, dict[str, tuple[str, ...]]] = {
         "concurrency/test_migrate": ("two_at_once_migrate_an_empty_database_once",),
     },
     "What proves all this is itself seen to catch what is wrong": {
-        "history/test_planted": ("what_is_wrong_is_caught_by_its_check",),
+        "history/test_planted": ("what_is_wrong_is_found_by_its_check",),
         "faults/test_sabotage": (
             "a_room_that_is_not_locked_is_found",
             "a_key_that_is_not_looked_up_is_found",

@@ -1,4 +1,4 @@
-"""Makes correct histories of any size, with all that happens in a run; see `World`."""
+"""Makes correct histories of any size, with everything that happens in a run; see `World`."""
 
 from bisect import bisect_right
 from operator import itemgetter
@@ -14,9 +14,9 @@ Wanted = tuple[Room, str, str, str]
 def make_history(seed: int, *, sends: int = 700, rooms: int = 3, users: int = 6) -> list[Record]:
     """Return the records of a run in which everything was right, in the order of their times.
 
-    Rooms of which the first is hot, senders with retries and lost answers, a device for each user,
-    members who come and go, deletions, renames, reads, messages by SQL, one fault after which some
-    devices are filled in and some are not, rest, and the final reads.
+    It has rooms of which the first is hot, senders with retries and lost answers, a device for each
+    user, members who join and leave, deletions, renames, reads, messages by SQL, one fault after
+    which some devices recover what they missed and some do not, rest, and the final reads.
     """
     story = _Story(seed, sends=sends, rooms=rooms, users=users)
     story.run()
@@ -24,7 +24,7 @@ def make_history(seed: int, *, sends: int = 700, rooms: int = 3, users: int = 6)
 
 
 class _Story:
-    """One run: the world and what its users do."""
+    """One run: the world, and what its users do in it."""
 
     def __init__(self, seed: int, *, sends: int, rooms: int, users: int) -> None:
         self.world = World(seed, rooms=rooms, users=users)
@@ -34,7 +34,7 @@ class _Story:
         self.stored: dict[tuple[int, str, str], Record] = {}
 
     def run(self) -> None:
-        """Play the run."""
+        """Make the run."""
         world = self.world
         world.note(world.now - 1, "run", seed=self.seed, fault="cut", realtime="gateway")
         users = list(world.devices)
@@ -55,7 +55,7 @@ class _Story:
         self._finish()
 
     def _act(self) -> None:
-        """Do one thing that a user does, most often send."""
+        """Let a user do one thing, most often send."""
         self.world.now += self.random.expovariate(_SENDS_A_SECOND)
         room = self.world.rooms[0]
         if self.random.random() > 0.6:
@@ -84,7 +84,7 @@ class _Story:
             self._attempt((room, self.random.choice(room.members), key, content))
 
     def _attempt(self, wanted: Wanted) -> None:
-        """Send once: the answer may be lost, and the message with it."""
+        """Send once: the answer may be lost, and the message may be lost with it."""
         room, user, key, content = wanted
         row = self.stored.get((room.id, user, key))
         if row is None and user not in room.members:
@@ -117,7 +117,7 @@ class _Story:
         )
 
     def _retry(self, _: Room) -> None:
-        """Send something again that had no answer; now and then something that had."""
+        """Send a message again that had no answer."""
         if self.unanswered:
             self._attempt(self.unanswered.pop(self.random.randrange(len(self.unanswered))))
 
@@ -184,14 +184,14 @@ class _Story:
     def _ask(
         self, device: Device, room: Room, action: str, result: Record, **arguments: Any
     ) -> None:
-        """Write down what a device was asked, after all that it did before."""
+        """Add a request to a device, after all its records so far."""
         begin = max(device.clock, self.world.now) + 1e-6
         device.clock = begin + 1e-6
         asked = {"device": device.name, "user": device.user, "room": room.id, **arguments}
         self.world.note_call_between((begin, device.clock), action, "ok", result, asked)
 
     def _finish(self) -> None:
-        """Come to rest, and read everything once more."""
+        """Come to rest, and add the final reads."""
         world = self.world
         world.now += 1
         world.note(world.now, "rest")
@@ -223,7 +223,7 @@ def _note_room(world: World, room: Room) -> None:
 
 
 def _note_device_state(world: World, device: Device) -> None:
-    """Write down what a device holds, and the same again as what it reads anew."""
+    """Add what a device holds, and the same as what it reads from the API."""
     states = [
         {
             str(room.id): {

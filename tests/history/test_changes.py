@@ -1,4 +1,4 @@
-"""What a room may be named at last."""
+"""The name that a room may have at the end."""
 
 from tests.history.checker import check
 from tests.history.correct import make_history
@@ -6,7 +6,7 @@ from tests.history.draft import Draft
 
 
 def test_a_rename_without_an_answer_may_be_the_last() -> None:
-    """Its name stands, though an earlier rename is the last that was acknowledged."""
+    """The room has its name, although an earlier rename is the last acknowledged one."""
     draft = Draft(make_history(2))
     renames = [(call["room"], end["version"], end) for call, end in draft.calls("rename", "ok")]
     rooms = [room for room, *_ in renames]

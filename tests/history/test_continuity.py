@@ -1,4 +1,4 @@
-"""What must come to a device by itself, and where that begins and ends."""
+"""Which events must reach a device as frames."""
 
 import pytest
 
@@ -12,7 +12,7 @@ _DEVICE = {"device": "d", "user": "v"}
 
 @pytest.mark.parametrize("name", ["frame_never_comes", "subscription_is_called_recovered"])
 def test_where_it_is_not_promised_devices_may_miss_events(name: str) -> None:
-    """A server without a broker loses events, as everyone knows who chose it."""
+    """With servers without a broker a device may miss events, and that is documented."""
     (planted,) = [planted for planted in PLANTED if planted.name == name]
     records = planted.plant(make_history(2))
 
@@ -30,10 +30,10 @@ def test_where_it_is_not_promised_devices_may_miss_events(name: str) -> None:
         ([], {3, 4, 5}),
     ],
 )
-def test_what_was_asked_for_after_a_subscription_must_come(
+def test_what_was_requested_after_a_subscription_must_arrive(
     frames: list[tuple[float, int]], missed: set[int]
 ) -> None:
-    """The third of five events was asked for when the subscription stood, and the first was not."""
+    """The third of five events was requested after the subscription, and the first before it."""
     records = _make_room()
     for at, version in frames:
         told = {"id": version, "content": "c", "event_type": "message_added", "version": version}

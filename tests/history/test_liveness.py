@@ -1,4 +1,4 @@
-"""How long nobody, or one sender, may be without an answer, and what a run must have had."""
+"""How long all senders, or one, may wait for an answer, and what a run must contain."""
 
 from math import inf
 
@@ -8,13 +8,13 @@ from tests.history.correct import make_history
 from tests.history.recorder import Record
 
 
-def test_nothing_at_all_is_no_success() -> None:
+def test_an_empty_run_fails() -> None:
     """A run that did nothing proves nothing."""
     assert check([]).failures.keys() == {Check.SERVICE_GOES_ON, Check.ENOUGH_HAPPENED}
 
 
 def test_a_silence_is_split_where_faults_begin_and_end() -> None:
-    """What lies in a fault and what lies outside have bounds of their own."""
+    """The part within a fault and the parts outside have bounds of their own."""
     windows = _merge_windows([(10, 20), (15, 30), (50, inf)])
 
     assert windows == [(10, 30), (50, inf)]
@@ -24,8 +24,8 @@ def test_a_silence_is_split_where_faults_begin_and_end() -> None:
     assert _split_silence((25, 60), windows) == (10, 20)
 
 
-def test_a_sender_who_waits_is_named_though_others_have_their_answers() -> None:
-    """The other has an answer each second; his message is refused again and again."""
+def test_a_sender_who_waits_is_named_although_others_have_answers() -> None:
+    """The other sender has an answer each second; this one's message is refused again and again."""
     records: list[Record] = []
     for n in range(40):
         for user, end in (("u", "ok"), ("w", "info")):
@@ -46,8 +46,8 @@ def test_a_sender_who_waits_is_named_though_others_have_their_answers() -> None:
     assert "longest wait of one sender 39.5 s" in verdict.describe()
 
 
-def test_what_is_missing_for_power_is_named() -> None:
-    """Whoever reads the verdict sees which part of the traffic did not take place."""
+def test_what_a_run_lacks_is_named() -> None:
+    """The verdict says which part of the traffic did not happen."""
     texts = check([]).failures[Check.ENOUGH_HAPPENED]
 
     assert [text.split(" were ")[0].removeprefix("0 ") for text in texts] == [
@@ -57,12 +57,12 @@ def test_what_is_missing_for_power_is_named() -> None:
         "calls of delete",
         "calls of rename",
         "pages",
-        "frames came, not 100",
+        "frames",
     ]
 
 
-def test_imported_messages_are_told_where_there_are_any() -> None:
-    """They are no traffic, and not left out of sight either."""
+def test_imported_messages_are_shown_if_there_are_any() -> None:
+    """They do not count as traffic, and the verdict has their number."""
     records = make_history(2)
     verdict = check(records)
     none = [record for record in records if record.get("by") != "sql"]

@@ -1,4 +1,4 @@
-"""The checker has power: whatever is wrong is named by the check that is there for it."""
+"""Each planted defect is found by the check that is meant to find it."""
 
 import pytest
 
@@ -12,15 +12,15 @@ HISTORIES = {seed: make_history(seed) for seed in (2, 5)}
 
 @pytest.mark.parametrize("seed", HISTORIES)
 @pytest.mark.parametrize("planted", PLANTED, ids=lambda planted: planted.name)
-def test_what_is_wrong_is_caught_by_its_check(planted: Planted, seed: int) -> None:
-    """The check that was named fails, and no other but those that see the same."""
+def test_what_is_wrong_is_found_by_its_check(planted: Planted, seed: int) -> None:
+    """The check that is named for a planted defect fails, and only those that must fail with it."""
     verdict = check(planted.plant(HISTORIES[seed]))
 
     assert planted.check in verdict.failures, verdict.describe()
     assert verdict.failures.keys() <= {planted.check} | planted.also, verdict.describe()
 
 
-def test_every_check_has_something_planted() -> None:
-    """No check is trusted that was never seen to fail."""
+def test_every_check_has_a_planted_defect() -> None:
+    """Every check was seen to fail; none is trusted without that."""
     assert {planted.check for planted in PLANTED} == set(Check)
     assert len(PLANTED) >= 24

@@ -1,4 +1,4 @@
-"""Looking back: what was known by a moment, in the time of a binary search."""
+"""What was known at a given time, found by a binary search."""
 
 from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
@@ -19,15 +19,15 @@ class RisingValue:
         self._values = [0, *accumulate((value for _, value in ordered), max)]
 
     def before(self, at: float) -> int:
-        """Return the value that it surely had just before a moment."""
+        """Return the value that it had just before a time."""
         return self._values[bisect_left(self._times, at)]
 
 
 def count_points(points: Iterable[Point], queries: list[Point]) -> list[int]:
-    """Count, for each query (until, above, user), the points (when, seq, owner) that matter to it.
+    """Count, for each query (until, above, user), the points (when, seq, owner) that match it.
 
-    Those are the points with when <= until and seq > above that are not the user's own. One sweep
-    over both in the order of time, with the seqs so far kept in order.
+    A point matches with when <= until and seq > above, if it is not the user's own. This is one
+    pass over both in the order of time, with the seqs so far kept sorted.
     """
     waiting = sorted(points, reverse=True)
     everyones: list[int] = []
@@ -47,7 +47,7 @@ def count_points(points: Iterable[Point], queries: list[Point]) -> list[int]:
 
 
 class FirstAfter:
-    """The least of the values that have a time after a moment; infinity, where there is none."""
+    """The least of the values with a time after a given one; infinity if there is none."""
 
     def __init__(self, points: Iterable[tuple[float, int]]) -> None:
         ordered = sorted(points, reverse=True)
@@ -55,5 +55,5 @@ class FirstAfter:
         self._values: list[float] = [inf, *accumulate((value for _, value in ordered), min)]
 
     def after(self, at: float) -> float:
-        """Return the least value of a later time."""
+        """Return the least value with a later time."""
         return self._values[len(self._times) - bisect_right(self._times, at)]

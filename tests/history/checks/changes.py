@@ -1,4 +1,4 @@
-"""C1, of all but messages: what was acknowledged of members, deletions and names is there."""
+"""C1 for members, deletions and names: every acknowledged change is stored."""
 
 from collections import defaultdict
 from typing import Any
@@ -10,12 +10,13 @@ from tests.history.verdict import Check, Verdict
 
 
 def check_changes(run: Run, verdict: Verdict) -> None:
-    """C1: a change that was acknowledged is in the log, and in what is stored at last.
+    """C1: an acknowledged change is in the log and in the final state.
 
     A deleted message is deleted in the table, and the log has its `message_deleted`. After a change
-    of members the log, followed to the version in the answer, has the user in or out, by an event
-    of that user. Each rename is the `room_updated` of the version in its answer, and the name is
-    that of the last; where the log has a later one, it is that of a rename without an answer.
+    of members the log, read up to the version in the answer, has the user in or out, by an event of
+    that user. Each rename is the `room_updated` of the version in its answer, and the room has the
+    name of the last one. If the log has a later `room_updated`, the name is one of a rename that
+    had no answer.
     """
     _check_deletions(run, verdict)
     _check_members(run, verdict)
@@ -35,12 +36,12 @@ def _check_deletions(run: Run, verdict: Verdict) -> None:
             if row is None or not row.deleted:
                 verdict.add(
                     Check.CHANGES_LAST,
-                    f"message {number} was deleted, as the answer said, and is there",
+                    f"message {number} was deleted, as the answer said, and the table still has it",
                 )
             if room is None or number not in room.deleted:
                 verdict.add(
                     Check.CHANGES_LAST,
-                    f"message {number} was deleted, as the answer said, and the log does not say",
+                    f"message {number} was deleted, as the answer said, and the log has no event",
                 )
 
 
@@ -51,18 +52,18 @@ def _check_members(run: Run, verdict: Verdict) -> None:
             if call.status != "ok" or number not in run.rooms:
                 continue
             room, version = run.rooms[number], call.result["version"]
-            # One who never was there is not in either: without an event nothing was removed.
+            # A user who never was a member is not in the log: without an event nobody was removed.
             was_ever = user in room.stays and room.stays[user].firsts[0] <= version
             if not was_ever or room.had_member(user, version) != (action == "add"):
                 verdict.add(
                     Check.CHANGES_LAST,
-                    f"{action} of {user} in room {number} was acknowledged at {version}, "
-                    "and is not in the log",
+                    f"{action} of {user} in room {number} was acknowledged at version {version}"
+                    " and is not in the log",
                 )
 
 
 def _check_names(room: Room, calls: list[Operation], verdict: Verdict) -> None:
-    """Compare the names that a room was given with the log, and the last with the room's."""
+    """Compare the names that a room was given with the log, and the last one with the room."""
     named: dict[int, str] = {}
     for call in calls:
         if call.status != "ok":

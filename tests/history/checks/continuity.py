@@ -1,4 +1,4 @@
-"""C6d: whoever is subscribed gets every event that is for him, and not only what he asks for."""
+"""C6d: every event reaches each subscribed device as a frame, not only when it fetches."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -13,9 +13,9 @@ from tests.history.verdict import Check, Verdict
 
 @dataclass(slots=True)
 class _Segment:
-    """What a device got while nothing may be missing: since an unrecovered subscription.
+    """The frames of a device from one subscription that was not recovered until the next.
 
-    `firsts` are the versions that came first of each room, `frames` all that came.
+    `firsts` are the versions of each room's first frame, `frames` the versions of all.
     """
 
     since: float
@@ -25,32 +25,32 @@ class _Segment:
 
 
 def check_continuity(run: Run, verdict: Verdict) -> None:
-    """C6d: from a subscription on every event that is for the device's user comes as a frame.
+    """C6d: after a subscription every event for the device's user reaches it as a frame.
 
-    That a device fetched it, or held it by a snapshot, makes up for nothing: clients that wait for
-    the next event would show a room without it until then. A subscription that was recovered goes
-    on with what came before; one that was not begins anew, and only then the last events before it
-    may be missing. At rest nothing is.
+    It does not count that the device fetched the event or has it from a snapshot: a client that
+    waits for the next event would not show this one until then. A recovered subscription continues
+    the frames before it. One that is not recovered begins a new segment, and only the last events
+    before it may be missing. At rest nothing may be missing.
 
-    What must come of a room begins with the first that came, or with the first event that was
-    asked for when the subscription stood, if that is earlier: later events of the room happened
-    after it. What the device reads is no beginning, for an answer that it was waiting for when it
-    subscribed may tell of a time before.
+    The first event that must arrive of a room is that of its first frame, or the first event that
+    was requested after the subscription was established, if that is earlier: later events of the
+    room happened after it. Reads of the device do not count as a beginning, because an answer that
+    was under way when it subscribed may show an earlier state.
     """
-    asked = {number: _find_asked(run, room) for number, room in run.rooms.items()}
-    for device, records in run.heard.items():
+    requested = {number: _find_requested(run, room) for number, room in run.rooms.items()}
+    for device, records in run.received.items():
         user = records[0]["user"]
         for segment in _split(records):
             for number, room in run.rooms.items():
                 frames = segment.frames.get(number, set())
-                first = min(segment.firsts.get(number, inf), asked[number].after(segment.since))
+                first = min(segment.firsts.get(number, inf), requested[number].after(segment.since))
                 last = room.version
                 if not segment.is_last or run.rest is None:
                     last = max(frames, default=0)
                 if first > last:
                     continue
-                audible = room.find_audible(user, int(first), last)
-                missing = [version for version in audible if version not in frames]
+                visible = room.find_visible(user, int(first), last)
+                missing = [version for version in visible if version not in frames]
                 verdict.missed += len(missing)
                 if missing:
                     verdict.add(
@@ -61,7 +61,7 @@ def check_continuity(run: Run, verdict: Verdict) -> None:
 
 
 def _split(records: list[dict[str, Any]]) -> list[_Segment]:
-    """Divide what a device heard where it subscribed anew.
+    """Divide the records of a device at each subscription that was not recovered.
 
     Frames before any subscription count from the first of them.
     """
@@ -77,19 +77,19 @@ def _split(records: list[dict[str, Any]]) -> list[_Segment]:
     return segments
 
 
-def _find_asked(run: Run, room: Room) -> FirstAfter:
-    """Return the versions of which it is known when they were asked for, at the earliest."""
-    asked: list[tuple[float, int]] = []
+def _find_requested(run: Run, room: Room) -> FirstAfter:
+    """Return the versions with a known request, and when each was first requested."""
+    requested: list[tuple[float, int]] = []
     for row in room.rows:
         send = run.sends.get((room.id, row.user, row.key))
         if send and row.id in room.added:
-            asked.append((send.invoke, room.added[row.id]))
+            requested.append((send.invoke, room.added[row.id]))
     for number, version in room.deleted.items():
         if calls := run.deletions.get(number):
-            asked.append((min(call.invoke for call in calls), version))
-    asked += [
+            requested.append((min(call.invoke for call in calls), version))
+    requested += [
         (call.invoke, call.result["version"])
         for call in run.calls.get("rename", ())
         if call.status == "ok" and call.arguments["room"] == room.id
     ]
-    return FirstAfter(asked)
+    return FirstAfter(requested)

@@ -1,4 +1,4 @@
-"""C6 and C7: what came to each device, what it applied, and what it held at last."""
+"""C6 and C7: what each device received and applied, and what it held at the end."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -16,7 +16,8 @@ _NOTHING: tuple[str, Any, tuple[Any, ...]] = ("nothing", None, ())
 def check_log(run: Run, verdict: Verdict) -> None:
     """C6a: the log has versions 1, 2, 3… to the room's, and each message once, in order of seq.
 
-    What devices applied is measured by it, so it is measured by the table first.
+    The events that devices applied are compared with the log, so the log is first compared with
+    the table.
     """
     for room in run.rooms.values():
         if sorted(room.log) != list(range(1, room.version + 1)):
@@ -24,11 +25,11 @@ def check_log(run: Run, verdict: Verdict) -> None:
                 Check.APPLIED_AS_LOGGED,
                 f"room {room.id}: the log's versions are not 1 to {room.version}",
             )
-        told = [
+        logged = [
             event["id"] for _, event in sorted(room.log.items()) if event["type"] == "message_added"
         ]
-        if told != (stored := [row.id for row in room.rows]):
-            wrong = [number for number in told if number not in room.by_id]
+        if logged != (stored := [row.id for row in room.rows]):
+            wrong = [number for number in logged if number not in room.by_id]
             missing = [number for number in stored if number not in room.added]
             verdict.add(
                 Check.APPLIED_AS_LOGGED,
@@ -38,9 +39,9 @@ def check_log(run: Run, verdict: Verdict) -> None:
 
 
 def check_frames(run: Run, verdict: Verdict) -> None:
-    """C6a: a frame tells what the log and the table have at its version, also one that is dropped.
+    """C6a: a frame has what the log and the table have at its version, even if it is dropped.
 
-    A version that the log does not have is a leak, and named there.
+    A version that the log does not have is a leak, and reported as one.
     """
     expected = {number: _read_expected(run, room) for number, room in run.rooms.items()}
     for frame in run.frames:
@@ -55,9 +56,9 @@ def check_applied(run: Run, verdict: Verdict) -> None:
     """C6a, C6: a device applies each event of a room once, in order, as the log has it.
 
     It begins after a snapshot; from a snapshot or an apply of version v it goes on with v + 1. A
-    snapshot of an earlier version than is held takes away what was there, which is C6a. A version
-    that it applied and applies again is doubled, which is C6, whatever it read in between. At
-    rest the device of a member holds every room of its user, at the room's version.
+    snapshot of an earlier version than the held one goes back, which breaks C6a. A version that is
+    applied again is doubled, which breaks C6, even after a snapshot in between. At rest the device
+    of a member holds every room of its user, at the room's version.
     """
     expected = {number: _read_expected(run, room) for number, room in run.rooms.items()}
     held: dict[tuple[str, Any], int | None] = {}
@@ -89,7 +90,7 @@ class _Following:
         self._applied: set[int] = set()
 
     def take(self, step: Record) -> Iterator[tuple[Check, str]]:
-        """Take a step; name what is wrong with it, as the check and a text."""
+        """Take a step; yield what is wrong with it, as the check and a text."""
         if step["type"] == "forget":
             self.held = None
         elif step["type"] == "snapshot":
@@ -120,24 +121,24 @@ class _Following:
             yield Check.APPLIED_AS_LOGGED, f"applied {text}"
 
 
-def _compare_event(told: Record, expected: tuple[str, Any, tuple[Any, ...]]) -> str:
+def _compare_event(event: Record, expected: tuple[str, Any, tuple[Any, ...]]) -> str:
     """Return how an event differs from what it can be; nothing where it does not."""
     kind, number, contents = expected
-    if kind != told["event_type"] or number != told.get("id"):
+    if kind != event["event_type"] or number != event.get("id"):
         return (
-            f"{told['version']} as {told['event_type']} {told.get('id')},"
+            f"{event['version']} as {event['event_type']} {event.get('id')},"
             f" the log has {kind} {number}"
         )
-    if told.get("content") not in contents:
-        return f"{told['version']} with {told.get('content')!r}, not one of {contents}"
+    if event.get("content") not in contents:
+        return f"{event['version']} with {event.get('content')!r}, not one of {contents}"
     return ""
 
 
 def _read_expected(run: Run, room: Room) -> Expected:
     """Return for each version the type, the message's id, and the texts that it may have.
 
-    The log is composed when it is read: an event of a message that was deleted since has no text,
-    and it has the first text where it was read before.
+    The log is composed when it is read: an event of a message that was deleted since then has no
+    text, and one that was read before has the first text.
     """
     expected: Expected = {}
     for version, event in room.log.items():
@@ -152,12 +153,11 @@ def _read_expected(run: Run, room: Room) -> Expected:
 
 
 def check_leaks(run: Run, verdict: Verdict) -> None:
-    """C6b: a device gets and applies only events of when its user was a member, and reads no other.
+    """C6b: a device receives and applies only events of times at which its user was a member.
 
-    The version of each frame and of each applied event is looked up in the stays of the device's
-    user: from the change that added him to his `user_left`. A snapshot is of a version at which he
-    was a member, so of one before his `user_left`. That a frame comes again is allowed, and only
-    counted.
+    The version of each frame and of each applied event must be in a stay of the device's user:
+    from the change that added him to his `user_left`. A snapshot must have a version at which he
+    was a member, so one before his `user_left`. Repeated frames are allowed, and only counted.
     """
     seen: defaultdict[tuple[str, Any], set[int]] = defaultdict(set)
     for frame in run.frames:
@@ -170,16 +170,16 @@ def check_leaks(run: Run, verdict: Verdict) -> None:
     for steps in run.steps.values():
         for step in steps:
             if step["type"] != "forget":
-                how = "applied" if step["type"] == "apply" else "read anew at"
+                how = "applied" if step["type"] == "apply" else "read"
                 _check_leak(run, step, how, verdict)
 
 
 def _check_leak(run: Run, step: Record, how: str, verdict: Verdict) -> None:
-    """Find what came to a device in the stays of its user."""
+    """Look up what a device received in the stays of its user."""
     user, version = step["user"], step["version"]
     room = run.rooms.get(step["room"])
     if room is not None:
-        is_allowed = room.had_member if step["type"] == "snapshot" else room.may_hear
+        is_allowed = room.had_member if step["type"] == "snapshot" else room.may_see
         if is_allowed(user, version):
             return
     verdict.leaked += 1
@@ -188,15 +188,15 @@ def _check_leak(run: Run, step: Record, how: str, verdict: Verdict) -> None:
     verdict.add(
         Check.NO_LEAK,
         f"{step['device']} of {user} {how} version {version} of room {step['room']};"
-        f" its user was there in {where}",
+        f" its user was a member in {where}",
     )
 
 
 def check_publishing(run: Run, verdict: Verdict) -> None:
-    """C6c: what a device gets for the first time of a room is later than all it has got of it.
+    """C6c: a frame with a new version of a room is later than all frames of the room before it.
 
-    Events of a room are published in their order; after a crash some are published again, which
-    only repeats. One pass keeps, for each device and room, what came and the greatest of it.
+    The events of a room are published in order. After a crash some are published again, which only
+    repeats them. One pass keeps, for each device and room, the versions so far and the greatest.
     """
     seen: defaultdict[tuple[str, Any], set[int]] = defaultdict(set)
     greatest: defaultdict[tuple[str, Any], int] = defaultdict(int)
@@ -213,9 +213,9 @@ def check_publishing(run: Run, verdict: Verdict) -> None:
 
 
 def check_states(run: Run, verdict: Verdict) -> None:
-    """C7: what a device holds at last equals what it would read anew.
+    """C7: what a device holds at the end equals what it would read from the API then.
 
-    Both are compared whole, for every device that was seen in the run.
+    Both are compared completely, for every device of the run.
     """
     for device in sorted(run.owners):
         compared = run.compared.get(device)
@@ -230,7 +230,7 @@ def check_states(run: Run, verdict: Verdict) -> None:
 
 
 def _find_difference(held: Any, fresh: Any, path: str = "") -> tuple[str, Any, Any]:
-    """Return where two states first differ, and what stands there."""
+    """Return where two states first differ, and both values there."""
     if isinstance(held, dict) and isinstance(fresh, dict):
         parts = [(name, held.get(name), fresh.get(name)) for name in held | fresh]
     elif isinstance(held, list) and isinstance(fresh, list) and len(held) == len(fresh):

@@ -1,4 +1,4 @@
-"""C10: the service went on working, and came to rest; and the run was long enough to tell."""
+"""C10 and C11: the service went on, work came to an end, and enough happened to say so."""
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
@@ -15,11 +15,11 @@ _CHANGES = ("add", "remove", "delete", "rename")
 
 
 def check_liveness(run: Run, verdict: Verdict, bounds: Bounds) -> None:
-    """C10: sends are acknowledged throughout, and after the last fault all comes to rest in time.
+    """C10: sends are acknowledged throughout, and after the last fault all work is done in time.
 
-    From the first send to the last call of one, the times between acknowledgements are the
-    silences; sends by SQL are none. What of a silence lies in a fault is measured by one bound,
-    each part outside by the other. Rest counts from the stop of the last fault; without one, from
+    The silences are the times between acknowledgements, from the first call of a send to the last;
+    sends by SQL do not count. The part of a silence within a fault has one bound, each part outside
+    has another. The time to rest counts from the end of the last fault or, if there is none, from
     the last call.
     """
     calls = [call for call in run.calls.get("send", ()) if not call.is_imported]
@@ -36,9 +36,9 @@ def check_liveness(run: Run, verdict: Verdict, bounds: Bounds) -> None:
 
     healed = max((stop for _, stop in windows), default=end)
     if healed == inf:
-        verdict.add(Check.SERVICE_GOES_ON, "a fault did not stop")
+        verdict.add(Check.SERVICE_GOES_ON, "a fault has no end")
     elif run.rest is None or run.rest < healed:
-        verdict.add(Check.SERVICE_GOES_ON, "nobody saw the system at rest after the last fault")
+        verdict.add(Check.SERVICE_GOES_ON, "the system did not come to rest after the last fault")
     else:
         verdict.time_to_rest = run.rest - healed
         if verdict.time_to_rest > bounds.time_to_rest:
@@ -53,10 +53,10 @@ def _check_senders(
 ) -> None:
     """C10: no sender waits long for an answer while others have theirs.
 
-    A message is under way from its first call to its first acknowledgement, retries and the pauses
-    between them included; one without, to the end of its last call, or to the end of all sends
-    where that has none. While a sender has one under way, the times between its acknowledgements
-    are its waits.
+    A message is under way from its first call to its first acknowledgement, including retries and
+    the pauses between them. Without an acknowledgement it is under way to the end of its last call
+    or, if that has none, to the end of all sends. While a sender has a message under way, the times
+    between its acknowledgements are its waits.
     """
     for user, (spans, acknowledged) in _group_by_sender(calls, end).items():
         waits: list[Window] = []
@@ -90,9 +90,9 @@ def _group_by_sender(
 
 
 def check_enough_happened(run: Run, verdict: Verdict, bounds: Bounds) -> None:
-    """power: enough was done and acknowledged; a run in which little happened proves nothing.
+    """C11: enough was acknowledged; a run in which little happened proves nothing.
 
-    Sends count by HTTP only, each message once; each kind of change must have been acknowledged.
+    Only sends by HTTP count, each message once. Each kind of change must have been acknowledged.
     """
     stored = [send for send in run.sends.values() if send.status == "ok"]
     verdict.imported = sum(send.is_imported for send in stored)
@@ -105,7 +105,7 @@ def check_enough_happened(run: Run, verdict: Verdict, bounds: Bounds) -> None:
         ("messages were acknowledged", verdict.acknowledged, bounds.min_sends),
         *((f"calls of {action} were acknowledged", done[action], 1) for action in _CHANGES),
         ("pages were read", done["read_page"], bounds.min_pages),
-        ("frames came", len(run.frames), bounds.min_frames),
+        ("frames were received", len(run.frames), bounds.min_frames),
     ):
         if count < least:
             verdict.add(Check.ENOUGH_HAPPENED, f"{count} {what}, not {least}")
@@ -132,7 +132,7 @@ def _compare(
 
 
 def _merge_windows(faults: list[Window]) -> list[Window]:
-    """Join the faults that overlap."""
+    """Merge the faults that overlap."""
     merged: list[Window] = []
     for start, stop in sorted(faults):
         if merged and start <= merged[-1][1]:

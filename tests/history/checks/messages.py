@@ -1,4 +1,4 @@
-"""C0 to C4: what was acknowledged is in the table, once, in order, and nothing else is."""
+"""C0 to C4: the table has what was acknowledged, once and in order, and nothing else."""
 
 from collections import defaultdict
 from itertools import zip_longest
@@ -11,7 +11,7 @@ from tests.history.verdict import Check, Verdict
 
 
 def check_finals_agree(run: Run, verdict: Verdict) -> None:
-    """C0: the API shows each room's table, and nothing of a deleted text is left in either.
+    """C0: the API shows what the table has, and neither has the text of a deleted message.
 
     Both final reads of each room are compared row by row.
     """
@@ -38,15 +38,15 @@ def check_finals_agree(run: Run, verdict: Verdict) -> None:
             if row.deleted and row.content:
                 verdict.add(
                     Check.FINAL_READS_AGREE,
-                    f"room {number}: the text of message {row.id} outlived it",
+                    f"room {number}: the text of the deleted message {row.id} is still there",
                 )
 
 
 def check_acknowledged(run: Run, verdict: Verdict) -> None:
-    """C1: a message that was acknowledged, by HTTP or by SQL, is there as it was answered.
+    """C1: a message that was acknowledged, by HTTP or by SQL, is stored as it was answered.
 
-    Each is looked up by its key and compared with every answer; its text may be gone only where a
-    deletion was asked for. What else was acknowledged is in `check_changes`.
+    Each is looked up by its key and compared with every answer. Its text may be gone only if a
+    deletion was requested. `check_changes` does this for other changes.
     """
     rows = _rows_by_key(run)
     for key, send in run.sends.items():
@@ -60,11 +60,11 @@ def check_acknowledged(run: Run, verdict: Verdict) -> None:
             continue
         _check_answer(key, send, rows[key], verdict)
         if any(row.deleted and row.id not in run.deletions for row in rows[key]):
-            verdict.add(Check.CHANGES_LAST, f"{_name(key)} was deleted, which nobody asked for")
+            verdict.add(Check.CHANGES_LAST, f"{_name(key)} was deleted, which nobody requested")
 
 
 def _check_answer(key: Key, send: Send, rows: list[Row], verdict: Verdict) -> None:
-    """Find the row of an acknowledged message; that there is only one is C3's matter."""
+    """Compare the row of an acknowledged message; C3 checks that there is only one."""
     stored = {(row.id, row.seq) for row in rows}
     if not stored & set(send.answers):
         verdict.add(
@@ -80,10 +80,10 @@ def _check_answer(key: Key, send: Send, rows: list[Row], verdict: Verdict) -> No
 
 
 def check_phantoms(run: Run, verdict: Verdict) -> None:
-    """C2: each row is a message that someone sent, and none of which the answer was a refusal.
+    """C2: each row is a message that someone sent and that was not refused.
 
-    Each row's key is looked up among the sends. A row nobody had an answer for is allowed: its
-    sender could not know. It must have the text that was sent.
+    Each row's key is looked up among the sends. A row for which nobody had an answer is allowed,
+    because its sender could not know. It must have the text that was sent.
     """
     for room in run.rooms.values():
         for row in room.rows:
@@ -106,9 +106,9 @@ def check_phantoms(run: Run, verdict: Verdict) -> None:
 
 
 def check_single(run: Run, verdict: Verdict) -> None:
-    """C3: one key of one sender in one room is one message, and every answer gives the same id.
+    """C3: one key of one sender in one room is one message, and all answers have the same id.
 
-    Rows are counted by key, and the distinct answers of each key.
+    The rows of each key are counted, and its different answers.
     """
     for key, rows in _rows_by_key(run).items():
         if len(rows) > 1:
@@ -125,13 +125,13 @@ def check_single(run: Run, verdict: Verdict) -> None:
 
 
 def check_order(run: Run, verdict: Verdict) -> None:
-    """C4: seqs are 1, 2, 3…, ids rise with them, and who was answered before stands before.
+    """C4: seqs are 1, 2, 3…, ids rise with them, and the order follows real time.
 
-    In real time: where message a was acknowledged before b was first sent, a has the smaller seq.
-    Rows are walked in the order of seqs with the latest `invoke` so far, M. A row that was
+    Real time means: if message a was acknowledged before b was first sent, a has the smaller seq.
+    The rows are read in the order of seqs with the latest `invoke` so far, M. A row that was
     complete before M was acknowledged before a message with a smaller seq was sent: a violation.
-    Where a pair (b before a by seq, a complete before b was invoked) exists, M is at least b's
-    invoke when a is reached, so one pass finds one exactly when one exists.
+    If a pair exists (b before a by seq, a complete before b was invoked), then M is at least b's
+    invoke when a is reached, so one pass finds a violation exactly when there is one.
     """
     for room in run.rooms.values():
         seqs = [row.seq for row in room.rows]

@@ -1,4 +1,4 @@
-"""C5: a page that was read has no hole, nothing that did not last, and all that was known."""
+"""C5: a page has no gap, nothing that was rolled back, and everything that was known."""
 
 from bisect import bisect_right
 from collections import defaultdict
@@ -15,11 +15,10 @@ from tests.history.verdict import Check, Verdict
 def check_pages(run: Run, verdict: Verdict) -> None:
     """C5: a page after k that ends at s is exactly the messages with k < seq <= s, up to its limit.
 
-    Unless the limit cut it, it has every message that was acknowledged, or that another read had
-    shown, before it began. What the rooms held at the end is the measure: a hole that was filled
-    later, and a message that was rolled back later, both differ from it. A deleted text is shown
-    at the latest until the deletion was acknowledged, and is missing at the earliest from when it
-    was asked for.
+    Unless it reached its limit, it has every message that was acknowledged, or that another read
+    had shown, before it began. Pages are compared with what the rooms held at the end: a gap that
+    was filled later and a message that was rolled back later both differ from that. A deleted text
+    may be shown until the deletion was acknowledged, and be missing from when it was requested.
     """
     calls: defaultdict[Any, list[Operation]] = defaultdict(list)
     for call in run.calls.get("read_page", ()):
@@ -43,8 +42,8 @@ def check_pages(run: Run, verdict: Verdict) -> None:
 
 
 def _find_known(run: Run, room: Room, reads: list[Operation]) -> RisingValue:
-    """Return the greatest seq that anyone had been told of, by the time."""
-    told = [
+    """Return the greatest seq that any client knew, by time."""
+    acknowledged = [
         (send.acknowledged_at(row.id), row.seq)
         for row in room.rows
         if (send := run.sends.get((room.id, row.user, row.key)))
@@ -55,22 +54,22 @@ def _find_known(run: Run, room: Room, reads: list[Operation]) -> RisingValue:
         for seq, number, *_ in call.result["messages"][-1:]
         if number in room.by_id
     ]
-    return RisingValue([*told, *shown])
+    return RisingValue([*acknowledged, *shown])
 
 
 def _find_difference(page: list[list[Any]], rows: list[Row]) -> str:
-    """Compare all but the texts."""
+    """Compare everything but the texts."""
     shown = [(seq, number, key) for seq, number, key, _ in page]
     stored = [(row.seq, row.id, row.key) for row in rows]
     if shown == stored:
         return ""
     strange = [entry for entry in shown if entry not in stored]
     missing = [entry for entry in stored if entry not in shown]
-    return f"shown and not in the table {strange[:3]}, in the table and not shown {missing[:3]}"
+    return f"shown but not in the table: {strange[:3]}; in the table but not shown: {missing[:3]}"
 
 
 def _find_staleness(call: Operation, last: int, known: int) -> str:
-    """Compare the page's end with what was known; a full page ends where its limit is."""
+    """Compare the page's end with what was known; a full page may end earlier."""
     size, limit = len(call.result["messages"]), call.arguments["limit"]
     if size > limit:
         return f"{size} messages, more than the limit of {limit}"
@@ -80,7 +79,7 @@ def _find_staleness(call: Operation, last: int, known: int) -> str:
 
 
 def _find_wrong_text(run: Run, call: Operation, rows: list[Row]) -> str:
-    """Compare the texts, and when they could be known, with the sends and deletions."""
+    """Compare the texts, and the times at which they were shown, with sends and deletions."""
     for row, (*_, content) in zip(rows, call.result["messages"], strict=False):
         send = run.sends.get((call.arguments["room"], row.user, row.key))
         if send and send.invoke > call.complete:

@@ -1,4 +1,4 @@
-"""C8: the unread number that a device shows."""
+"""C8: the unread counts that devices show."""
 
 from bisect import bisect_left
 from collections import defaultdict
@@ -17,10 +17,10 @@ Range = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """What a device was asked in a room, and what it knew then.
+    """A request for a device's unread count in a room, and what the device knew then.
 
-    `held` is the version that it had applied when it was asked. Up to the seq `surely` everything
-    was marked as read when it was asked, up to `maybe` it may have been by the answer.
+    `held` is the version that it had applied at the request. Up to the seq `surely` everything was
+    marked as read at the request; up to `maybe` it may have been marked by the time of the answer.
     """
 
     call: Operation
@@ -31,20 +31,21 @@ class _Question:
 
 
 def check_unread(run: Run, verdict: Verdict, reach: int | None) -> None:
-    """C8: unread is the others' messages, not deleted, above what the device marked as read.
+    """C8: unread are the messages of others, not deleted, above what the device marked as read.
 
-    At rest the last number that a device showed of a room is exactly that. While things move, the
-    bounds are those of a counter: at least what the device had applied when it was asked, without
-    what may have been marked or deleted by the answer; at most what may have been sent by the
-    answer, without what the device had marked or seen deleted when it was asked. That others had
-    an acknowledgement is no lower bound: a device that is cut off cannot know of it.
+    At rest the last count that a device showed of a room is exactly that. During traffic there are
+    bounds, as for any counter. The count is at least what the device had applied at the request,
+    without what may have been marked or deleted by the time of the answer. It is at most what may
+    have been sent by the time of the answer, without what the device had marked or seen deleted at
+    the request. Acknowledgements of other clients are no lower bound: a device that is cut off
+    cannot know of them.
 
     A device that holds only the newest `reach` messages of a room counts among those.
     """
     questions = _read_questions(run)
     at_rest = _find_last_at_rest(run)
     if run.rest is not None and run.owners and not at_rest:
-        verdict.add(Check.UNREAD_COUNTS, "no device was asked for an unread number at rest")
+        verdict.add(Check.UNREAD_COUNTS, "no device was asked for an unread count at rest")
     for number, asked in questions.items():
         room = run.rooms[number]
         moving = _bound_while_moving(run, room, asked, reach)
@@ -56,12 +57,12 @@ def check_unread(run: Run, verdict: Verdict, reach: int | None) -> None:
                 verdict.add(
                     Check.UNREAD_COUNTS,
                     f"{question.call.arguments['device']} showed {count} unread in room {number}"
-                    f" {'at rest' if is_still else 'while moving'}, not {low} to {high}",
+                    f" {'at rest' if is_still else 'during traffic'}, not {low} to {high}",
                 )
 
 
 def _bound_at_rest(room: Room, asked: list[_Question], reach: int | None) -> list[Range]:
-    """Count what is unread in the table as it is at last."""
+    """Count what is unread in the table at the end."""
     points = [(0.0, row.seq, row.user) for row in room.rows if not row.deleted]
     oldest = 0 if reach is None else room.last_seq - reach
     low = count_points(points, [(0.0, max(each.maybe, oldest), each.user) for each in asked])
@@ -72,7 +73,7 @@ def _bound_at_rest(room: Room, asked: list[_Question], reach: int | None) -> lis
 def _bound_while_moving(
     run: Run, room: Room, asked: list[_Question], reach: int | None
 ) -> list[Range]:
-    """Count what a device had applied and must still count, and what it can have applied."""
+    """Count what a device must have counted, and what it can have counted at most."""
     owners = {row.id: (row.seq, row.user) for row in room.rows}
     applied = [(version, *owners[id_]) for id_, version in room.added.items() if id_ in owners]
     seen_gone = [(version, *owners[id_]) for id_, version in room.deleted.items() if id_ in owners]
@@ -89,7 +90,7 @@ def _bound_while_moving(
     newest = RisingValue((at, seq) for at, seq, _ in sent)
     low = []
     for each in asked:
-        # What may have arrived by the answer can have pushed out what was held before.
+        # Messages that may have arrived by the answer can have pushed out older ones.
         oldest = 0 if reach is None else newest.before(each.call.complete) - reach
         low.append((each, max(each.maybe, oldest)))
     low_in = count_points(applied, [(each.held, above, each.user) for each, above in low])
@@ -102,7 +103,7 @@ def _bound_while_moving(
 
 
 def _read_questions(run: Run) -> dict[Any, list[_Question]]:
-    """Return what the devices were asked and answered, by room."""
+    """Return the requests for unread counts and their answers, by room."""
     marked: defaultdict[Place, list[Operation]] = defaultdict(list)
     for call in run.calls.get("mark_read", ()):
         if call.status != "fail":
@@ -122,7 +123,7 @@ def _read_questions(run: Run) -> dict[Any, list[_Question]]:
         times = [step["at"] for step in steps]
         for call in calls:
             before = bisect_left(times, call.invoke)
-            # A room that was forgotten has no version: nothing of it is surely shown.
+            # A room that the device dropped has no version: then it need not count anything.
             held = steps[before - 1].get("version", 0) if before else 0
             user = call.arguments["user"]
             known = surely.before(call.invoke)
@@ -133,9 +134,9 @@ def _read_questions(run: Run) -> dict[Any, list[_Question]]:
 
 
 def _find_last_at_rest(run: Run) -> set[int]:
-    """Return the last question of each device in each room, of those after rest, of members.
+    """Return the last request of each member's device in each room, if it was after rest.
 
-    Operations are known by their identity, as they have no order of their own.
+    The operations are identified by `id`, because they have no order.
     """
     last: dict[Place, Operation] = {}
     for call in run.calls.get("unread", ()):
