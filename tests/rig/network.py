@@ -8,8 +8,8 @@
 A process within gets no sign of either fault: no reset, no refusal, no "host unreachable". (The
 host itself is refused when it connects to the namespace.) A stream that survives a fault goes on
 with its next retransmission, which may come after as much time again as the fault has lasted. A
-socket that was opened outside and is inherited stays outside: an API that is given its listener can still
-be reached, and only the connections that it opens itself are cut.
+socket that was opened outside and is inherited stays outside: an API that is given its listener can
+still be reached, and only the connections that it opens itself are cut.
 
 Needs root and the programs of iproute2 and util-linux.
 """
