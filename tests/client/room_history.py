@@ -1,4 +1,4 @@
-"""One room, as a service would tell of it: what it was at every version, and what was published."""
+"""One room as the service shows it: its state at every version, and its published events."""
 
 import copy
 from typing import Any
@@ -9,10 +9,10 @@ ME = "me"
 ROOM = 7
 
 
-class World:
-    """A room whose versions can all be looked at; its state is kept after each change.
+class RoomHistory:
+    """A room that keeps its state after each change, so that every version can be read.
 
-    It is written down anew, without the product's code, from docs/events.md and docs/api.md.
+    It is written from docs/events.md and docs/api.md, without the product's code.
     """
 
     def __init__(self, *members: str) -> None:
@@ -62,14 +62,14 @@ class World:
         self._publish("room_updated", {}, name=f"name {self.head}")
 
     def join(self, user: str) -> None:
-        """Add a user, who may be one."""
+        """Add a user; adding a member changes nothing."""
         if user not in self._members:
             member = {"user": user, "joined_at": f"t{self.head:03}"}
             self._members[user] = member
             self._publish("user_joined", member)
 
     def leave(self, user: str) -> None:
-        """Remove a user, who may be none; he hears of it."""
+        """Remove a user, who receives the event; removing someone else changes nothing."""
         if user in self._members:
             self._publish("user_left", self._members.pop(user), audience={user})
 
@@ -77,15 +77,15 @@ class World:
         self, kind: str, body: Json, *, audience: set[str] | None = None, **room: Any
     ) -> None:
         self._room |= room | {"version": self.head + 1, "member_count": len(self._members)}
-        told = copy.deepcopy({"type": kind, "body": body | {"room": self._room}})
-        self.published[self.head] = told
+        event = copy.deepcopy({"type": kind, "body": body | {"room": self._room}})
+        self.published[self.head] = event
         self._audiences[self.head] = set(self._members) | (audience or set())
         self._kept[self.head] = copy.deepcopy((self._room, self._members, self._messages))
 
-    # What the service answers, at a version; None is its 404.
+    # What the service answers at a version; None stands for 404.
 
     def is_mine(self, version: int) -> bool:
-        """True where I was a member at that version."""
+        """Whether I was a member at that version."""
         return ME in self._kept[version][1]
 
     def room(self, version: int) -> Json:
@@ -101,7 +101,7 @@ class World:
         return self._kept[version][2][::-1][:limit]
 
     def log(self, after: int, version: int) -> list[Json]:
-        """Return the events after one version as they are composed at another."""
+        """Return the events after one version, composed as the service would at another."""
         name = self._kept[version][0]["name"]
         texts = {message["id"]: message for message in self._kept[version][2]}
         return [
@@ -124,7 +124,7 @@ class World:
         ]
 
     def state(self, keep: int) -> Json:
-        """Return all that I see now."""
+        """Return everything that I see now."""
         if not self.is_mine(self.head):
             return {"rooms": [], "members": {}, "messages": {}}
         messages = self.messages(self.head, keep)

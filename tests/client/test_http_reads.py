@@ -1,4 +1,4 @@
-"""Reading until there is an answer."""
+"""The client's HTTP reads: what is repeated until there is an answer."""
 
 import asyncio
 from itertools import islice
@@ -12,7 +12,7 @@ AT_ONCE = Backoff(first=0, most=0)
 
 
 def answers(*given: int | OSError) -> tuple[Api, list[str]]:
-    """Return an API that answers so, one after the other, and the paths it was asked for."""
+    """Return an API that gives these answers in order, and the list of requested paths."""
     left, asked = list(given), []
 
     async def read(path: str) -> tuple[int, Any]:
@@ -28,7 +28,7 @@ def answers(*given: int | OSError) -> tuple[Api, list[str]]:
 @pytest.mark.parametrize(
     "trouble", [500, 502, 503, 504, 408, 429, ConnectionRefusedError(), TimeoutError()]
 )
-def test_what_may_pass_is_repeated(trouble: int | OSError) -> None:
+def test_a_temporary_failure_is_repeated(trouble: int | OSError) -> None:
     """A service that is down, busy or slow is asked again until it answers."""
     api, asked = answers(trouble, trouble, 200)
 
@@ -38,7 +38,7 @@ def test_what_may_pass_is_repeated(trouble: int | OSError) -> None:
 
 @pytest.mark.parametrize("status", [400, 401, 403, 422])
 def test_a_refusal_is_not_repeated(status: int) -> None:
-    """Asking again would not help, and would look like an attack."""
+    """Another request would not help, and many would look like an attack."""
     api, asked = answers(status)
 
     with pytest.raises(UnexpectedAnswerError, match=f"{status} for /here"):
@@ -46,14 +46,14 @@ def test_a_refusal_is_not_repeated(status: int) -> None:
     assert len(asked) == 1
 
 
-def test_what_is_not_there_is_none() -> None:
-    """404 is an answer: no room, or not the user's."""
+def test_404_is_none() -> None:
+    """404 is an answer: there is no such room, or it is not the user's."""
     assert asyncio.run(answers(404)[0].get("/here")) is None
     assert asyncio.run(answers(404)[0].list("/here/")) is None
 
 
 def test_the_waits_grow_and_spread() -> None:
-    """Clients that failed together do not come back together, nor ever wait longer than `most`."""
+    """Clients that failed together do not return together, and none waits longer than `most`."""
     herd = [list(islice(Backoff(first=0.1, most=5).delays(), 9)) for _ in range(400)]
     limits = [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5, 5, 5]
 

@@ -60,7 +60,7 @@ PROMISES: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "Every client comes to hold what the service holds, whatever it missed": {
         "client/test_convergence": ("any_order_of_deliveries_converges",),
-        "client/test_device": ("a_gateway_that_lost_its_history_is_made_up_for",),
+        "client/test_device": ("a_realtime_server_may_lose_its_history",),
         "client/test_device_races": ("a_resync_while_another_runs",),
         "faults/test_restore": ("every_client_converges_after_an_older_backup_was_restored",),
     },

@@ -40,10 +40,11 @@ IN_TEST_LONG = {
     "realtime killed": "the realtime server loses its history: every device must fetch",
     "realtime killed after publishing": "events are published twice, and devices apply them once",
     "rolling restart": "a release must not fail a single request",
+    "release before under load": "this code must work beside the code that it replaces",
 }
 """The faults that `make test-long` runs besides, with the reason.
 
-`make faults` runs all of them; these need less than half a minute, nothing special of the machine.
+`make faults` runs all of them. These take about half a minute each and need no root.
 """
 
 
