@@ -1,4 +1,4 @@
-"""What happens to machines: their network is cut, their disk is full, their clock jumps."""
+"""Faults of machines: the network is cut, the disk is full, the clock jumps."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ from tests.rig.trial import Trial
 
 DISK_BYTES = 256 << 20
 CATCH_UP = 40
-"""Sends that show that service is back."""
+"""Sends after which the service counts as working again."""
 
 
 @fault(
@@ -30,9 +30,9 @@ CATCH_UP = 40
     find_reason_unavailable=network.find_reason_unavailable,
 )
 async def cut_api_network(trial: Trial) -> None:
-    """The link from the API's machine to PostgreSQL goes dead, twice, in two ways, for six seconds.
+    """The network between the API and PostgreSQL fails for six seconds, in two ways.
 
-    Nobody is told: no connection is closed. The API answers 503 within five seconds meanwhile.
+    No connection is closed. Meanwhile the API answers 503 within five seconds.
     """
     stand = trial.stand
     with NetworkNamespace() as place:
@@ -66,9 +66,9 @@ async def cut_api_network(trial: Trial) -> None:
     is_about_realtime=True,
 )
 async def cut_realtime_network(trial: Trial) -> None:
-    """The realtime server's machine is cut off from devices and PostgreSQL for eight seconds.
+    """The realtime server is cut off from devices and PostgreSQL for eight seconds, in two ways.
 
-    Nobody is told: no connection is closed. Sends go on.
+    No connection is closed. Sends go on.
     """
     stand = trial.stand
     with NetworkNamespace() as place:
@@ -94,7 +94,7 @@ async def cut_realtime_network(trial: Trial) -> None:
     settings={"max_wal_size": "64MB", "min_wal_size": "32MB", "wal_recycle": "off"},
 )
 async def fill_disk(trial: Trial) -> None:
-    """PostgreSQL's disk is full for six seconds: 503s, and ten seconds later all is as before."""
+    """PostgreSQL's disk is full for six seconds: 503s, and service within ten seconds after it."""
     stand = trial.stand
     data = stand.folder / "postgres"
     await stand.stop_postgres("fast")
@@ -107,7 +107,7 @@ async def fill_disk(trial: Trial) -> None:
         small.fill()
         for _ in range(6):
             await trial.workload.run_for(1)
-            small.fill()  # what a checkpoint gave back
+            small.fill()  # the space that a checkpoint has freed
         trial.require_failures(before)
         small.free()
         if stand.postgres.process.poll() is not None:
@@ -130,9 +130,10 @@ async def fill_disk(trial: Trial) -> None:
     find_reason_unavailable=clock.find_reason_unavailable,
 )
 async def jump_clocks(trial: Trial) -> None:
-    """The API's clock and PostgreSQL's jump by up to an hour, forth and back: nothing hangs on it.
+    """The clocks of the API and of PostgreSQL jump by up to an hour, forward and back.
 
-    At twenty-five seconds nobody is logged out, and devices come back with tokens of either worker.
+    Nothing depends on them. With clocks that differ by 25 seconds nobody is logged out, and devices
+    connect again with tokens of either worker.
     """
     stand = trial.stand
     apis, postgres = FakeClock(make(stand.folder / "a")), FakeClock(make(stand.folder / "p"))
@@ -163,7 +164,7 @@ async def jump_clocks(trial: Trial) -> None:
 
 
 async def _read_clocks(trial: Trial) -> tuple[float, float]:
-    """Return how many seconds the first worker's clock is ahead of ours, and PostgreSQL's."""
+    """Return by how many seconds the first worker's clock and PostgreSQL's are ahead of ours."""
     async with httpx.AsyncClient(trust_env=False, timeout=5) as http:
         answer = await http.get(f"{trial.stand.api_urls[0]}/health/live")
     date = parsedate_to_datetime(answer.headers["Date"])
@@ -179,7 +180,7 @@ def make(folder: Path) -> Path:
 
 @contextmanager
 def environment(added: dict[str, str]) -> Iterator[None]:
-    """Let what is started here find more in its environment."""
+    """Give processes that are started in the block these variables."""
     os.environ.update(added)
     try:
         yield
