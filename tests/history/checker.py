@@ -2,14 +2,6 @@
 
 from tests.history.checks.changes import check_changes
 from tests.history.checks.continuity import check_continuity
-from tests.history.checks.devices import (
-    check_applied,
-    check_frames,
-    check_leaks,
-    check_log,
-    check_publishing,
-    check_states,
-)
 from tests.history.checks.liveness import check_enough_happened, check_liveness
 from tests.history.checks.messages import (
     check_acknowledged,
@@ -18,7 +10,15 @@ from tests.history.checks.messages import (
     check_phantoms,
     check_single,
 )
-from tests.history.checks.pages import check_pages
+from tests.history.checks.read_pages import check_pages
+from tests.history.checks.received import (
+    check_applied,
+    check_frames,
+    check_leaks,
+    check_log,
+    check_publishing,
+    check_states,
+)
 from tests.history.checks.unread import check_unread
 from tests.history.recorder import Record
 from tests.history.runs import read_run

@@ -4,7 +4,8 @@ import asyncio
 import json
 import shutil
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -69,20 +70,7 @@ async def run_trial(
     failure is copied to `keep`.
     """
     history = folder / "history.jsonl"
-    code = PROJECT
-    if fault.write_code:
-        code, template = folder / "code", folder / "template"
-        fault.write_code(code)
-        create_template(template, code)
-    async with Stand.start(
-        template,
-        folder,
-        realtime,
-        settings=fault.settings,
-        environment=fault.environment,
-        code=code,
-    ) as stand:
-        stand.is_between_clients_and_api = fault.is_between_clients_and_api
+    async with _start_stand(fault, realtime, template, folder) as stand:
         if sabotage.prepare:
             await sabotage.prepare(stand)
         with Recorder(history) as recorder:
@@ -91,18 +79,39 @@ async def run_trial(
             workload = Workload(stand, recorder, random, sabotage.make_reducer)
             await _run_through(fault, Trial(stand, workload, random), recorder)
         complaints = [*workload.complaints, *await asyncio.to_thread(ask_doctor, stand)]
-    bounds = Bounds(
-        silence_in_fault=fault.silence_within,
-        silence_outside=SILENCE_OUTSIDE,
-        time_to_rest=fault.rest_within,
-        is_continuous=fault.is_continuous,
-    )
-    verdict = check(read_history(history), bounds)
+    verdict = check(read_history(history), _make_bounds(fault))
     if verdict.ok and not complaints:
         return Row(fault, seed, realtime, verdict, complaints)
     place = keep / f"{fault.name.replace(' ', '-')}-{realtime}-{seed}"
     keep_evidence(folder, place)
     return Row(fault, seed, realtime, verdict, complaints, place / history.name)
+
+
+@asynccontextmanager
+async def _start_stand(
+    fault: Fault, realtime: str, template: Path, folder: Path
+) -> AsyncIterator[Stand]:
+    """Start the stand that a fault asks for; with other code, on a database migrated by it."""
+    code = PROJECT
+    if fault.write_code:
+        code, template = folder / "code", folder / "template"
+        fault.write_code(code)
+        create_template(template, code)
+    settings, environment = fault.settings, fault.environment
+    async with Stand.start(
+        template, folder, realtime, settings=settings, environment=environment, code=code
+    ) as stand:
+        stand.is_between_clients_and_api = fault.is_between_clients_and_api
+        yield stand
+
+
+def _make_bounds(fault: Fault) -> Bounds:
+    return Bounds(
+        silence_in_fault=fault.silence_within,
+        silence_outside=SILENCE_OUTSIDE,
+        time_to_rest=fault.rest_within,
+        is_continuous=fault.is_continuous,
+    )
 
 
 async def _run_through(fault: Fault, trial: Trial, recorder: Recorder) -> None:
