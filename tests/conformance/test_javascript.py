@@ -110,7 +110,7 @@ def test_a_broken_network_loses_nothing(server: RunningServer, database_url: str
     run(scenario())
 
 
-def test_a_lost_history_is_told(server: RunningServer, database_url: str) -> None:
+def test_a_lost_history_is_reported(server: RunningServer, database_url: str) -> None:
     """A client with a position of another epoch is answered that it was not recovered."""
 
     async def scenario() -> None:
@@ -125,14 +125,14 @@ def test_a_lost_history_is_told(server: RunningServer, database_url: str) -> Non
                 since={"offset": 1, "epoch": "gone"},
             )
             await device.expect("connected")
-            told = await device.expect("subscribed")
-            assert (told["wasRecovering"], told["recovered"]) == (True, False)
-            assert told["streamPosition"]["offset"] == 1
+            report = await device.expect("subscribed")
+            assert (report["wasRecovering"], report["recovered"]) == (True, False)
+            assert report["streamPosition"]["offset"] == 1
 
     run(scenario())
 
 
-def test_expired_tokens_are_fetched_anew(server: RunningServer) -> None:
+def test_expired_tokens_are_fetched_again(server: RunningServer) -> None:
     """After expired tokens the SDK gets new ones from the application, and goes on."""
 
     async def scenario() -> None:

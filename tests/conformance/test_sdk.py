@@ -138,7 +138,7 @@ def test_reconnect_recovers_what_was_missed(server: RunningServer, database_url:
     run(scenario())
 
 
-def test_expired_tokens_are_fetched_anew(server: RunningServer) -> None:
+def test_expired_tokens_are_fetched_again(server: RunningServer) -> None:
     """After an expired token the SDK gets a new one from the application, and goes on."""
 
     async def scenario() -> None:

@@ -21,7 +21,7 @@ async def restart_rolling(trial: Trial) -> None:
     before = trial.count_failures()
     for _ in range(5):
         await restart_one_by_one(trial)
-    require_no_failure(trial, before)
+    trial.require_no_failure(before)
 
 
 @fault("migration under load", rest_within=10, silence_within=1.5)
@@ -37,7 +37,7 @@ async def migrate_under_load(trial: Trial) -> None:
     await migrate_beside_workers(trial, after)
     for code in (after, PROJECT):
         await move_workers(trial, code)
-    require_no_failure(trial, before)
+    trial.require_no_failure(before)
 
 
 @fault(
@@ -58,7 +58,7 @@ async def upgrade_release_before(trial: Trial) -> None:
     await migrate_beside_workers(trial, PROJECT)
     for code in (PROJECT, code_before, PROJECT):
         await move_workers(trial, code)
-    require_no_failure(trial, before)
+    trial.require_no_failure(before)
 
 
 async def restart_one_by_one(trial: Trial) -> None:
@@ -114,9 +114,3 @@ async def read_schema(trial: Trial) -> dict[str, object]:
         "  WHERE pronamespace = to_regnamespace('chat')) AS functions"
     )
     return row
-
-
-def require_no_failure(trial: Trial, before: int) -> None:
-    """Note it if requests failed since there were this many failures."""
-    failed = trial.count_failures() - before
-    trial.require(failed == 0, f"{failed} requests failed")

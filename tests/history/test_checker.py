@@ -49,8 +49,8 @@ def test_a_correct_history_passes(seed: int) -> None:
         ("event_is_applied_twice", (0, 1, 0)),
         ("events_are_applied_again_after_a_snapshot", (0, 11, 0)),
         ("imported_message_is_lost", (1, 0, 0)),
-        ("who_left_hears_more", (0, 0, 1)),
-        ("who_left_applies_more", (0, 0, 2)),
+        ("user_who_left_receives_more", (0, 0, 1)),
+        ("user_who_left_applies_more", (0, 0, 2)),
     ],
 )
 def test_the_figures_count_what_happened(name: str, figures: tuple[int, int, int]) -> None:

@@ -36,8 +36,8 @@ def test_what_was_requested_after_a_subscription_must_arrive(
     """The third of five events was requested after the subscription, and the first before it."""
     records = _make_room()
     for at, version in frames:
-        told = {"id": version, "content": "c", "event_type": "message_added", "version": version}
-        records.append({"at": at, "type": "frame", **_DEVICE, "room": 1, **told})
+        event = {"id": version, "content": "c", "event_type": "message_added", "version": version}
+        records.append({"at": at, "type": "frame", **_DEVICE, "room": 1, **event})
     subscribed = {"recovered": False, "was_recovering": False}
     records.append({"at": 0.25, "type": "subscribed", **_DEVICE, **subscribed})
     records.append({"at": 0.4, "type": "snapshot", **_DEVICE, "room": 1, "version": 5})
@@ -63,8 +63,8 @@ def _make_room() -> list[Record]:
             {"at": n / 10 + 0.05, "type": "ok", "op": n, "id": n, "seq": n},
         ]
         rows.append({**asked, "seq": n, "id": n, "deleted": False})
-        told = {"type": "message_added", "user": "u", "id": n}
-        events.append({**told, "version": n, "change": n})
+        event = {"type": "message_added", "user": "u", "id": n}
+        events.append({**event, "version": n, "change": n})
     final = {"room": 1, "name": "n", "version": 5, "last_seq": 5, "members": ["v"]}
     records.append({"at": 9.0, "type": "final_db", "messages": rows, "events": events, **final})
     return records

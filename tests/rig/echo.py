@@ -22,7 +22,7 @@ class Server:
     """A server that answers each line with a `>` and the line, and notes how connections end."""
 
     def __init__(self) -> None:
-        self.heard: asyncio.Queue[bytes] = asyncio.Queue()
+        self.received: asyncio.Queue[bytes] = asyncio.Queue()
         self.ends: asyncio.Queue[str] = asyncio.Queue()
         self.writers: list[asyncio.StreamWriter] = []
         self._connections: set[asyncio.Task[None]] = set()
@@ -60,7 +60,7 @@ class Server:
         end = "closed"
         try:
             while line := await reader.readline():
-                self.heard.put_nowait(line)
+                self.received.put_nowait(line)
                 writer.write(b">" + line)
                 await writer.drain()
         except ConnectionError:

@@ -33,8 +33,8 @@ class Api:
         """How many seconds each answered request took."""
         self.may_wait = False
         """Whether a late answer is the fault of the link, and so no complaint."""
-        self.failed = 0
-        """Requests that were answered 503 or not at all, or that no worker accepted."""
+        self.failures: list[str] = []
+        """Requests that were answered 503 or not at all, or that no worker accepted, and why."""
         self.codes: Counter[str] = Counter()
         """The codes of the 503s."""
         self._urls = urls
@@ -73,14 +73,16 @@ class Api:
 
         Errors: `NoAnswerError`.
         """
-        for _ in self._urls:
+        # The first worker is tried again at the end: during a rolling restart it may have been down
+        # at first, and the other one stopped as soon as it was up.
+        for _ in [*self._urls, "again"]:
             try:
                 return await self._try(method, path, body)
             except NoAnswerError as error:
                 self._next += 1
                 if not error.is_unsent:
                     raise
-        self.failed += 1
+        self.failures.append(f"{method} {path}: no worker accepts connections")
         raise NoAnswerError("no worker accepts connections", is_unsent=True)
 
     async def _try(self, method: str, path: str, body: object) -> httpx.Response:
@@ -91,8 +93,8 @@ class Api:
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise NoAnswerError(repr(error), is_unsent=True) from error
         except httpx.TransportError as error:
-            self.failed += 1
-            self._note_late_answer(began, f"{method} {path}: {error!r}")
+            self.failures.append(f"{method} {path}: {error!r}")
+            self._note_late_answer(began, self.failures[-1])
             raise NoAnswerError(repr(error), is_unsent=False) from error
         self.times.append(time.monotonic() - began)
         self._note_late_answer(began, f"{method} {path}: {answer.status_code}")
@@ -108,8 +110,11 @@ class Api:
         """Note a failure that is not a 503 with `Retry-After` and a problem body."""
         if answer.status_code < 500:
             return
-        self.failed += 1
         self._next += 1
+        self.failures.append(
+            f"{answer.request.method} {answer.request.url.path}: {answer.status_code}"
+            f" {answer.text[:200]}"
+        )
         is_as_promised = (
             answer.status_code == 503
             and "Retry-After" in answer.headers
@@ -118,7 +123,4 @@ class Api:
         if is_as_promised:
             self.codes[answer.json()["code"]] += 1
         else:
-            self._complaints.append(
-                f"{answer.request.method} {answer.request.url.path}: {answer.status_code} "
-                f"{answer.text[:200]}"
-            )
+            self._complaints.append(self.failures[-1])

@@ -93,7 +93,7 @@ def test_half_open_connections_hang_and_then_lose_nothing() -> None:
                         async with asyncio.timeout(MOMENT):
                             await client[1].drain()
                     await assert_silent(client)
-                assert server.heard.qsize() == 1
+                assert server.received.qsize() == 1
                 proxy.pass_through()
                 for client in (old, new):
                     assert await client[0].readline() == b">" + said
@@ -101,18 +101,18 @@ def test_half_open_connections_hang_and_then_lose_nothing() -> None:
     run(scenario())
 
 
-@pytest.mark.parametrize(("deaf_to", "heard"), [("client", 0), ("server", 1)])
-def test_one_side_alone_can_hang(deaf_to: str, heard: int) -> None:
+@pytest.mark.parametrize(("unread_side", "received"), [("client", 0), ("server", 1)])
+def test_one_side_alone_can_hang(unread_side: str, received: int) -> None:
     """Not reading the client, the proxy holds the request back; not the server, the answer."""
 
     async def scenario() -> None:
         async with serve_behind_proxy() as (proxy, server), connect_through(proxy) as client:
             await ask(client)
-            await server.heard.get()
-            proxy.half_open("client" if deaf_to == "client" else "server")
+            await server.received.get()
+            proxy.half_open("client" if unread_side == "client" else "server")
             client[1].write(b"again\n")
             await assert_silent(client)
-            assert server.heard.qsize() == heard
+            assert server.received.qsize() == received
             proxy.pass_through()
             assert await client[0].readline() == b">again\n"
 
@@ -136,7 +136,7 @@ def test_a_black_hole_accepts_everything_and_answers_nothing() -> None:
                     client[1].write(b"x" * MUCH + b"\n")
                     await client[1].drain()
                     await assert_silent(client)
-                assert (server.heard.qsize(), len(server.writers)) == (2, 2)
+                assert (server.received.qsize(), len(server.writers)) == (2, 2)
                 proxy.pass_through()
                 assert await ask(idle) == b">hello\n"
                 for client in (old, new):
@@ -145,7 +145,7 @@ def test_a_black_hole_accepts_everything_and_answers_nothing() -> None:
             old[1].close()
             async with connect_through(proxy) as later:
                 assert await ask(later) == b">hello\n"
-                assert (server.heard.qsize(), server.ends.qsize()) == (4, 0)
+                assert (server.received.qsize(), server.ends.qsize()) == (4, 0)
             await server.ends.get()
             proxy.reset()
             assert [await server.ends.get() for _ in range(2)] == ["reset", "reset"]
@@ -194,7 +194,7 @@ def test_a_swallowed_answer_resets_a_client_whose_request_was_done() -> None:
             client[1].write(b"do it\n")
             with pytest.raises(ConnectionResetError):
                 await client[0].read(1)
-            assert [await server.heard.get() for _ in range(2)] == [b"hello\n", b"do it\n"]
+            assert [await server.received.get() for _ in range(2)] == [b"hello\n", b"do it\n"]
             assert await server.ends.get() == "closed"
             async with connect_through(proxy) as next_one:
                 assert await ask(next_one) == b">hello\n"

@@ -24,10 +24,10 @@ def test_everything_passes_both_ways_and_each_way_ends_on_its_own() -> None:
             serve_behind_proxy() as (proxy, server),
             connect_through(proxy) as (reader, writer),
         ):
-            said = secrets.token_hex(MUCH // 2).encode() + b"\n"
-            writer.write(said)
+            sent = secrets.token_hex(MUCH // 2).encode() + b"\n"
+            writer.write(sent)
             writer.write_eof()
-            assert await reader.read(-1) == b">" + said
+            assert await reader.read(-1) == b">" + sent
             assert await server.ends.get() == "closed"
             assert proxy.counts.connections == 1
             await asyncio.gather(*(link.task for link in proxy.links))

@@ -37,8 +37,14 @@ class Trial:
         )
 
     def count_failures(self) -> int:
-        """Count the requests of all clients that failed so far; see `Api.failed`."""
-        return sum(api.failed for api in self.workload.apis.values())
+        """Count the requests of all clients that failed so far; see `Api.failures`."""
+        return sum(len(api.failures) for api in self.workload.apis.values())
+
+    def require_no_failure(self, before: int) -> None:
+        """Note a complaint with the reasons if requests failed since there were this many."""
+        failed = self.count_failures() - before
+        texts = [text for api in self.workload.apis.values() for text in api.failures]
+        self.require(failed == 0, f"{failed} requests failed: {'; '.join(texts[:5])}")
 
     def take_answer_times(self) -> list[float]:
         """Return the seconds of each request that was answered since the last call of this."""

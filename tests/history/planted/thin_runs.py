@@ -1,4 +1,4 @@
-"""What a run can leave out, and how a sender can be left waiting while others are served."""
+"""Runs in which too little happened, or in which one sender waited while others were served."""
 
 from tests.history.draft import Draft
 from tests.history.planted.planting import caught_by
@@ -6,13 +6,13 @@ from tests.history.verdict import Check
 
 
 def _leave_unanswered(draft: Draft, action: str) -> None:
-    """Let no call of an action have been acknowledged."""
+    """Make all calls of an action unacknowledged."""
     for _, end in draft.calls(action, "ok"):
         end["type"] = "info"
 
 
 def _stretch(draft: Draft) -> float:
-    """Let the run last about twenty seconds, without a fault; return when it began."""
+    """Make the run last about twenty seconds, without a fault; return when it began."""
     draft.drop(*draft.of("fault"))
     begin: float = min(record["at"] for record in draft.records)
     for record in draft.records:
@@ -53,7 +53,7 @@ def hardly_a_page_is_read(draft: Draft) -> None:
 
 @caught_by(Check.ENOUGH_HAPPENED, Check.EVERY_EVENT_ARRIVES)
 def hardly_a_frame_comes(draft: Draft) -> None:
-    """The devices fetched everything but a few events."""
+    """The devices fetched everything except a few events."""
     draft.drop(*draft.of("frame")[90:])
 
 
@@ -75,7 +75,7 @@ def import_hides_a_silence(draft: Draft) -> None:
 
 @caught_by(Check.SERVICE_GOES_ON)
 def one_sender_waits(draft: Draft) -> None:
-    """A sender had only refusals for seventeen seconds, while the others had their answers."""
+    """A sender got only errors for seventeen seconds, while others were acknowledged."""
     begin = _stretch(draft)
     asked = {"room": 1, "user": "waiting", "key": "k", "content": "text"}
     for n in range(18):
@@ -84,7 +84,7 @@ def one_sender_waits(draft: Draft) -> None:
 
 @caught_by(Check.SERVICE_GOES_ON)
 def one_call_is_never_answered(draft: Draft) -> None:
-    """A sender had no answer at all to his only call."""
+    """A sender had no answer to his only call."""
     begin = _stretch(draft)
     asked = {"room": 1, "user": "waiting", "key": "k", "content": "text"}
     draft.add(begin, "invoke", op=2_000_000, process="planted", action="send", **asked)

@@ -1,4 +1,4 @@
-"""What can be wrong with changes of rooms, and with messages that did not go by HTTP."""
+"""Defects of changes of rooms, and of messages that did not go by HTTP."""
 
 from tests.history.draft import Draft
 from tests.history.planted.planting import caught_by
@@ -17,14 +17,14 @@ def rename_does_nothing(draft: Draft) -> None:
 
 @caught_by(Check.CHANGES_LAST)
 def rename_is_undone(draft: Draft) -> None:
-    """A room has a name of before its last rename."""
+    """A room has the name from before its last rename."""
     call, _ = draft.calls("rename", "ok")[0]
     draft.one("final_db", room=call["room"])["name"] = "room"
 
 
 @caught_by(Check.CHANGES_LAST)
 def name_is_of_an_earlier_rename(draft: Draft) -> None:
-    """A room has the name of the last rename but one."""
+    """A room has the name of the rename before the last one."""
     for final in draft.of("final_db"):
         calls = [
             (end["version"], call["name"])
@@ -44,8 +44,8 @@ def two_renames_are_one(draft: Draft) -> None:
 
 
 @caught_by(Check.CHANGES_LAST)
-def deletion_is_not_told(draft: Draft) -> None:
-    """A message was deleted, and the log has another event in the place of that."""
+def deletion_is_not_in_the_log(draft: Draft) -> None:
+    """A message was deleted, and the log has another event in place of the deletion."""
     deleted = {call["id"] for call, _ in draft.calls("delete", "ok")}
     final = draft.one("final_db", room=1)
     event = next(
@@ -55,14 +55,14 @@ def deletion_is_not_told(draft: Draft) -> None:
     )
     event |= {"type": "room_bumped", "id": None}
     for kind in ("frame", "apply"):
-        for told in draft.of(kind, room=1, version=event["version"]):
-            told["event_type"] = "room_bumped"
-            del told["id"], told["content"]
+        for record in draft.of(kind, room=1, version=event["version"]):
+            record["event_type"] = "room_bumped"
+            del record["id"], record["content"]
 
 
 @caught_by(Check.CHANGES_LAST)
 def removal_is_not_in_the_log(draft: Draft) -> None:
-    """A user was removed, as the answer said, of whom the log knows nothing."""
+    """The removal of a user was acknowledged, and the log has no event of the user."""
     version = draft.one("final_db", room=1)["version"]
     at = draft.one("rest")["at"] - 1.5
     draft.add_call(at, "remove", "ok", {"version": version}, room=1, user="nobody")
@@ -70,7 +70,7 @@ def removal_is_not_in_the_log(draft: Draft) -> None:
 
 @caught_by(Check.CHANGES_LAST)
 def change_is_beyond_the_room(draft: Draft) -> None:
-    """A user was added at a version that the room never came to."""
+    """A user was added at a version that the room never had."""
     final = draft.one("final_db", room=1)
     answer = {"version": final["version"] + 1}
     at = draft.one("rest")["at"] - 1.5
@@ -79,7 +79,7 @@ def change_is_beyond_the_room(draft: Draft) -> None:
 
 @caught_by(Check.CHANGES_LAST)
 def imported_message_is_lost(draft: Draft) -> None:
-    """An importer had an answer, and there is no such message."""
+    """An import was acknowledged, and the message does not exist."""
     last = draft.one("final_db", room=1)["messages"][-1]
     asked = {"room": 1, "user": "user1", "key": "gone", "content": "gone", "by": "sql"}
     answer = {"id": last["id"] + 1, "seq": last["seq"] + 1}
@@ -88,7 +88,7 @@ def imported_message_is_lost(draft: Draft) -> None:
 
 @caught_by(Check.ONE_KEY_ONE_MESSAGE)
 def import_is_answered_with_two_ids(draft: Draft) -> None:
-    """An importer that repeated itself had another id."""
+    """An import that was repeated got another id."""
     call = draft.one("invoke", action="send", by="sql")
     end = draft.one("ok", op=call["op"])
     again = {name: call[name] for name in ("room", "user", "key", "content", "by")}

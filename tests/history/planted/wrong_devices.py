@@ -1,4 +1,4 @@
-"""What can be wrong with devices, and with how the service came through a fault."""
+"""Defects of devices, and of the service during and after a fault."""
 
 from collections import defaultdict
 from itertools import pairwise
@@ -31,13 +31,13 @@ def _two_applies(draft: Draft) -> tuple[Record, Record]:
 
 @caught_by(Check.APPLIED_AS_LOGGED)
 def event_is_not_applied(draft: Draft) -> None:
-    """A device goes on with the event after the next."""
+    """A device skips an event."""
     draft.drop(_two_applies(draft)[0])
 
 
 @caught_by(Check.APPLIED_AS_LOGGED)
 def events_are_applied_out_of_order(draft: Draft) -> None:
-    """A device applies two events in each other's place."""
+    """A device applies two events in the wrong order."""
     one, other = _two_applies(draft)
     one["at"], other["at"] = other["at"], one["at"]
 
@@ -50,14 +50,14 @@ def event_is_applied_with_another_text(draft: Draft) -> None:
 
 @caught_by(Check.APPLIED_AS_LOGGED)
 def event_is_applied_as_another_message(draft: Draft) -> None:
-    """A device takes a message for the next one."""
+    """A device applies an event with the id of the next message."""
     one, other = _two_applies(draft)
     one["id"] = other["id"]
 
 
 @caught_by(Check.APPLIED_AS_LOGGED)
 def event_is_applied_as_another_type(draft: Draft) -> None:
-    """A device takes an event for one of another type."""
+    """A device applies an event with another type."""
     draft.one("apply", event_type="room_updated")["event_type"] = "user_joined"
 
 
@@ -75,16 +75,16 @@ def room_is_not_read_first(draft: Draft) -> None:
 
 @caught_by(Check.APPLIED_AS_LOGGED)
 def event_is_applied_that_the_room_had(draft: Draft) -> None:
-    """A device applies an event to a room that it read when the event had happened."""
+    """A device applies an event to a room that it had read after that event."""
     read = draft.of("snapshot", room=1)[-1]
-    told = draft.of("apply", room=1, version=read["version"])[0]
+    event = draft.of("apply", room=1, version=read["version"])[0]
     where = {name: read[name] for name in ("device", "user")}
-    draft.records.append({**told, **where, "at": read["at"] + 1e-7})
+    draft.records.append({**event, **where, "at": read["at"] + 1e-7})
 
 
 @caught_by(Check.APPLIED_AS_LOGGED, Check.CHANGES_LAST, Check.PAGES_COMPLETE)
-def text_changes_after_it_was_told(draft: Draft) -> None:
-    """A text is another in the table than the devices applied, and nobody deleted it."""
+def text_changes_after_it_was_published(draft: Draft) -> None:
+    """The table has another text than the devices applied, and nobody deleted it."""
     _, row = draft.stored("ok")[100]
     for final in draft.of("final_api"):
         for entry in final["messages"]:
@@ -95,7 +95,7 @@ def text_changes_after_it_was_told(draft: Draft) -> None:
 
 @caught_by(Check.APPLIED_AS_LOGGED)
 def device_is_behind_at_rest(draft: Draft) -> None:
-    """The last event of a room did not reach a member's device."""
+    """A member's device did not apply the last event of a room."""
     members = draft.one("final_db", room=1)["members"]
     draft.drop(
         next(
@@ -108,7 +108,7 @@ def device_is_behind_at_rest(draft: Draft) -> None:
 
 @caught_by(Check.APPLIED_AS_LOGGED)
 def device_lacks_a_room_at_rest(draft: Draft) -> None:
-    """A member's device does not know of a room."""
+    """A member's device does not have a room."""
     user = draft.one("final_db", room=1)["members"][0]
     device = draft.one("final_device", user=user)["device"]
     draft.add(draft.end, "forget", device=device, user=user, room=1)
@@ -123,7 +123,7 @@ def log_has_a_hole(draft: Draft) -> None:
 
 @caught_by(Check.APPLIED_AS_LOGGED)
 def log_goes_on_beyond_the_room(draft: Draft) -> None:
-    """The log has an event that the room's version does not count."""
+    """The log has an event after the room's version."""
     final = draft.one("final_db", room=1)
     extra = {"type": "room_updated", "user": None, "id": None}
     version = final["version"] + 1
@@ -131,8 +131,8 @@ def log_goes_on_beyond_the_room(draft: Draft) -> None:
 
 
 @caught_by(Check.APPLIED_AS_LOGGED)
-def messages_are_told_in_another_order(draft: Draft) -> None:
-    """The log, and so each device, has two messages in another order than that of their seqs."""
+def messages_are_published_in_another_order(draft: Draft) -> None:
+    """The log, and so each device, has two messages in another order than their seqs."""
     events = draft.one("final_db", room=3)["events"]
     one, other = [event for event in events if event["type"] == "message_added"][5:7]
     texts = {record["id"]: record["content"] for record in draft.of("apply") if record.get("id")}
@@ -158,7 +158,7 @@ def event_is_applied_again_much_later(draft: Draft) -> None:
 
 
 def _left(draft: Draft) -> tuple[int, str, int]:
-    """Return a room, a user who left it and did not come back at once, and the version of that."""
+    """Return a room, a user who left it and did not rejoin at once, and the version."""
     for final in draft.of("final_db"):
         back = {(event["user"], event["change"]) for event in final["events"]}
         for event in final["events"][:-1]:
@@ -168,9 +168,9 @@ def _left(draft: Draft) -> tuple[int, str, int]:
 
 
 def _leak(draft: Draft, room: int, user: str, version: int, kind: str = "frame") -> None:
-    """Let an event, as it was, come to a user's device, or be applied by it."""
-    told = draft.of("frame", room=room, version=version)
-    event = told[0] if told else {"event_type": "room_updated"}
+    """Make a user's device receive, or apply, an event."""
+    found = draft.of("frame", room=room, version=version)
+    event = found[0] if found else {"event_type": "room_updated"}
     where = {"room": room, "version": version, "user": user}
     where["device"] = draft.one("final_device", user=user)["device"]
     draft.records.append({**event, **where, "at": draft.end, "type": kind})
@@ -178,22 +178,22 @@ def _leak(draft: Draft, room: int, user: str, version: int, kind: str = "frame")
 
 @caught_by(Check.PUBLISHED_IN_ORDER)
 def events_are_published_out_of_order(draft: Draft) -> None:
-    """A device gets two events of a room in each other's place."""
+    """A device receives two events of a room in the wrong order."""
     place = {name: draft.one("frame", room=1)[name] for name in ("device", "room")}
     one, other = draft.of("frame", **place)[3:5]
     one["at"], other["at"] = other["at"], one["at"]
 
 
 @caught_by(Check.NO_LEAK, Check.PUBLISHED_IN_ORDER)
-def who_left_hears_more(draft: Draft) -> None:
-    """A user hears the event after the one that he left with."""
+def user_who_left_receives_more(draft: Draft) -> None:
+    """A user receives the event after his `user_left`."""
     room, user, version = _left(draft)
     _leak(draft, room, user, version + 1)
 
 
 @caught_by(Check.NO_LEAK, Check.PUBLISHED_IN_ORDER)
-def who_joins_hears_what_was_before(draft: Draft) -> None:
-    """A user hears the event before the change that added him."""
+def user_who_joins_receives_earlier_events(draft: Draft) -> None:
+    """A user receives the event before the change that added him."""
     final = draft.one("final_db", room=1)
     joined = [event for event in final["events"] if event["type"] == "user_joined"]
     first = {event["user"]: event["change"] for event in reversed(joined)}
@@ -202,40 +202,40 @@ def who_joins_hears_what_was_before(draft: Draft) -> None:
 
 
 @caught_by(Check.NO_LEAK)
-def stranger_hears_a_room(draft: Draft) -> None:
-    """A user hears an event of a room that he never was in."""
+def stranger_receives_events(draft: Draft) -> None:
+    """A user receives an event of a room of which he never was a member."""
     draft.add(draft.end, "final_device", device="spy", user="stranger", held={}, fresh={})
     _leak(draft, 1, "stranger", 9)
 
 
 @caught_by(Check.NO_LEAK)
-def room_without_a_table_is_heard_of(draft: Draft) -> None:
-    """A frame names a room that there is not."""
+def event_of_an_unknown_room_is_received(draft: Draft) -> None:
+    """A frame names a room that does not exist."""
     _leak(draft, 77, "user1", 1)
 
 
 @caught_by(Check.NO_LEAK)
 def rolled_back_event_is_published(draft: Draft) -> None:
-    """A member hears an event that is not in the log."""
+    """A member receives an event that is not in the log."""
     final = draft.one("final_db", room=1)
     _leak(draft, 1, final["members"][0], final["version"] + 1)
 
 
 @caught_by(Check.STATES_AGREE)
 def device_differs_from_a_fresh_read(draft: Draft) -> None:
-    """A device holds another last message than it would read."""
+    """A device holds another last message than the API shows."""
     state = next(iter(draft.one("final_device")["held"].values()))
     state["last_message"]["content"] = "another"
 
 
 @caught_by(Check.STATES_AGREE)
 def device_is_not_compared(draft: Draft) -> None:
-    """Nobody looked at what a device holds at last."""
+    """What a device holds at the end was not recorded."""
     draft.drop(draft.one("final_device"))
 
 
 def _shown_counts(draft: Draft, *, at_rest: bool) -> list[Record]:
-    """Return the answers of unread numbers, before or after rest."""
+    """Return the answers with unread counts, before or after rest."""
     rest = draft.one("rest")["at"]
     return [end for call, end in draft.calls("unread", "ok") if (call["at"] > rest) == at_rest]
 
@@ -254,20 +254,20 @@ def unread_misses_one_at_rest(draft: Draft) -> None:
 
 @caught_by(Check.UNREAD_COUNTS)
 def unread_is_impossibly_high(draft: Draft) -> None:
-    """A device shows more unread messages than were sent by then."""
+    """A device shows more unread messages than were sent until then."""
     min(_shown_counts(draft, at_rest=False), key=lambda end: end["at"])["count"] += 100
 
 
 @caught_by(Check.UNREAD_COUNTS)
 def unread_is_impossibly_low(draft: Draft) -> None:
-    """Devices show nothing unread while they hold many messages that nobody marked."""
+    """Devices show no unread messages while they hold many that were not marked as read."""
     for end in _shown_counts(draft, at_rest=False):
         end["count"] = 0
 
 
 @caught_by(Check.UNREAD_COUNTS)
 def unread_ignores_what_was_marked(draft: Draft) -> None:
-    """A device goes on counting what it marked as read."""
+    """A device still counts what it marked as read."""
     call, _ = max(draft.calls("mark_read", "ok"), key=lambda each: each[0]["seq"])
     place = {name: call[name] for name in ("device", "user", "room")}
     draft.add_call(call["at"] + 0.0001, "unread", "ok", {"count": call["seq"]}, **place)
@@ -275,7 +275,7 @@ def unread_ignores_what_was_marked(draft: Draft) -> None:
 
 @caught_by(Check.UNREAD_COUNTS)
 def unread_is_not_asked_at_rest(draft: Draft) -> None:
-    """Nobody looked at the numbers once they had to be exact."""
+    """No unread count was requested after rest, when it must be exact."""
     rest = draft.one("rest")["at"]
     for call, end in draft.calls("unread", "ok"):
         if call["at"] > rest:
@@ -290,13 +290,13 @@ def there_is_no_rest(draft: Draft) -> None:
 
 @caught_by(Check.SERVICE_GOES_ON)
 def rest_comes_too_late(draft: Draft) -> None:
-    """It took a minute after the last fault."""
+    """Rest came a minute after the last fault."""
     draft.shift(draft.one("rest")["at"] - 0.5, 60)
 
 
 @caught_by(Check.SERVICE_GOES_ON)
 def fault_comes_after_rest(draft: Draft) -> None:
-    """Rest was seen, and then there was another fault."""
+    """Another fault came after rest."""
     at = draft.one("rest")["at"]
     draft.add(at + 0.1, "fault", name="again", phase="start")
     draft.add(at + 0.2, "fault", name="again", phase="stop")
@@ -304,13 +304,13 @@ def fault_comes_after_rest(draft: Draft) -> None:
 
 @caught_by(Check.SERVICE_GOES_ON)
 def fault_does_not_stop(draft: Draft) -> None:
-    """The run ended within a fault."""
+    """The run ended during a fault."""
     draft.drop(draft.one("fault", phase="stop"))
 
 
 @caught_by(Check.SERVICE_GOES_ON)
 def service_is_silent(draft: Draft) -> None:
-    """No message was acknowledged for eleven seconds; errors came all the time."""
+    """No message was acknowledged for eleven seconds; each request got an error."""
     begin = draft.one("fault", phase="start")["at"] - 0.5
     draft.shift(begin, 11)
     for n in range(11):
@@ -326,6 +326,6 @@ def service_is_silent_in_a_fault(draft: Draft) -> None:
 
 @caught_by(Check.ENOUGH_HAPPENED)
 def hardly_anything_is_acknowledged(draft: Draft) -> None:
-    """A run of which next to nothing came through proves nothing."""
+    """A run with too few acknowledged sends proves nothing."""
     for _, end in draft.calls("send", "ok")[:400]:
         end["type"] = "info"

@@ -1,4 +1,4 @@
-"""What can be wrong with messages, and with pages of them."""
+"""Defects of messages, and of pages of messages."""
 
 from tests.history.draft import Draft
 from tests.history.planted.planting import caught_by
@@ -25,7 +25,7 @@ def room_is_not_read_by_the_api(draft: Draft) -> None:
 
 @caught_by(Check.FINAL_READS_AGREE, Check.APPLIED_AS_LOGGED)
 def deleted_text_stays_in_the_table(draft: Draft) -> None:
-    """A message is deleted, and its text can still be read."""
+    """A message is deleted, and its text is still in the table."""
     rows = draft.one("final_db", room=1)["messages"]
     row = next(row for row in rows if row["deleted"] and row["id"] not in draft.shown())
     (send,) = draft.of("invoke", action="send", key=row["key"], room=1)[:1]
@@ -37,7 +37,7 @@ def deleted_text_stays_in_the_table(draft: Draft) -> None:
 
 @caught_by(Check.CHANGES_LAST)
 def message_is_lost(draft: Draft) -> None:
-    """An acknowledged message is not there; in its place is one whose sender gave up."""
+    """An acknowledged message is lost; in its place is one whose sender gave up."""
     lost = [call for call, _ in draft.calls("send", "info") if draft.row(call) is None]
     other, row = next(
         (given_up, row)
@@ -51,7 +51,7 @@ def message_is_lost(draft: Draft) -> None:
 
 @caught_by(Check.CHANGES_LAST)
 def row_of_an_acknowledgement_is_rolled_back(draft: Draft) -> None:
-    """The answer gave an id and the next seq, and then there was no such message."""
+    """The answer had an id and the next seq, and the message does not exist."""
     last = draft.one("final_db", room=1)["messages"][-1]
     at = draft.one("rest")["at"] - 1.5
     answer = {"id": last["id"] + 1, "seq": last["seq"] + 1}
@@ -60,7 +60,7 @@ def row_of_an_acknowledgement_is_rolled_back(draft: Draft) -> None:
 
 @caught_by(Check.CHANGES_LAST)
 def text_is_altered(draft: Draft) -> None:
-    """A message is stored, told and shown with another text than was sent."""
+    """A message is stored, published and shown with another text than was sent."""
     shown = draft.shown()
     row = next(row for _, row in draft.stored("ok") if row["id"] not in shown)
     draft.rewrite(row, content="altered")
@@ -68,26 +68,26 @@ def text_is_altered(draft: Draft) -> None:
 
 @caught_by(Check.CHANGES_LAST)
 def message_is_renumbered(draft: Draft) -> None:
-    """The answer gave another seq than the message has."""
+    """The answer had another seq than the message has."""
     (_, end), _ = draft.stored("ok")[50]
     end["seq"] += 1
 
 
 @caught_by(Check.CHANGES_LAST)
 def message_has_another_id(draft: Draft) -> None:
-    """The answer gave an id that no message has."""
+    """The answer had an id that no message has."""
     (_, end), _ = draft.stored("ok")[50]
     end["id"] += 1_000_000
 
 
 @caught_by(Check.CHANGES_LAST)
 def deletion_is_undone(draft: Draft) -> None:
-    """A deletion was acknowledged, and the text is there."""
+    """A deletion was acknowledged, and the text is still there."""
     rows = {row["id"]: row for row in draft.one("final_db", room=1)["messages"]}
     for call, _ in draft.calls("delete", "ok"):
         row = rows.get(call["id"])
-        told = [record for record in draft.mentions(call["id"]) if "added" in record["event_type"]]
-        if row and row["seq"] < len(rows) - 200 and all(record["content"] for record in told):
+        added = [record for record in draft.mentions(call["id"]) if "added" in record["event_type"]]
+        if row and row["seq"] < len(rows) - 200 and all(record["content"] for record in added):
             (send,) = draft.of("invoke", action="send", room=1, key=row["key"])[:1]
             row |= {"deleted": False, "content": send["content"]}
             draft.one("final_api", room=1)["messages"][row["seq"] - 1][4] = send["content"]
@@ -96,7 +96,7 @@ def deletion_is_undone(draft: Draft) -> None:
 
 @caught_by(Check.CHANGES_LAST, Check.PAGES_COMPLETE, Check.UNREAD_COUNTS)
 def message_is_deleted_unasked(draft: Draft) -> None:
-    """A text is gone and nobody deleted it."""
+    """A text is missing, and nobody deleted it."""
     for call, end in draft.calls("delete", "ok")[:3]:
         draft.drop(call, end)
 
@@ -117,14 +117,14 @@ def join_is_lost(draft: Draft) -> None:
 
 @caught_by(Check.NOTHING_INVENTED)
 def message_nobody_sent(draft: Draft) -> None:
-    """A message is there that no sender knows of."""
+    """A message is stored that nobody sent."""
     (call, end), _ = draft.stored("info")[0]
     draft.drop(call, end)
 
 
 @caught_by(Check.NOTHING_INVENTED)
 def refused_message_is_stored(draft: Draft) -> None:
-    """The answer was a refusal, and the message is there."""
+    """The answer was a refusal, and the message is stored."""
     (_, end), _ = draft.stored("info")[0]
     end["type"] = "fail"
 
@@ -138,7 +138,7 @@ def unanswered_text_is_altered(draft: Draft) -> None:
 
 @caught_by(Check.ONE_KEY_ONE_MESSAGE)
 def message_is_stored_twice(draft: Draft) -> None:
-    """One key has two rows; the second stands where its first answer had been for long."""
+    """One key has two rows; the second was stored long after the first was acknowledged."""
     first, second = next(
         (call, row)
         for (other, _), row in draft.stored("info")
@@ -151,7 +151,7 @@ def message_is_stored_twice(draft: Draft) -> None:
 
 @caught_by(Check.ONE_KEY_ONE_MESSAGE)
 def retry_is_answered_with_another_id(draft: Draft) -> None:
-    """Two answers for one key give two ids."""
+    """Two answers for one key have different ids."""
     (call, end), _ = draft.stored("ok")[20]
     again = {name: call[name] for name in ("room", "user", "key", "content")}
     draft.add_call(end["at"] + 1, "send", "ok", {"id": end["id"] + 1, "seq": end["seq"]}, **again)
@@ -159,7 +159,7 @@ def retry_is_answered_with_another_id(draft: Draft) -> None:
 
 @caught_by(Check.ONE_ORDER)
 def seq_is_left_out(draft: Draft) -> None:
-    """The last message of a room has the seq after the next."""
+    """The last message of a room skips a seq."""
     final = draft.one("final_db", room=2)
     row = final["messages"][-1]
     for end in draft.of("ok", id=row["id"]):
@@ -176,7 +176,7 @@ def last_seq_is_behind(draft: Draft) -> None:
 
 @caught_by(Check.ONE_ORDER)
 def ids_do_not_rise(draft: Draft) -> None:
-    """Two neighbours have each other's id, in all that tells of them."""
+    """Two neighbouring messages have each other's id, in all records."""
     one, other = (row["id"] for row in draft.one("final_db", room=1)["messages"][10:12])
     swapped = {one: other, other: one}
     for record in draft.records:
@@ -190,8 +190,8 @@ def ids_do_not_rise(draft: Draft) -> None:
 
 
 @caught_by(Check.ONE_ORDER)
-def later_message_stands_before(draft: Draft) -> None:
-    """A message was answered before the one that stands before it was sent."""
+def later_message_comes_before(draft: Draft) -> None:
+    """A message was acknowledged before the one with the seq before it was sent."""
     times = sorted(call["at"] for call in draft.of("invoke", action="read_page", room=1))
     placed = {row["seq"]: call for call, row in draft.stored("ok") if call[0]["room"] == 1}
     for seq, (call, end) in placed.items():
@@ -203,34 +203,34 @@ def later_message_stands_before(draft: Draft) -> None:
 
 @caught_by(Check.PAGES_COMPLETE)
 def page_is_stale(draft: Draft) -> None:
-    """Pages end before messages that had been acknowledged before they were asked for."""
+    """Pages end before messages that were acknowledged before the pages were requested."""
     for _, end in draft.pages():
         del end["messages"][1:]
 
 
 @caught_by(Check.PAGES_COMPLETE)
 def empty_page_is_stale(draft: Draft) -> None:
-    """Pages are empty where there were messages."""
+    """Pages are empty although there were messages."""
     for _, end in draft.pages():
         end["messages"].clear()
 
 
 @caught_by(Check.PAGES_COMPLETE)
-def page_has_a_hole(draft: Draft) -> None:
-    """A page leaves out a message between two that it shows."""
+def page_has_a_gap(draft: Draft) -> None:
+    """A page lacks a message between two that it shows."""
     del draft.pages()[0][1]["messages"][2]
 
 
 @caught_by(Check.PAGES_COMPLETE)
 def page_shows_what_was_rolled_back(draft: Draft) -> None:
-    """A page shows a message that is not there at the end."""
+    """A page shows a message that does not exist at the end."""
     messages = draft.pages()[0][1]["messages"]
     messages.append([messages[-1][0] + 1, messages[-1][1] + 1_000_000, "gone", "gone"])
 
 
 @caught_by(Check.PAGES_COMPLETE)
 def page_exceeds_its_limit(draft: Draft) -> None:
-    """A page has more messages than were asked for."""
+    """A page has more messages than its limit."""
     call, end = draft.pages()[0]
     call["limit"] = len(end["messages"]) - 1
 
@@ -257,7 +257,7 @@ def page_shows_a_deleted_text(draft: Draft) -> None:
 
 @caught_by(Check.PAGES_COMPLETE)
 def page_shows_another_id(draft: Draft) -> None:
-    """A page shows a message with an id that is not its own."""
+    """A page shows a message with a wrong id."""
     draft.pages()[0][1]["messages"][2][1] += 1_000_000
 
 
@@ -271,7 +271,7 @@ def page_shows_what_is_not_yet_sent(draft: Draft) -> None:
 
 @caught_by(Check.PAGES_COMPLETE)
 def page_hides_a_text(draft: Draft) -> None:
-    """A text is missing before anyone asked for its deletion."""
+    """A text is missing before its deletion was requested."""
     gone = {call["id"] for call in draft.of("invoke", action="delete")}
     entry = next(
         entry for _, end in draft.pages() for entry in end["messages"] if entry[1] not in gone
@@ -281,7 +281,7 @@ def page_hides_a_text(draft: Draft) -> None:
 
 @caught_by(Check.PAGES_COMPLETE)
 def page_forgets_what_another_showed(draft: Draft) -> None:
-    """A page leaves out a message nobody was told of but whoever read an earlier page."""
+    """A page lacks a message that only an earlier page had shown."""
     last = draft.pages()[-1][1]["messages"][-1]
     begun = draft.pages()[-1][1]["at"]
     send = draft.one("invoke", action="send", key=last[2])
