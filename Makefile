@@ -48,7 +48,7 @@ test-quick: $(VENV)/.installed-dev ## The tests that take less than three second
 fuzz: $(VENV)/.installed-dev ## 100,000 random requests against a real server; at most 30 minutes
 	@$(BIN)/python -m tests.fuzz
 
-faults: $(VENV)/.installed-dev ## Every fault, three times, under traffic; about 45 minutes, as root
+faults: $(VENV)/.installed-dev ## Every fault, three times, under traffic; about an hour, as root
 	@$(BIN)/python -m tests.faults
 
 lock: $(VENV)/.installed-dev ## Resolve pyproject.toml into the two lock files
