@@ -45,6 +45,19 @@ CREATE OR REPLACE FUNCTION chat.member_event(
         'user', p_user_id, 'joined_at', chat.time_text(p_joined_at), 'room', p_room))
 $$;
 
+-- Whether an event of the log has what its type refers to; false if the type is unknown.
+CREATE OR REPLACE FUNCTION chat.is_event_whole(p_event chat_event) RETURNS boolean
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE
+        WHEN p_event.type IN ('message_added', 'message_deleted')
+            THEN p_event.message_id IS NOT NULL AND p_event.user_id IS NOT NULL
+        WHEN p_event.type IN ('user_joined', 'user_left')
+            THEN p_event.message_id IS NULL AND p_event.user_id IS NOT NULL
+                AND p_event.joined_at IS NOT NULL
+        WHEN p_event.type = 'room_updated' THEN p_event.message_id IS NULL
+        ELSE false END
+$$;
+
 -- Queues one event for the channels given, at most 1,000 a row, in the caller's transaction. The
 -- caller holds the room's lock, so ids of the room's rows rise in version order. The key begins
 -- with the installation's epoch: without it a restored database would reuse keys.

@@ -1,0 +1,42 @@
+"""Repairing what was found, where that is surely safe.
+
+Each repair looks again under the lock, so a finding that is no longer true changes nothing.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import psycopg
+
+from chat.doctor.catalogue import Place
+
+REPAIRS: Mapping[str, bytes] = {
+    "member_count": b"SELECT before, after FROM chat.repair_member_count(%(room)s)",
+    "member_channel": b"SELECT before, after FROM chat.repair_member_channel(%(room)s, %(user)s)",
+    "sequence_behind": b"SELECT before, after FROM chat.repair_sequence(%(table)s)",
+    "outbox_partition": b"SELECT before, after FROM chat.repair_outbox_partition(%(outbox)s)",
+    "outbox_undeliverable": b"SELECT before, after FROM chat.repair_outbox_row(%(outbox)s)",
+}
+"""The repair of each code that has one, for a place. One row if it changed something; `after` is
+null for a row that was removed, and `before` is then the whole row."""
+
+
+def repair(
+    connection: psycopg.Connection[Any], code: str, place: Place, say: Callable[[str], None]
+) -> bool:
+    """Repair one place in a transaction of its own; return whether nothing is wrong there any more.
+
+    `connection`: in autocommit. `say`: is given a line of JSON for what was changed, or why not.
+    """
+    # Writers hold a room for milliseconds; a room that stays locked is left for the next run.
+    connection.execute("SET lock_timeout = '2s'; SET statement_timeout = '60s'")
+    try:
+        rows = connection.execute(REPAIRS[code], place).fetchall()
+    except (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled) as error:
+        say(json.dumps({"not_mended": code, **place, "why": str(error)}))
+        return False
+    for before, after in rows:
+        line = {"mended": code, **place, "before": before, "after": after}
+        say(json.dumps(line, ensure_ascii=False))
+    return True
