@@ -3,7 +3,6 @@
 Django is not mounted inside Litestar: a mount strips the prefix that Django's URLs need.
 """
 
-import asyncio
 import os
 
 import django
@@ -17,13 +16,11 @@ django.setup()
 
 from app.logs import configure_logs  # noqa: E402 - reads the settings
 from app.request_log import Application, Message, Receive, Send, observe  # noqa: E402
-from chat.api.problems import SlowBodyError  # noqa: E402
+from chat.api.problems import MEDIA_TYPE, PROBLEMS, encode_problem  # noqa: E402
 
 log = structlog.get_logger("besedka.start")
 
 API_PREFIXES = (b"/api", b"/health")
-# A client that needs longer for 64 KiB holds a place that another could have.
-BODY_SECONDS = 10.0
 
 
 def _refuse_unsafe_settings() -> None:
@@ -68,7 +65,7 @@ class Dispatcher:
             await self._run_lifespan(scope, receive, send)
             return
         if scope["type"] != "http":
-            # Events come from Centrifugo; whoever asks here is told at once, not left waiting.
+            # Events come from Centrifugo. A client that asks here is refused at once.
             await send({"type": "websocket.close", "code": 1008})
             return
         raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
@@ -79,7 +76,7 @@ class Dispatcher:
             # The API routes the path as it came: a user id may hold an escaped slash, and bytes
             # that are no UTF-8 must not turn into something else before they are refused.
             routed = {**scope, "path": raw_path.decode("latin-1")}
-            await observe(self.api, routed, with_deadline(receive), send, area="api")
+            await observe(self.api, routed, receive, send, area="api")
         elif not is_api and self.admin is not None:
             await observe(self.admin, dict(scope), receive, send, area="admin")
         else:
@@ -98,37 +95,14 @@ class Dispatcher:
                 return
 
 
-def with_deadline(receive: Receive, seconds: float = BODY_SECONDS) -> Receive:
-    """Return a `receive` that raises `SlowBodyError` where the body takes too long in all."""
-    loop = asyncio.get_running_loop()
-    deadline: float | None = loop.time() + seconds
-
-    async def receive_in_time() -> Message:
-        nonlocal deadline
-        try:
-            async with asyncio.timeout_at(deadline):
-                message = await receive()
-        except TimeoutError:
-            raise SlowBodyError from None
-        if not message.get("more_body", False):
-            # What follows is the wait for the client to hang up, which may be long.
-            deadline = None
-        return message
-
-    return receive_in_time
-
-
 async def _answer_unserved(scope: Message, _: Receive, send: Send) -> None:
     """Answer what neither application serves here; the admin's process is alive all the same."""
     if scope["path"] == "/health/live":
-        status, media_type, body = 200, b"application/json", b'{"status":"ok"}'
+        status, media_type, body = 200, "application/json", b'{"status":"ok"}'
     else:
-        status, media_type = 404, b"application/problem+json"
-        body = (
-            b'{"type":"about:blank","status":404,"title":"Not Found","code":"not_found",'
-            b'"detail":"This process does not serve this address."}'
-        )
-    headers = [(b"content-type", media_type), (b"content-length", b"%d" % len(body))]
+        status, media_type = PROBLEMS["not_found"].status.value, MEDIA_TYPE
+        body = encode_problem("not_found", "This process does not serve this address.")
+    headers = [(b"content-type", media_type.encode()), (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 

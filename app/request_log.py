@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from app.metrics import REQUEST_SECONDS, REQUESTS
+from chat.metrics import REQUEST_SECONDS, REQUESTS
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]

@@ -52,6 +52,10 @@ MEMBERS_PER_CALL = 1000
 # A client that recovers is given a whole history at once: `history_size` events (100) must fit its
 # queue (`client.queue_max_size`, 4 MiB); both are in centrifugo/config.json.
 EVENT_BYTES_MAX = 4 * 1024 * 1024 // 100
+# nginx/nginx.conf has the same bounds.
+BODY_MAX_BYTES = 65_536
+# The time a request's body may take in all. A slow client holds a place that another could have.
+BODY_SECONDS = 10.0
 PAGE_DEFAULT = 50
 PAGE_MAX = 200
 CHANNEL_MAX_BYTES = 240

@@ -76,6 +76,25 @@ class Room(models.Model):
         return self.name
 
 
+class RoomKey(models.Model):
+    """The idempotency key with which a room was created: it stands for this room for ever."""
+
+    room = models.OneToOneField(Room, on_delete=models.PROTECT, primary_key=True)
+    created_by = models.CharField(max_length=USER_ID_MAX_LENGTH, db_collation="C")
+    client_id = models.CharField(max_length=CLIENT_ID_MAX_LENGTH, db_collation="C")
+    digest = models.BinaryField()
+    """The SHA-256 of the name and members asked for: the same key with others is a conflict."""
+
+    class Meta:
+        db_table = "chat_room_key"
+        constraints: ClassVar = [
+            UniqueConstraint(fields=["created_by", "client_id"], name="chat_room_key_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.created_by} {self.client_id}"
+
+
 class Member(models.Model):
     """A user in a room."""
 

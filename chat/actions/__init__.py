@@ -1,1 +1,5 @@
-"""The only writers: each module builds calls of the SQL functions and reads their outcomes."""
+"""The only writers: each module builds calls of the SQL functions, which carry their readers."""
+
+from chat.actions import events, installation, members, messages, rooms
+
+__all__ = ["events", "installation", "members", "messages", "rooms"]

@@ -1,21 +1,23 @@
-"""Keeping the log to its length."""
+"""Keeping the event log to its length."""
 
 import msgspec
 
-from chat.sql import Call
+from chat.sql import Call, read_only_row
 
 PRUNE_BATCH = 10_000
 
 
-class PruneRow(msgspec.Struct, frozen=True):
-    """How many events a call deleted."""
-
+class _PruneRow(msgspec.Struct, frozen=True):
     pruned: int
 
 
-def prune_events(days: int, limit: int = PRUNE_BATCH) -> Call[PruneRow]:
-    """Delete up to `limit` of the log's oldest events, all older than `days`.
+def prune_events(days: int, limit: int = PRUNE_BATCH) -> Call[int]:
+    """Delete up to `limit` of the log's oldest events, all older than `days`; return how many.
 
-    What stays of each room has no gap; clients below it are told 410 and read the room anew.
+    What stays of each room has no gap. Clients below it get 410 and read the room again.
     """
-    return Call("prune_events", PruneRow, {"days": days, "limit": limit})
+    return Call("prune_events", _PruneRow, {"days": days, "limit": limit}, _read_count)
+
+
+def _read_count(rows: list[_PruneRow]) -> int:
+    return read_only_row(rows).pruned

@@ -2,30 +2,35 @@
 
 import msgspec
 
-from chat.sql import Call
+from chat.sql import Call, read_only_row
 
 
-class AnewRow(msgspec.Struct, frozen=True):
-    """How many rooms began anew, and the installation's new epoch."""
+class Beginning(msgspec.Struct, frozen=True):
+    """How many rooms began again, and the installation's new epoch."""
 
     rooms: int
     epoch: str
 
 
-class KeptRow(msgspec.Struct, frozen=True):
-    """What the database is known by from now on."""
-
+class _IdentityRow(msgspec.Struct, frozen=True):
     identity: str
 
 
-def begin_anew() -> Call[AnewRow]:
-    """Make sure that nothing told from now on is taken for something told before.
+def begin_anew() -> Call[Beginning]:
+    """Make sure that no event from now on is taken for one that was sent before.
 
-    For a database that lost what it had told: every client reads its rooms anew.
+    For a database that lost events after it had sent them: every client reads its rooms again.
     """
-    return Call("begin_anew", AnewRow, {}, is_repeatable=False)
+    return Call("begin_anew", Beginning, {}, read_only_row, is_repeatable=False)
 
 
-def keep_on() -> Call[KeptRow]:
-    """Take the database for the one it was, after a move that lost nothing."""
-    return Call("keep_on", KeptRow, {})
+def keep_on() -> Call[str | None]:
+    """Accept a moved database as the same one, after a move that lost nothing.
+
+    Returns its identity, or None where the installation has no row.
+    """
+    return Call("keep_on", _IdentityRow, {}, _read_identity)
+
+
+def _read_identity(rows: list[_IdentityRow]) -> str | None:
+    return rows[0].identity if rows else None

@@ -6,10 +6,17 @@ import msgspec
 
 from chat.errors import InvalidInputError, NotFoundError
 from chat.events import EventRoom
-from chat.sql import Call
+from chat.sql import Call, read_only_row
 
 
-class AddRow(msgspec.Struct, frozen=True):
+class Addition(msgspec.Struct, frozen=True):
+    """The users a call added, and those who were members before."""
+
+    added: list[str]
+    already: list[str]
+
+
+class _AddRow(msgspec.Struct, frozen=True):
     """The outcome for one user; see chat/sql/functions/members.sql."""
 
     user_id: str | None
@@ -17,48 +24,57 @@ class AddRow(msgspec.Struct, frozen=True):
     room: str | None
 
 
-class RemoveRow(msgspec.Struct, frozen=True):
+class _RemoveRow(msgspec.Struct, frozen=True):
     """The outcome of a removal; see chat/sql/functions/members.sql."""
 
     outcome: str
     room: str | None
 
 
-class Addition(msgspec.Struct, frozen=True):
-    """Who was added by a call, and who had been a member already."""
-
-    added: list[str]
-    already: list[str]
+_ROOM = msgspec.json.Decoder(EventRoom)
 
 
-def add_members(room_id: int, user_ids: Sequence[str]) -> Call[AddRow]:
+def add_members(room_id: int, user_ids: Sequence[str]) -> Call[Addition]:
     """Add users to a room as one change: all of them, or none; repeating it changes nothing.
 
-    Everyone it adds is told of everyone it adds, and so is every earlier member.
+    Each of them and each earlier member receives a `user_joined` for each of them.
+
+    Errors: `NotFoundError`; `InvalidInputError` for an id that cannot be a user's.
     """
-    return Call("add_members", AddRow, {"room_id": room_id, "user_ids": list(user_ids)})
-
-
-def remove_member(room_id: int, user_id: str) -> Call[RemoveRow]:
-    """Remove a user from a room; repeating it changes nothing. The user is told too."""
-    return Call("remove_member", RemoveRow, {"room_id": room_id, "user_id": user_id})
-
-
-def read_addition(rows: Sequence[AddRow]) -> Addition:
-    """Return who was added. Errors: `NotFoundError`, `InvalidInputError`."""
-    for row in rows:
-        if row.outcome == "room_not_found":
-            raise NotFoundError
-        if row.outcome == "invalid_user":
-            raise InvalidInputError(f"{row.user_id!r} is not a user id.", pointer="/users")
-    return Addition(
-        added=[row.user_id for row in rows if row.user_id and row.outcome == "added"],
-        already=[row.user_id for row in rows if row.user_id and row.outcome == "already"],
+    return Call(
+        "add_members", _AddRow, {"room_id": room_id, "user_ids": list(user_ids)}, _read_addition
     )
 
 
-def read_room_after(row: AddRow | RemoveRow) -> EventRoom:
-    """Return the room as the change left it, or raise `NotFoundError`."""
-    if row.room is None:
+def join_room(room_id: int, user_id: str) -> Call[EventRoom]:
+    """Make a user a member and return the room as it is then; repeating it changes nothing.
+
+    Errors: `NotFoundError`.
+    """
+    return Call("add_members", _AddRow, {"room_id": room_id, "user_ids": [user_id]}, _read_room)
+
+
+def remove_member(room_id: int, user_id: str) -> Call[EventRoom]:
+    """End a membership and return the room as it is then; repeating it changes nothing.
+
+    The user receives the event too. Errors: `NotFoundError`.
+    """
+    return Call("remove_member", _RemoveRow, {"room_id": room_id, "user_id": user_id}, _read_room)
+
+
+def _read_addition(rows: list[_AddRow]) -> Addition:
+    users: dict[str, list[str]] = {"added": [], "already": []}
+    for row in rows:
+        if row.user_id is None:
+            raise NotFoundError
+        if row.outcome == "invalid_user":
+            raise InvalidInputError(f"{row.user_id!r} is not a user id.", pointer="/users")
+        users[row.outcome].append(row.user_id)
+    return Addition(**users)
+
+
+def _read_room(rows: list[_AddRow | _RemoveRow]) -> EventRoom:
+    room = read_only_row(rows).room
+    if room is None:
         raise NotFoundError
-    return msgspec.json.decode(row.room, type=EventRoom)
+    return _ROOM.decode(room)

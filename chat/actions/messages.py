@@ -1,19 +1,24 @@
 """Sending and deleting messages."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import msgspec
 
-from chat.conf import SERVER_KEY_PREFIX
+from chat.conf import CLIENT_ID_MAX_LENGTH, SERVER_KEY_PREFIX
 from chat.errors import (
+    ChatError,
     IdempotencyConflictError,
     InvalidInputError,
     NotAMemberError,
+    NotFoundError,
     RoomBusyError,
 )
 from chat.events import Message
-from chat.sql import Call
+from chat.metrics import SENDS
+from chat.queries.messages import decode_message
+from chat.sql import Call, read_only_row
 
 
 class NewMessage(msgspec.Struct, frozen=True):
@@ -25,17 +30,6 @@ class NewMessage(msgspec.Struct, frozen=True):
     content: str
 
 
-class SendRow(msgspec.Struct, frozen=True):
-    """The outcome of one message of a call; see chat/sql/functions/messages.sql."""
-
-    ordinal: int
-    outcome: str
-    message_id: int | None
-    message_seq: int | None
-    sent_at: str | None
-    deleted_at: str | None
-
-
 class SentMessage(msgspec.Struct, frozen=True):
     """The stored message, and whether it had been stored before."""
 
@@ -43,72 +37,96 @@ class SentMessage(msgspec.Struct, frozen=True):
     is_duplicate: bool
 
 
-class DeleteRow(msgspec.Struct, frozen=True):
-    """The outcome of a deletion; see chat/sql/functions/messages.sql."""
+class _SendRow(msgspec.Struct, frozen=True):
+    """The outcome of one message; see chat/sql/functions/messages.sql."""
+
+    outcome: str
+    message: str | None
+
+
+class _DeleteRow(msgspec.Struct, frozen=True):
+    """The outcome; see chat/sql/functions/messages.sql."""
 
     outcome: str
 
 
-_REFUSALS = {
+_REFUSALS: Mapping[str, Callable[[], ChatError]] = {
     "not_member": NotAMemberError,
     "conflict": IdempotencyConflictError,
     "busy": RoomBusyError,
+    "invalid": partial(
+        InvalidInputError,
+        f"A message has content, and a key of 1 to {CLIENT_ID_MAX_LENGTH} characters.",
+    ),
 }
 
 
 def make_server_key() -> str:
-    """Return a key for a send without one: the write can be repeated after a lost connection."""
+    """Return a key for a send without one, so that it can be repeated after a lost connection."""
     return SERVER_KEY_PREFIX + uuid.uuid4().hex
 
 
-def send_messages(messages: Sequence[NewMessage], *, wait: bool = True) -> Call[SendRow]:
-    """Send messages in one transaction, each with its own outcome and its own key.
-
-    Each is stored once however often it is sent, takes the next seq and version of its room, and
-    is queued for everyone who is a member at that version, or nothing of it happens.
-
-    `wait`: whether to wait for a room that someone else has locked, or to answer `busy` for it.
-    """
-    return Call(
-        "send_messages",
-        SendRow,
-        {
-            "room_ids": [message.room_id for message in messages],
-            "user_ids": [message.user_id for message in messages],
-            "client_ids": [message.client_id for message in messages],
-            "contents": [message.content for message in messages],
-            "wait": wait,
-        },
-    )
-
-
-def read_sent(message: NewMessage, row: SendRow) -> SentMessage:
-    """Return the stored message.
+def send_message(message: NewMessage) -> Call[SentMessage]:
+    """Send one message; see `send_messages`.
 
     Errors: `NotAMemberError`, `IdempotencyConflictError`, `RoomBusyError`, `InvalidInputError`.
     """
-    if row.outcome == "invalid":
-        raise InvalidInputError("A message has content, and a key of 1 to 64 characters.")
-    if row.message_id is None or row.message_seq is None or row.sent_at is None:
-        raise _REFUSALS[row.outcome]
-    return SentMessage(
-        message=Message(
-            id=row.message_id,
-            room_id=message.room_id,
-            seq=row.message_seq,
-            user=message.user_id,
-            # The text of a message that was deleted since is gone, also for who wrote it.
-            content="" if row.deleted_at else message.content,
-            created_at=row.sent_at,
-            deleted_at=row.deleted_at,
-            client_id=(
-                None if message.client_id.startswith(SERVER_KEY_PREFIX) else message.client_id
-            ),
-        ),
-        is_duplicate=row.outcome == "duplicate",
-    )
+    return Call("send_messages", _SendRow, _pack([message], wait=True), _read_sent)
 
 
-def delete_message(message_id: int) -> Call[DeleteRow]:
-    """Delete a message's text for everyone and tell the members; repeating changes nothing."""
-    return Call("delete_message", DeleteRow, {"message_id": message_id})
+def send_messages(
+    messages: Sequence[NewMessage], *, wait: bool = True
+) -> Call[list[SentMessage | ChatError]]:
+    """Send messages in one transaction; return for each the stored message or its error.
+
+    Each is stored once however often it is sent. It takes the next seq and version of its room and
+    is queued for everyone who is a member at that version, or nothing of it happens.
+
+    `wait`: whether to wait for a room that someone else has locked, or to return `RoomBusyError`.
+    """
+    return Call("send_messages", _SendRow, _pack(messages, wait=wait), _read_each)
+
+
+def delete_message(message_id: int) -> Call[bool]:
+    """Delete a message's text for everyone and send the members an event.
+
+    Repeating it changes nothing; returns whether it was deleted by this call.
+
+    Errors: `NotFoundError`.
+    """
+    return Call("delete_message", _DeleteRow, {"message_id": message_id}, _read_deleted)
+
+
+def _pack(messages: Sequence[NewMessage], *, wait: bool) -> Mapping[str, object]:
+    return {
+        "room_ids": [message.room_id for message in messages],
+        "user_ids": [message.user_id for message in messages],
+        "client_ids": [message.client_id for message in messages],
+        "contents": [message.content for message in messages],
+        "wait": wait,
+    }
+
+
+def _read_each(rows: list[_SendRow]) -> list[SentMessage | ChatError]:
+    for row in rows:
+        SENDS.labels(row.outcome).inc()
+    return [
+        _REFUSALS[row.outcome]()
+        if row.message is None
+        else SentMessage(decode_message(row.message), is_duplicate=row.outcome == "duplicate")
+        for row in rows
+    ]
+
+
+def _read_sent(rows: list[_SendRow]) -> SentMessage:
+    sent = read_only_row(_read_each(rows))
+    if isinstance(sent, ChatError):
+        raise sent
+    return sent
+
+
+def _read_deleted(rows: list[_DeleteRow]) -> bool:
+    outcome = read_only_row(rows).outcome
+    if outcome == "not_found":
+        raise NotFoundError("There is no such message.")
+    return outcome == "deleted"

@@ -4,12 +4,20 @@ from collections.abc import Sequence
 
 import msgspec
 
-from chat.errors import InvalidInputError
-from chat.queries.rooms import Room
-from chat.sql import Call
+from chat.conf import ROOM_NAME_MAX_LENGTH
+from chat.errors import IdempotencyConflictError, InvalidInputError, NotFoundError
+from chat.queries.rooms import Room, decode_room
+from chat.sql import Call, read_only_row
 
 
-class CreateRow(msgspec.Struct, frozen=True):
+class CreatedRoom(msgspec.Struct, frozen=True):
+    """The room, and whether it had been created before with the same key."""
+
+    room: Room
+    is_duplicate: bool
+
+
+class _CreateRow(msgspec.Struct, frozen=True):
     """The outcome; see chat/sql/functions/rooms.sql."""
 
     outcome: str
@@ -17,31 +25,68 @@ class CreateRow(msgspec.Struct, frozen=True):
     room: str | None
 
 
-class RenameRow(msgspec.Struct, frozen=True):
-    """The outcome of renaming; see chat/sql/functions/rooms.sql."""
+class _RenameRow(msgspec.Struct, frozen=True):
+    """The outcome; see chat/sql/functions/rooms.sql."""
 
     outcome: str
 
 
-def create_room(name: str, user_ids: Sequence[str]) -> Call[CreateRow]:
-    """Create a room with its first members, or nothing; each member is told of each.
+def create_room(
+    name: str,
+    user_ids: Sequence[str],
+    *,
+    created_by: str | None = None,
+    client_id: str | None = None,
+) -> Call[CreatedRoom]:
+    """Create a room with its first members, or nothing; each member receives an event for each.
 
-    A call makes a room each time, so it is never repeated by the service itself.
+    `client_id`: a key of `created_by` that stands for one room for ever. Without it each call
+    creates a room, so the service never repeats such a call itself.
+
+    Errors: `InvalidInputError`; `IdempotencyConflictError` where the key stands for another room.
     """
     return Call(
-        "create_room", CreateRow, {"name": name, "user_ids": list(user_ids)}, is_repeatable=False
+        "create_room",
+        _CreateRow,
+        {
+            "name": name,
+            "user_ids": list(user_ids),
+            "created_by": created_by,
+            "client_id": client_id,
+        },
+        _read_created,
+        is_repeatable=client_id is not None,
     )
 
 
-def read_created_room(row: CreateRow) -> Room:
-    """Return the new room, or raise `InvalidInputError`."""
+def rename_room(room_id: int, name: str) -> Call[None]:
+    """Give a room another name and send the members an event; repeating it changes nothing.
+
+    Errors: `NotFoundError`, `InvalidInputError`.
+    """
+    return Call("rename_room", _RenameRow, {"room_id": room_id, "name": name}, _read_renamed)
+
+
+def _refuse_name() -> InvalidInputError:
+    return InvalidInputError(
+        f"A room's name has 1 to {ROOM_NAME_MAX_LENGTH} characters.", pointer="/name"
+    )
+
+
+def _read_created(rows: list[_CreateRow]) -> CreatedRoom:
+    row = read_only_row(rows)
+    if row.room is not None:
+        return CreatedRoom(decode_room(row.room), is_duplicate=row.outcome == "duplicate")
+    if row.outcome == "conflict":
+        raise IdempotencyConflictError("This client_id was used to create another room.")
     if row.outcome == "invalid_name":
-        raise InvalidInputError("A room's name has 1 to 255 characters.", pointer="/name")
-    if row.room is None:
-        raise InvalidInputError(f"{row.invalid_user_id!r} is not a user id.", pointer="/members")
-    return msgspec.json.decode(row.room, type=Room)
+        raise _refuse_name()
+    raise InvalidInputError(f"{row.invalid_user_id!r} is not a user id.", pointer="/members")
 
 
-def rename_room(room_id: int, name: str) -> Call[RenameRow]:
-    """Give a room another name and tell the members; repeating changes nothing."""
-    return Call("rename_room", RenameRow, {"room_id": room_id, "name": name})
+def _read_renamed(rows: list[_RenameRow]) -> None:
+    outcome = read_only_row(rows).outcome
+    if outcome == "invalid_name":
+        raise _refuse_name()
+    if outcome == "room_not_found":
+        raise NotFoundError("There is no such room.")

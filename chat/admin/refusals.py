@@ -6,11 +6,10 @@ import psycopg
 from django.db import Error
 
 from chat.errors import ChatError, RoomBusyError
+from chat.sql.errors import find_meaning
 
 REFUSALS: Final = (ChatError, psycopg.Error, Error)
 """What a view catches; `explain` tells which of them is a refusal and which is a defect."""
-
-_BUSY = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
 
 
 def explain(error: Exception) -> str:
@@ -21,8 +20,9 @@ def explain(error: Exception) -> str:
     if isinstance(error, ChatError):
         return str(error)
     cause = error.__cause__ if isinstance(error, Error) else error
-    if isinstance(cause, _BUSY):
-        return RoomBusyError.default_message
     if isinstance(cause, psycopg.errors.QueryCanceled):
         return "This took too long and was given up. Nothing was changed; ask for less at once."
+    meaning = find_meaning(cause) if isinstance(cause, psycopg.Error) else None
+    if isinstance(meaning, RoomBusyError):
+        return str(meaning)
     raise error

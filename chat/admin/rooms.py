@@ -12,14 +12,13 @@ from django.http import HttpRequest
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
-from chat.actions.members import add_members, read_addition, remove_member
-from chat.actions.rooms import create_room, read_created_room, rename_room
+from chat.actions.members import add_members, remove_member
+from chat.actions.rooms import create_room, rename_room
 from chat.admin.base import REFUSED, ChatAdmin, is_permitted
 from chat.admin.columns import link_list, shorten, show_age
 from chat.admin.lists import read_number
 from chat.admin.roommembers import MembersInline
 from chat.conf import MEMBERS_PER_CALL
-from chat.errors import NotFoundError
 from chat.models import Room
 from chat.realtime.channels import describe_invalid_user_id
 from chat.sql.database import run_call_in_django
@@ -141,12 +140,9 @@ class RoomAdmin(ChatAdmin):
         """Create the room with its first members, or rename it; the members are told."""
         user_ids = form.cleaned_data.get("add_users", [])
         if not change:
-            (created,) = run_call_in_django(create_room(obj.name, user_ids))
-            obj.pk = read_created_room(created).id
+            obj.pk = run_call_in_django(create_room(obj.name, user_ids)).room.id
         elif "name" in form.changed_data:
-            (renamed,) = run_call_in_django(rename_room(obj.pk, obj.name))
-            if renamed.outcome == "room_not_found":
-                raise NotFoundError("The room does not exist any more.")
+            run_call_in_django(rename_room(obj.pk, obj.name))
         del request
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: Any) -> None:
@@ -154,7 +150,7 @@ class RoomAdmin(ChatAdmin):
         super().save_related(request, form, formsets, change)
         user_ids = form.cleaned_data.get("add_users", [])
         if change and user_ids:
-            addition = read_addition(run_call_in_django(add_members(form.instance.pk, user_ids)))
+            addition = run_call_in_django(add_members(form.instance.pk, user_ids))
             already = f" {len(addition.already)} had been before." if addition.already else ""
             messages.info(request, f"New members: {len(addition.added)}.{already}")
 

@@ -8,15 +8,15 @@ from litestar.datastructures import State
 from litestar.di import Provide
 
 from app.authentication import load_token_verifier
-from app.metrics import OutboxCollector, PoolCollector, serve_metrics
 from chat.api import documentation, events, health, members, messages, rooms, search, tokens
+from chat.api.bodies import with_body_deadline
 from chat.api.openapi.document import build_document
 from chat.api.openapi.page import render_page
+from chat.api.options import answer_options
 from chat.api.problems import EXCEPTION_HANDLERS
-from chat.conf import load_configuration
+from chat.conf import BODY_MAX_BYTES, load_configuration
+from chat.metrics import OutboxCollector, PoolCollector, serve_metrics
 from chat.sql.database import Database, open_database
-
-BODY_MAX_BYTES = 65_536
 
 ROUTES = [
     rooms.list_rooms,
@@ -66,7 +66,8 @@ def create_api() -> Litestar:
     """Return the API; its connections to PostgreSQL open with its lifespan."""
     document = build_document(ROUTES)
     return Litestar(
-        route_handlers=ROUTES,
+        route_handlers=[*answer_options(ROUTES), *ROUTES],
+        middleware=[with_body_deadline],
         lifespan=[_open_resources],
         dependencies={"database": Provide(_provide_database)},
         exception_handlers=EXCEPTION_HANDLERS,

@@ -5,16 +5,17 @@ from pathlib import Path
 import psycopg
 from litestar import Response, get
 
-from chat import migrations
+from chat import migrations, queries
 from chat.api.openapi.operations import Operation
 from chat.api.schemas import DatabaseState, Liveness, Readiness
 from chat.errors import ChatError
-from chat.queries.readiness import read_readiness
+from chat.queries.readiness import ReadinessRow
 from chat.sql.database import Database
+from chat.sql.install import functions_fingerprint, read_history
 
 # A probe that waits for a silent database tells nothing that a 503 does not.
 READINESS_SECONDS = 2.0
-# Beyond this the consumer of the outbox is taken to be away.
+# Beyond this age of the oldest outbox row, its consumer is taken to be away.
 REALTIME_LATE_SECONDS = 5.0
 _KNOWN_MIGRATIONS = frozenset(path.stem for path in Path(migrations.__path__[0]).glob("[0-9]*.py"))
 
@@ -27,29 +28,44 @@ async def check_live() -> Liveness:
 
 @get("/health/ready", operation=Operation(answers={503: "The service cannot serve now."}))
 async def check_ready(database: Database) -> Response[Readiness]:
-    """Answer 200 when the database is there and migrated, 503 otherwise.
+    """Answer 200 when the database is there, migrated and has this code's functions; else 503.
 
     Realtime being late is `degraded` in the body, never a reason to take the API out: sends are
-    stored, and delivered when Centrifugo is back.
+    stored, and delivered when Centrifugo is back. `warnings` names what an operator should look at:
+    `database_copied`, a restored database for which `manage.py after_restore` was not run.
     """
+    warnings = []
     try:
-        row = await database.fetch_one(read_readiness(), within=READINESS_SECONDS)
+        row = await database.run(queries.readiness.read_readiness(), within=READINESS_SECONDS)
+        state = _judge(row)
+        if state == "ok" and await database.run(
+            queries.readiness.is_copy(), within=READINESS_SECONDS
+        ):
+            warnings.append("database_copied")
     except ChatError:
-        return _answer("unavailable", None)
+        return _answer("unavailable", None, [])
     except psycopg.errors.UndefinedTable:
-        return _answer("not migrated", None)
+        return _answer("not migrated", None, [])
+    return _answer(state, row.outbox_age, warnings)
+
+
+def _judge(row: ReadinessRow) -> DatabaseState:
     if not row.migrations or not _KNOWN_MIGRATIONS.issubset(row.migrations):
-        return _answer("not migrated", row.outbox_age)
+        return "not migrated"
     if not row.is_writable:
-        return _answer("read only", row.outbox_age)
-    # Those of another release will do: in a rolling deploy the schema is ahead of the old
-    # processes, and still answers their calls.
-    if row.fingerprint is None:
-        return _answer("without functions", row.outbox_age)
-    return _answer("ok", row.outbox_age)
+        return "read only"
+    if row.functions is None:
+        return "without functions"
+    # Those of a later release will do: in a rolling deploy the database is ahead of the old
+    # processes, and its functions still answer their calls.
+    if functions_fingerprint() not in read_history(row.functions):
+        return "older functions"
+    return "ok"
 
 
-def _answer(database: DatabaseState, outbox_age: float | None) -> Response[Readiness]:
+def _answer(
+    database: DatabaseState, outbox_age: float | None, warnings: list[str]
+) -> Response[Readiness]:
     is_late = outbox_age is not None and outbox_age > REALTIME_LATE_SECONDS
     return Response(
         Readiness(
@@ -57,6 +73,7 @@ def _answer(database: DatabaseState, outbox_age: float | None) -> Response[Readi
             database=database,
             realtime="degraded" if is_late else "ok",
             outbox_age_seconds=outbox_age,
+            warnings=warnings,
         ),
         status_code=200 if database == "ok" else 503,
     )

@@ -1,26 +1,24 @@
 """Messages of a room: send and list."""
 
-from typing import Any
+from typing import Annotated
 
-from litestar import Request, Response, get, post
+import msgspec
+from litestar import Response, get, post
+from msgspec import Meta
 
-from app.metrics import SENDS
-from chat.actions.messages import NewMessage, make_server_key, read_sent, send_messages
-from chat.api.openapi.operations import LIMIT, Operation, Query, identifier
+from chat import actions, queries
+from chat.actions.messages import NewMessage, make_server_key
+from chat.api.bodies import parse_body
+from chat.api.openapi.operations import Operation
 from chat.api.pagination import page_url
-from chat.api.parameters import parse_body, parse_limit, parse_query_number, parse_room_id
-from chat.api.schemas import Page, SendMessageBody
-from chat.api.security import authenticated
+from chat.api.paths import parse_room_id
+from chat.api.query import Limit, parse_query
+from chat.api.schemas import MessagePage, SendMessageBody
+from chat.api.security import ApiRequest, authenticated
+from chat.conf import BIGINT_MAX, PAGE_DEFAULT
 from chat.errors import InvalidInputError
 from chat.events import Message
-from chat.queries.messages import (
-    MessageRow,
-    list_messages_after,
-    list_messages_around,
-    list_messages_before,
-    read_messages,
-)
-from chat.sql import Call
+from chat.queries.messages import Window
 from chat.sql.database import Database
 
 PATH = "/api/rooms/{room_id:str}/messages"
@@ -38,7 +36,7 @@ PATH = "/api/rooms/{room_id:str}/messages"
     ),
 )
 async def send_message(
-    request: Request[Any, Any, Any], room_id: str, body: bytes, database: Database
+    request: ApiRequest, room_id: str, body: bytes, database: Database
 ) -> Response[Message]:
     """Send a message; once answered it is stored and on its way to every member.
 
@@ -46,89 +44,75 @@ async def send_message(
     again with the same key stores nothing and answers with the first message.
 
     201 with the message; 200 with the first message when the key was used before; 409 when it was
-    used with other content; 404 when the room is unknown or the caller is not in it.
+    used with other content; 404 when the room is unknown or the caller is not a member.
     """
-    sent = parse_body(request, body, SendMessageBody)
+    wanted = parse_body(request, body, SendMessageBody)
     message = NewMessage(
         room_id=parse_room_id(room_id),
         user_id=request.user.user_id,
-        client_id=sent.client_id or make_server_key(),
-        content=sent.content,
+        client_id=wanted.client_id or make_server_key(),
+        content=wanted.content,
     )
-    row = await database.fetch_one(send_messages([message]))
-    SENDS.labels(row.outcome).inc()
-    stored = read_sent(message, row)
-    return Response(stored.message, status_code=200 if stored.is_duplicate else 201)
+    sent = await database.run(actions.messages.send_message(message))
+    return Response(sent.message, status_code=200 if sent.is_duplicate else 201)
 
 
-@get(
-    PATH,
-    guards=[authenticated],
-    operation=Operation(
-        query=(
-            LIMIT,
-            Query("before", "The page older than this message.", identifier()),
-            Query("after", "The page next newer than this message.", identifier()),
-            Query("around", "The page with this message in the middle.", identifier()),
-        )
-    ),
-)
-async def list_messages(
-    request: Request[Any, Any, Any], room_id: str, database: Database
-) -> Page[Message]:
+def _describe(text: str) -> Meta:
+    return Meta(ge=1, le=BIGINT_MAX, description=text)
+
+
+class ListMessagesQuery(msgspec.Struct, frozen=True):
+    """At most one of `before`, `after` and `around`."""
+
+    limit: Limit = PAGE_DEFAULT
+    before: Annotated[int, _describe("The page older than this message.")] | None = None
+    after: Annotated[int, _describe("The page next newer than this message.")] | None = None
+    around: Annotated[int, _describe("The page with this message in the middle.")] | None = None
+
+
+@get(PATH, guards=[authenticated], operation=Operation(query=ListMessagesQuery))
+async def list_messages(request: ApiRequest, room_id: str, database: Database) -> MessagePage:
     """List a room's messages, newest first, without a gap and without a repetition.
 
     Query: `limit`, 1 to 200, default 50; and at most one of `before`, `after`, `around`, each the
     id of a message of the room: the page older than it, the page next newer, or the page with it
     in the middle.
 
-    404 when the room is unknown or the caller is not in it; 422 for an id that is not the room's.
+    404 when the room is unknown or the caller is not a member; 422 for an id that is not of a
+    message in the room.
     """
-    limit = parse_limit(request)
-    anchors = {
-        name: parse_query_number(request, name, minimum=1) for name in ("before", "after", "around")
-    }
-    given = {name: anchor for name, anchor in anchors.items() if anchor is not None}
+    query = parse_query(request, ListMessagesQuery)
+    anchors = {"before": query.before, "after": query.after, "around": query.around}
+    given = [name for name, anchor in anchors.items() if anchor is not None]
     if len(given) > 1:
-        raise InvalidInputError(
-            f"{' and '.join(given)} exclude each other.", pointer=list(given)[-1]
-        )
-    name, anchor = next(iter(given.items()), ("before", None))
-    call = _make_call(name, anchor, parse_room_id(room_id), request.user.user_id, limit)
-    messages = read_messages(await database.fetch_all(call), anchor_name=name)
-    return _make_page(request, name, anchor, messages, limit)
-
-
-def _make_call(
-    name: str, anchor: int | None, room_id: int, user_id: str, limit: int
-) -> Call[MessageRow]:
-    """Return the call for a page; it asks for one message more where that tells of more pages."""
-    if anchor is not None and name == "after":
-        return list_messages_after(room_id, user_id, anchor=anchor, limit=limit + 1)
-    if anchor is not None and name == "around":
-        return list_messages_around(
-            room_id, user_id, anchor=anchor, older=limit // 2, newer=(limit - 1) // 2
-        )
-    return list_messages_before(room_id, user_id, anchor=anchor, limit=limit + 1)
-
-
-def _make_page(
-    request: Request[Any, Any, Any],
-    name: str,
-    anchor: int | None,
-    messages: list[Message],
-    limit: int,
-) -> Page[Message]:
-    """Return the page; a room's oldest message has seq 1, so `next` needs no look beyond it."""
-    has_more = len(messages) > limit
-    messages = messages[:limit]
-    if name == "after":
-        messages.reverse()
-    has_newer = has_more if name == "after" else anchor is not None
+        raise InvalidInputError(f"{' and '.join(given)} exclude each other.", pointer=given[-1])
+    name = given[0] if given else "before"
+    call = queries.messages.list_messages(
+        parse_room_id(room_id),
+        request.user.user_id,
+        _open_window(name, anchors[name], query.limit),
+        anchor_name=name,
+    )
+    messages = await database.run(call)
+    # A message beyond the page tells that there are newer ones; a room's oldest has seq 1.
+    has_newer = len(messages) > query.limit if name == "after" else bool(given)
+    messages = messages[-query.limit :]
     if not messages:
-        return Page(next=None, previous=None, results=[])
-    return Page(
+        return MessagePage(next=None, previous=None, results=[])
+    return MessagePage(
         next=page_url(request, before=messages[-1].id) if messages[-1].seq > 1 else None,
         previous=page_url(request, after=messages[0].id) if has_newer else None,
         results=messages,
     )
+
+
+def _open_window(name: str, anchor: int | None, limit: int) -> Window:
+    match name:
+        case "after":
+            return Window(older=0, newer=limit + 1, anchor=anchor)
+        case "around":
+            return Window(
+                older=limit // 2, newer=(limit - 1) // 2 + 1, anchor=anchor, with_anchor=True
+            )
+        case _:
+            return Window(older=limit, anchor=anchor)

@@ -9,13 +9,15 @@ from urllib.parse import urlencode
 import msgspec
 from django.conf import settings
 from django.http.request import split_domain_port, validate_host
-from litestar import Request
 
+from chat.api.query import PageQuery
 from chat.api.schemas import Page
+from chat.api.security import ApiRequest
 from chat.errors import InvalidInputError
+from chat.queries.keyset import Slice
 
-Position = TypeVar("Position")
 Item = TypeVar("Item")
+SomePage = TypeVar("SomePage", bound=Page[Any])
 
 
 class Cursor(msgspec.Struct, array_like=True):
@@ -25,7 +27,7 @@ class Cursor(msgspec.Struct, array_like=True):
     position: msgspec.Raw
 
 
-def page_url(request: Request[Any, Any, Any], **parameters: str | int) -> str:
+def page_url(request: ApiRequest, **parameters: str | int) -> str:
     """Return this list's address with another place in it; `limit` and `q` are carried over."""
     kept = {
         name: value
@@ -36,8 +38,8 @@ def page_url(request: Request[Any, Any, Any], **parameters: str | int) -> str:
     return f"{_read_origin(request)}{request.scope['path'].rstrip('/')}/?{query}"
 
 
-def _read_origin(request: Request[Any, Any, Any]) -> str:
-    """Return the address the client used, if it is one of ours: links repeat no stranger's name."""
+def _read_origin(request: ApiRequest) -> str:
+    """Return the address the client used, if it is one of ours: links repeat no other host."""
     host = request.headers.get("host", "")
     domain, _ = split_domain_port(host)
     if not domain or not validate_host(domain, settings.ALLOWED_HOSTS):
@@ -45,56 +47,47 @@ def _read_origin(request: Request[Any, Any, Any]) -> str:
     return f"{request.scope['scheme']}://{host}"
 
 
-def read_cursor(
-    request: Request[Any, Any, Any], position: type[Position]
-) -> tuple[Position | None, bool]:
-    """Return the position of `?cursor=` and whether to read backwards from it.
+def read_slice(query: PageQuery, position: Any) -> Slice[Any]:  # noqa: ANN401 - a type, perhaps annotated
+    """Return the part of a list that a query asks for; `position`: the type of its positions.
 
     Errors: `InvalidInputError` for a cursor that this list did not make.
     """
-    text = request.query_params.get("cursor")
-    if not text:
-        return None, False
+    if not query.cursor:
+        return Slice(query.limit)
     try:
-        raw = base64.b64decode(text.encode("ascii"), altchars=b"-_", validate=True)
+        raw = base64.b64decode(query.cursor.encode("ascii"), altchars=b"-_", validate=True)
         cursor = msgspec.json.decode(raw, type=Cursor)
-        return msgspec.json.decode(cursor.position, type=position), cursor.is_backwards
+        place = msgspec.json.decode(cursor.position, type=position)
     except (binascii.Error, ValueError, RecursionError) as error:
-        raise InvalidInputError("This is no cursor of this list.", pointer="cursor") from error
+        raise InvalidInputError("This is not a cursor of this list.", pointer="cursor") from error
+    return Slice(query.limit, place, cursor.is_backwards)
 
 
-def write_cursor(position: object, *, is_backwards: bool) -> str:
-    """Return the text of a cursor."""
+def _write_cursor(position: object, *, is_backwards: bool) -> str:
     cursor = Cursor(is_backwards, msgspec.Raw(msgspec.json.encode(position)))
     return base64.urlsafe_b64encode(msgspec.json.encode(cursor)).decode()
 
 
 def make_page(
-    request: Request[Any, Any, Any],
+    kind: type[SomePage],
+    request: ApiRequest,
+    part: Slice[Any],
     found: Sequence[Item],
-    *,
-    limit: int,
-    is_backwards: bool,
-    is_first: bool,
     position_of: Callable[[Item], object],
-) -> Page[Item]:
-    """Return the page of what was found.
-
-    `found`: up to `limit` + 1 items in reading order; the one beyond tells that there are more.
-    `is_first`: whether reading began at the list's start.
-    """
-    has_more = len(found) > limit
-    items = list(found[:limit])
-    if is_backwards:
+) -> SomePage:
+    """Return the page of what a call found for a part of a list, see `Slice`."""
+    has_more = len(found) > part.limit
+    items = list(found[: part.limit])
+    if part.is_backwards:
         items.reverse()
-    has_next = bool(items) and (has_more or is_backwards)
-    has_previous = bool(items) and (has_more if is_backwards else not is_first)
+    has_next = bool(items) and (has_more or part.is_backwards)
+    has_previous = bool(items) and (has_more if part.is_backwards else part.position is not None)
 
-    def url(item: Item, *, backwards: bool) -> str:
-        return page_url(request, cursor=write_cursor(position_of(item), is_backwards=backwards))
+    def url(item: Item, *, is_backwards: bool) -> str:
+        return page_url(request, cursor=_write_cursor(position_of(item), is_backwards=is_backwards))
 
-    return Page(
-        next=url(items[-1], backwards=False) if has_next else None,
-        previous=url(items[0], backwards=True) if has_previous else None,
+    return kind(
+        next=url(items[-1], is_backwards=False) if has_next else None,
+        previous=url(items[0], is_backwards=True) if has_previous else None,
         results=items,
     )

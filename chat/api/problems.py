@@ -1,5 +1,10 @@
-"""Errors as `application/problem+json` (RFC 9457): the one place that knows HTTP statuses."""
+"""Errors as `application/problem+json` (RFC 9457): every code there is, and its answer.
 
+`PROBLEMS` is the registry. The handlers here, the OpenAPI description, `app/asgi.py` and the table
+in docs/api.md are made from it, and nginx's answers are tested against it.
+"""
+
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -10,68 +15,149 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
 from app.authentication import InvalidTokenError
-from chat.errors import (
-    ChatError,
-    DatabaseUnavailableError,
-    EventsGoneError,
-    IdempotencyConflictError,
-    InvalidInputError,
-    NotFoundError,
-    RoomBusyError,
-    ServiceRightsRequiredError,
-)
+from chat.conf import BODY_MAX_BYTES, BODY_SECONDS
+from chat.errors import ChatError, EventsGoneError, InvalidInputError
 
 MEDIA_TYPE = "application/problem+json"
-RETRY_AFTER_SECONDS = "1"
+RETRY_AFTER_SECONDS = 1
 
 log = structlog.get_logger("besedka.api")
 
-# Looked up along the class's ancestors; a test holds that every class has a row.
-STATUS_OF_ERROR: dict[type[ChatError], HTTPStatus] = {
-    InvalidInputError: HTTPStatus.UNPROCESSABLE_ENTITY,
-    NotFoundError: HTTPStatus.NOT_FOUND,
-    ServiceRightsRequiredError: HTTPStatus.FORBIDDEN,
-    IdempotencyConflictError: HTTPStatus.CONFLICT,
-    EventsGoneError: HTTPStatus.GONE,
-    RoomBusyError: HTTPStatus.SERVICE_UNAVAILABLE,
-    DatabaseUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
-}
 
-# Codes of what the framework refuses before a handler runs.
-CODE_OF_STATUS = {
-    HTTPStatus.BAD_REQUEST: "bad_request",
-    HTTPStatus.NOT_FOUND: "not_found",
-    HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "body_too_large",
-}
-DETAIL_OF_STATUS = {
-    HTTPStatus.NOT_FOUND: "There is nothing at this address.",
-    HTTPStatus.METHOD_NOT_ALLOWED: "This address does not take this method.",
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is larger than 65,536 bytes.",
-}
+class ProblemKind(msgspec.Struct, frozen=True):
+    """What a code stands for."""
+
+    status: HTTPStatus
+    meaning: str
+    """For the reference: one sentence, without `.`."""
+    detail: str = ""
+    """What an answer says where the error itself says nothing."""
+    headers: Mapping[str, str] = {}
+    is_proxys: bool = False
+    """Whether nginx answers it, in front of this service."""
+
+    @property
+    def title(self) -> str:
+        """The status in words."""
+        return _TITLES.get(self.status, self.status.phrase)
 
 
 # Python renamed these phrases in 3.13, after RFC 9110; a title has to be the same everywhere.
-TITLE_OF_STATUS = {
+_TITLES = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Content Too Large",
     HTTPStatus.UNPROCESSABLE_ENTITY: "Unprocessable Content",
+    HTTPStatus.REQUEST_URI_TOO_LONG: "URI Too Long",
+}
+_RETRY = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+
+PROBLEMS: Mapping[str, ProblemKind] = {
+    "bad_request": ProblemKind(
+        HTTPStatus.BAD_REQUEST,
+        "the request is broken in another way, for example its `Host`",
+        "This is not a valid HTTP request.",
+    ),
+    "malformed_json": ProblemKind(
+        HTTPStatus.BAD_REQUEST,
+        "the body is not a JSON document in UTF-8",
+        "The body is not a JSON document in UTF-8.",
+    ),
+    "invalid_token": ProblemKind(
+        HTTPStatus.UNAUTHORIZED,
+        "there is no valid token; with `WWW-Authenticate: Bearer`",
+        headers={"WWW-Authenticate": "Bearer"},
+    ),
+    "service_rights_required": ProblemKind(
+        HTTPStatus.FORBIDDEN, "the endpoint is for the host's service"
+    ),
+    "not_found": ProblemKind(
+        HTTPStatus.NOT_FOUND,
+        "no such address; or no such room, or the caller is not a member: the answer is the same",
+        "There is nothing at this address.",
+    ),
+    "method_not_allowed": ProblemKind(
+        HTTPStatus.METHOD_NOT_ALLOWED,
+        "the address does not take this method; `Allow` names those that it takes",
+        "This address does not take this method.",
+    ),
+    "body_too_slow": ProblemKind(
+        HTTPStatus.REQUEST_TIMEOUT,
+        f"the body did not arrive within {BODY_SECONDS:g} seconds",
+        f"The body did not arrive within {BODY_SECONDS:g} seconds.",
+        # The connection is not worth keeping.
+        headers={"Connection": "close"},
+    ),
+    "client_id_conflict": ProblemKind(
+        HTTPStatus.CONFLICT, "the `client_id` was used with other content"
+    ),
+    "events_gone": ProblemKind(
+        HTTPStatus.GONE,
+        "the log does not hold these events; with `floor` and `head`: fetch the room again",
+    ),
+    "body_too_large": ProblemKind(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        f"the body is larger than {BODY_MAX_BYTES:,} bytes",
+        f"The body is larger than {BODY_MAX_BYTES:,} bytes.",
+    ),
+    "address_too_long": ProblemKind(
+        HTTPStatus.REQUEST_URI_TOO_LONG,
+        "the address is longer than 16,384 bytes",
+        "The address is longer than 16,384 bytes.",
+        is_proxys=True,
+    ),
+    "unsupported_media_type": ProblemKind(
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        "the body is not declared as `application/json`",
+        "The body must be application/json in UTF-8.",
+    ),
+    "invalid_input": ProblemKind(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "`pointer` names the first field at fault (a JSON pointer), or the parameter",
+    ),
+    "header_too_large": ProblemKind(
+        HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+        "a header is longer than 16,384 bytes, or there are too many",
+        "A header is longer than 16,384 bytes, or there are too many.",
+        is_proxys=True,
+    ),
+    "internal_error": ProblemKind(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "the service failed; `request_id` finds the cause in its log",
+        "The service failed. Its operators find the cause under the request id.",
+    ),
+    "room_busy": ProblemKind(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "the room stayed locked; nothing was changed, with `Retry-After`",
+        headers=_RETRY,
+    ),
+    "database_unavailable": ProblemKind(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "the database did not answer; with `Retry-After`: repeat with the same `client_id`",
+        headers=_RETRY,
+    ),
+    "unavailable": ProblemKind(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "the service did not answer in time; with `Retry-After`",
+        "The service did not answer in time. Try again.",
+        headers=_RETRY,
+        is_proxys=True,
+    ),
 }
 
-
-class MalformedBodyError(Exception):
-    """The body is no JSON document."""
-
-
-class UnsupportedMediaTypeError(Exception):
-    """The body is not declared as JSON."""
+# What the framework refuses before a handler runs.
+_FRAMEWORKS = ("bad_request", "not_found", "method_not_allowed", "body_too_large")
+_CODE_OF_STATUS = {PROBLEMS[code].status: code for code in _FRAMEWORKS}
 
 
-class SlowBodyError(Exception):
-    """The body did not arrive in time."""
+class RequestError(Exception):
+    """The request was refused before its content was looked at; `code` is in `PROBLEMS`."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(PROBLEMS[code].detail)
+        self.code = code
 
 
 class Problem(msgspec.Struct, omit_defaults=True):
-    """The body of every error."""
+    """The body of every error. It has no `type`, which means `about:blank` (RFC 9457)."""
 
     status: int
     title: str
@@ -81,91 +167,70 @@ class Problem(msgspec.Struct, omit_defaults=True):
     floor: int | None = None
     head: int | None = None
     request_id: str | None = None
-    type: str = "about:blank"
 
 
-def make_problem(
-    status: HTTPStatus,
+def encode_problem(
+    code: str, detail: str | None = None, facts: Mapping[str, Any] | None = None
+) -> bytes:
+    """Return the body of a problem. `facts`: the optional members of `Problem`."""
+    kind = PROBLEMS[code]
+    problem = Problem(kind.status.value, kind.title, code, detail or kind.detail, **(facts or {}))
+    return msgspec.json.encode(problem)
+
+
+def _answer(
     code: str,
-    detail: str,
+    detail: str | None = None,
     *,
-    headers: dict[str, str] | None = None,
-    **facts: Any,  # noqa: ANN401 - the optional members of `Problem`
+    facts: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> Response[bytes]:
-    """Return the answer for one error."""
-    title = TITLE_OF_STATUS.get(status, status.phrase)
-    problem = Problem(status=status.value, title=title, code=code, detail=detail, **facts)
+    kind = PROBLEMS[code]
     return Response(
-        msgspec.json.encode(problem),
-        status_code=status.value,
+        encode_problem(code, detail, facts),
+        status_code=kind.status.value,
         media_type=MEDIA_TYPE,
-        headers=headers or {},
+        headers={**kind.headers, **(headers or {})},
     )
 
 
 def answer_chat_error(_: Request[Any, Any, Any], error: ChatError) -> Response[bytes]:
-    """Answer what the domain refuses."""
-    status = next(STATUS_OF_ERROR[kind] for kind in type(error).__mro__ if kind in STATUS_OF_ERROR)
-    headers = (
-        {"Retry-After": RETRY_AFTER_SECONDS} if status is HTTPStatus.SERVICE_UNAVAILABLE else {}
-    )
-    facts: dict[str, object] = {}
+    """Answer what the domain refuses.
+
+    An error that inherits its code is answered exactly like its ancestor.
+    """
+    facts: dict[str, Any] = {}
     if isinstance(error, InvalidInputError):
         facts = {"pointer": error.pointer}
     elif isinstance(error, EventsGoneError):
         facts = {"floor": error.floor, "head": error.head}
-    # A subclass of an error is told exactly like it: a stranger learns nothing from the code.
-    return make_problem(status, error.code, str(error), headers=headers, **facts)
+    return _answer(error.code, str(error), facts=facts)
 
 
 def answer_invalid_token(_: Request[Any, Any, Any], error: InvalidTokenError) -> Response[bytes]:
     """Answer a request that does not prove who sent it."""
-    return make_problem(
-        HTTPStatus.UNAUTHORIZED,
-        "invalid_token",
-        str(error),
-        headers={"WWW-Authenticate": "Bearer"},
-    )
+    return _answer("invalid_token", str(error))
 
 
-def answer_malformed_body(_: Request[Any, Any, Any], error: MalformedBodyError) -> Response[bytes]:
-    """Answer a body that is no JSON document."""
-    return make_problem(HTTPStatus.BAD_REQUEST, "malformed_json", str(error))
+def answer_request_error(_: Request[Any, Any, Any], error: RequestError) -> Response[bytes]:
+    """Answer a request that was refused before its content was looked at."""
+    return _answer(error.code)
 
 
-def answer_unsupported_media_type(
-    _: Request[Any, Any, Any], error: UnsupportedMediaTypeError
-) -> Response[bytes]:
-    """Answer a body that is not declared as JSON."""
-    return make_problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", str(error))
-
-
-def answer_slow_body(_: Request[Any, Any, Any], __: SlowBodyError) -> Response[bytes]:
-    """Answer a body that did not arrive in time; the connection is not worth keeping."""
-    return make_problem(
-        HTTPStatus.REQUEST_TIMEOUT,
-        "body_too_slow",
-        "The body did not arrive within 10 seconds.",
-        headers={"Connection": "close"},
-    )
-
-
-def answer_http_exception(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+def answer_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     """Answer what the framework refuses before a handler runs."""
-    status = HTTPStatus(error.status_code)
-    headers = {
+    if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return answer_defect(request, error)
+    code = _CODE_OF_STATUS.get(HTTPStatus(error.status_code), "bad_request")
+    detail = error.detail if code == "bad_request" else None
+    allow = {
         name: value for name, value in (error.headers or {}).items() if name.lower() == "allow"
     }
-    return make_problem(
-        status,
-        CODE_OF_STATUS.get(status, "request_refused"),
-        DETAIL_OF_STATUS.get(status, error.detail),
-        headers=headers,
-    )
+    return _answer(code, detail, headers=allow)
 
 
 def answer_defect(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    """Answer a defect of ours with an id that finds it in the log, and nothing of it."""
+    """Answer a defect of this service with an id that finds it in the log, and nothing else."""
     # Bound by `app.request_log` for each request, so every line of it carries the id.
     request_id = structlog.contextvars.get_contextvars().get("request_id")
     if isinstance(error, psycopg.Error):
@@ -179,20 +244,13 @@ def answer_defect(request: Request[Any, Any, Any], error: Exception) -> Response
         )
     else:
         log.error("request_failed", method=request.method, exc_info=error)
-    return make_problem(
-        HTTPStatus.INTERNAL_SERVER_ERROR,
-        "internal_error",
-        "The service failed. Its operators find the cause under the request id.",
-        request_id=request_id,
-    )
+    return _answer("internal_error", facts={"request_id": request_id})
 
 
 EXCEPTION_HANDLERS: dict[int | type[Exception], Any] = {
     ChatError: answer_chat_error,
     InvalidTokenError: answer_invalid_token,
-    MalformedBodyError: answer_malformed_body,
-    UnsupportedMediaTypeError: answer_unsupported_media_type,
-    SlowBodyError: answer_slow_body,
+    RequestError: answer_request_error,
     HTTPException: answer_http_exception,
     Exception: answer_defect,
 }

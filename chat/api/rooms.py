@@ -1,90 +1,40 @@
 """Rooms: list, read, create."""
 
-import re
 from datetime import datetime
-from typing import Any
 
-from litestar import Request, get, post
+from litestar import Response, get, post
 
-from chat.actions.rooms import create_room as create_room_call
-from chat.actions.rooms import read_created_room
-from chat.api.openapi.operations import CURSOR, LIMIT, Operation
-from chat.api.pagination import make_page, read_cursor
-from chat.api.parameters import (
-    parse_body,
-    parse_limit,
-    parse_room_id,
-    require_user_ids,
-)
-from chat.api.schemas import CreateRoomBody, Page
-from chat.api.security import authenticated, service_only
-from chat.conf import BIGINT_MAX
-from chat.errors import InvalidInputError
-from chat.queries.rooms import (
-    Room,
-    RoomPosition,
-    RoomRow,
-    find_room,
-    list_rooms_backwards,
-    read_rooms,
-    require_room,
-)
-from chat.queries.rooms import list_rooms as list_rooms_call
+from chat import actions, queries
+from chat.api.bodies import parse_body, require_user_ids
+from chat.api.openapi.operations import Operation
+from chat.api.pagination import make_page, read_slice
+from chat.api.paths import parse_room_id
+from chat.api.query import PageQuery, parse_query
+from chat.api.schemas import CreateRoomBody, RoomPage
+from chat.api.security import ApiRequest, authenticated, service_only
+from chat.queries.rooms import Room, RoomPosition
 from chat.sql.database import Database
 
-# Times as `chat.time_text` writes them.
-_TIME = re.compile(r"\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z\Z", re.ASCII)
 
-
-@get("/api/rooms", guards=[authenticated], operation=Operation(query=(LIMIT, CURSOR)))
-async def list_rooms(request: Request[Any, Any, Any], database: Database) -> Page[Room]:
+@get("/api/rooms", guards=[authenticated], operation=Operation(query=PageQuery))
+async def list_rooms(request: ApiRequest, database: Database) -> RoomPage:
     """List the caller's rooms, the one with the latest message first.
 
     Query: `limit`, 1 to 200, default 50; `cursor`, from `next` or `previous`.
     """
-    limit = parse_limit(request)
-    position, is_backwards = read_cursor(request, RoomPosition)
-    if position is not None:
-        _check_position(position)
-    call = (
-        list_rooms_backwards(request.user.user_id, before=position, limit=limit + 1)
-        if position is not None and is_backwards
-        else list_rooms_call(request.user.user_id, after=position, limit=limit + 1)
-    )
-    page = make_page(
-        request,
-        await database.fetch_all(call),
-        limit=limit,
-        is_backwards=is_backwards,
-        is_first=position is None,
-        position_of=_position_of,
-    )
-    return Page(next=page.next, previous=page.previous, results=read_rooms(page.results))
+    part = read_slice(parse_query(request, PageQuery), RoomPosition)
+    rooms = await database.run(queries.rooms.list_rooms(request.user.user_id, part))
+    return make_page(RoomPage, request, part, rooms, _position_of)
 
 
-def _position_of(row: RoomRow) -> RoomPosition:
-    return RoomPosition(row.bumped_at, row.id)
-
-
-def _check_position(position: RoomPosition) -> None:
-    """Refuse a place that PostgreSQL could not read: a cursor comes from outside."""
-    if not _is_time(position.bumped_at) or not 1 <= position.id <= BIGINT_MAX:
-        raise InvalidInputError("This is no cursor of this list.", pointer="cursor")
-
-
-def _is_time(text: str) -> bool:
-    try:
-        datetime.fromisoformat(text)
-    except ValueError:
-        return False
-    return _TIME.match(text) is not None
+def _position_of(room: Room) -> RoomPosition:
+    return RoomPosition(datetime.fromisoformat(room.bumped_at), room.id)
 
 
 @get("/api/rooms/{room_id:str}", guards=[authenticated])
-async def read_room(request: Request[Any, Any, Any], room_id: str, database: Database) -> Room:
-    """Return a room of the caller; 404 when it is unknown or the caller is not in it."""
-    call = find_room(request.user.user_id, parse_room_id(room_id))
-    return require_room(await database.fetch_all(call))
+async def read_room(request: ApiRequest, room_id: str, database: Database) -> Room:
+    """Return a room of the caller; 404 when it is unknown or the caller is not a member."""
+    return await database.run(queries.rooms.get_room(request.user.user_id, parse_room_id(room_id)))
 
 
 @post(
@@ -92,20 +42,37 @@ async def read_room(request: Request[Any, Any, Any], room_id: str, database: Dat
     guards=[authenticated, service_only],
     operation=Operation(
         body=CreateRoomBody,
-        example={"name": "general", "members": ["u123", "u456"]},
+        example={
+            "name": "general",
+            "members": ["u123", "u456"],
+            "client_id": "7c9e6679-7425-40de-944b-e07fc1f90ae7",
+        },
+        answers={200: "The room that was created with this `client_id`, as it is now."},
+        problems=("client_id_conflict",),
         links={
             name: {"room_id": "id"}
             for name in ("send_message", "list_messages", "list_members", "list_events")
         },
     ),
 )
-async def create_room(request: Request[Any, Any, Any], body: bytes, database: Database) -> Room:
-    """Create a room with its first members, each of whom is told of each; for the host's service.
+async def create_room(request: ApiRequest, body: bytes, database: Database) -> Response[Room]:
+    """Create a room with its first members, each of whom receives an event for each of them.
 
-    Body: `name`, 1 to 255 characters; `members`, optional, up to 1,000 user ids.
+    For the host's service. Body: `name`, 1 to 255 characters; `members`, optional, up to 1,000
+    user ids; `client_id`, optional, up to 64 characters: creating again with the same key creates
+    nothing and answers with the room as it is now.
+
+    201 with the room; 200 when this caller used the key before; 409 when it was used with another
+    name or other members.
     """
     wanted = parse_body(request, body, CreateRoomBody)
     require_user_ids(wanted.members, pointer="/members")
-    return read_created_room(
-        await database.fetch_one(create_room_call(wanted.name, wanted.members))
+    created = await database.run(
+        actions.rooms.create_room(
+            wanted.name,
+            wanted.members,
+            created_by=request.user.user_id,
+            client_id=wanted.client_id,
+        )
     )
+    return Response(created.room, status_code=200 if created.is_duplicate else 201)

@@ -11,13 +11,24 @@ from chat.conf import (
     USER_ID_MAX_LENGTH,
     load_configuration,
 )
-from chat.events import EventRoom
+from chat.events import EventRoom, Message
+from chat.queries.members import Member
+from chat.queries.rooms import Room
+from chat.queries.search import FoundRoom
 
 Item = TypeVar("Item")
 
 # PostgreSQL stores no NUL.
 WITHOUT_NUL = r"\A[^\x00]*\Z"
 WITHOUT_CONTROL = r"\A[^\x00-\x1f\x7f-\x9f]*\Z"
+# A key that begins with `~` is one of the service's own.
+KEY = r"\A[^\x00~][^\x00]*\Z"
+PATTERNS = {
+    WITHOUT_NUL: "without NUL characters",
+    WITHOUT_CONTROL: "without control characters",
+    KEY: "that does not begin with `~` and has no NUL characters",
+}
+"""What each pattern demands, for people: an error shows this in its place."""
 
 UserId = Annotated[
     str, msgspec.Meta(min_length=1, max_length=USER_ID_MAX_LENGTH, pattern=WITHOUT_CONTROL)
@@ -28,11 +39,7 @@ Content = Annotated[
         min_length=1, max_length=load_configuration().message_max_length, pattern=WITHOUT_NUL
     ),
 ]
-# A key that begins with `~` is one of the service's own.
-ClientId = Annotated[
-    str,
-    msgspec.Meta(min_length=1, max_length=CLIENT_ID_MAX_LENGTH, pattern=r"\A[^\x00~][^\x00]*\Z"),
-]
+ClientId = Annotated[str, msgspec.Meta(min_length=1, max_length=CLIENT_ID_MAX_LENGTH, pattern=KEY)]
 RoomName = Annotated[
     str, msgspec.Meta(min_length=1, max_length=ROOM_NAME_MAX_LENGTH, pattern=WITHOUT_NUL)
 ]
@@ -50,6 +57,7 @@ class CreateRoomBody(msgspec.Struct, forbid_unknown_fields=True):
 
     name: RoomName
     members: Annotated[list[UserId], msgspec.Meta(max_length=MEMBERS_PER_CALL)] = []
+    client_id: ClientId | None = None
 
 
 class AddMembersBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -64,6 +72,26 @@ class Page(msgspec.Struct, Generic[Item]):
     next: str | None
     previous: str | None
     results: list[Item]
+
+
+class RoomPage(Page[Room]):
+    """A page of rooms."""
+
+
+class FoundRoomPage(Page[FoundRoom]):
+    """A page of rooms that a search found."""
+
+
+class MemberPage(Page[Member]):
+    """A page of members."""
+
+
+class MessagePage(Page[Message]):
+    """A page of messages."""
+
+
+class EventPage(Page[msgspec.Raw]):
+    """A page of events, composed in SQL."""
 
 
 class Membership(msgspec.Struct):
@@ -81,7 +109,9 @@ class CentrifugoToken(msgspec.Struct):
     channel: str
 
 
-DatabaseState = Literal["ok", "unavailable", "not migrated", "read only", "without functions"]
+DatabaseState = Literal[
+    "ok", "unavailable", "not migrated", "read only", "without functions", "older functions"
+]
 
 
 class Liveness(msgspec.Struct):
@@ -97,3 +127,5 @@ class Readiness(msgspec.Struct):
     database: DatabaseState
     realtime: Literal["ok", "degraded"]
     outbox_age_seconds: float | None
+    warnings: list[str]
+    """Codes of `manage.py doctor` that do not keep the process from serving."""

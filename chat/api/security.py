@@ -2,11 +2,16 @@
 
 from typing import Any
 
+from litestar import Request
 from litestar.connection import ASGIConnection
+from litestar.datastructures import State
 from litestar.handlers import BaseRouteHandler
 
-from app.authentication import authenticate
+from app.authentication import Principal, authenticate
 from app.permissions import require_service
+
+ApiRequest = Request[Principal, None, State]
+"""A request whose token was verified: `request.user` is the principal."""
 
 
 async def authenticated(

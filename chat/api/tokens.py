@@ -1,12 +1,15 @@
 """Tokens for Centrifugo."""
 
-from typing import Any
+from typing import Annotated
 
-from litestar import Request, get
+import msgspec
+from litestar import get
+from msgspec import Meta
 
-from chat.api.openapi.operations import Operation, Query
+from chat.api.openapi.operations import Operation
+from chat.api.query import parse_query
 from chat.api.schemas import CentrifugoToken
-from chat.api.security import authenticated
+from chat.api.security import ApiRequest, authenticated
 from chat.conf import load_configuration
 from chat.errors import InvalidInputError
 from chat.realtime.channels import NAMESPACE, personal_channel
@@ -14,7 +17,7 @@ from chat.realtime.tokens import create_connection_token, create_subscription_to
 
 
 @get("/api/token/connection", guards=[authenticated])
-async def read_connection_token(request: Request[Any, Any, Any]) -> CentrifugoToken:
+async def read_connection_token(request: ApiRequest) -> CentrifugoToken:
     """Return a token to connect to Centrifugo as the caller, and the channel to subscribe to."""
     user_id = request.user.user_id
     return CentrifugoToken(
@@ -23,22 +26,20 @@ async def read_connection_token(request: Request[Any, Any, Any]) -> CentrifugoTo
     )
 
 
+class SubscriptionQuery(msgspec.Struct, frozen=True):
+    """The channel to subscribe to."""
+
+    channel: Annotated[
+        str, Meta(description="The caller's own channel.", examples=["personal:u123"])
+    ]
+
+
 @get(
     "/api/token/subscription",
     guards=[authenticated],
-    operation=Operation(
-        query=(
-            Query(
-                "channel",
-                "The caller's own channel.",
-                {"type": "string"},
-                example="personal:u123",
-                is_required=True,
-            ),
-        )
-    ),
+    operation=Operation(query=SubscriptionQuery),
 )
-async def read_subscription_token(request: Request[Any, Any, Any]) -> CentrifugoToken:
+async def read_subscription_token(request: ApiRequest) -> CentrifugoToken:
     """Return a token to subscribe to the caller's own channel, and that channel's name.
 
     Query: `channel`, `personal:` and the user id as it is, or the name as an answer gave it.
@@ -47,8 +48,8 @@ async def read_subscription_token(request: Request[Any, Any, Any]) -> Centrifugo
     """
     user_id = request.user.user_id
     channel = personal_channel(user_id)
-    # In a query `+` means a space; whoever wrote it unescaped means their own channel all the same.
-    asked = request.query_params.get("channel", "").replace("+", " ")
+    # In a query `+` means a space. A client that writes it unescaped means its own channel too.
+    asked = parse_query(request, SubscriptionQuery).channel.replace("+", " ")
     if asked not in {(NAMESPACE + user_id).replace("+", " "), channel.replace("+", " ")}:
         raise InvalidInputError(
             f"channel must be {NAMESPACE + user_id}, the caller's own.", pointer="channel"

@@ -3,6 +3,7 @@
 import msgspec
 
 from chat.errors import NotAMemberError
+from chat.queries.keyset import Slice
 from chat.sql import Call
 
 
@@ -13,40 +14,34 @@ class Member(msgspec.Struct, frozen=True):
     joined_at: str
 
 
-class MemberRow(msgspec.Struct, frozen=True):
-    """A row of the statements that read members; one of nulls tells of an empty page."""
+class _MemberRow(msgspec.Struct, frozen=True):
+    """A member, or nulls for an empty page."""
 
     is_member: bool
-    user_id: str | None
+    user: str | None
     joined_at: str | None
 
 
-def list_members(room_id: int, user_id: str, *, after: str | None, limit: int) -> Call[MemberRow]:
-    """Return up to `limit` members by user id, after one of them."""
+def list_members(room_id: int, user_id: str, part: Slice[str]) -> Call[list[Member]]:
+    """Return a part of the room's members by user id. Errors: `NotAMemberError`."""
     return Call(
-        "list_members",
-        MemberRow,
-        {"room_id": room_id, "user_id": user_id, "position": after, "limit": limit},
+        part.choose("list_members"),
+        _MemberRow,
+        {
+            "room_id": room_id,
+            "user_id": user_id,
+            "position": part.position,
+            "limit": part.limit + 1,
+        },
+        _read_members,
     )
 
 
-def list_members_backwards(
-    room_id: int, user_id: str, *, before: str, limit: int
-) -> Call[MemberRow]:
-    """Return up to `limit` members before one of them, the nearest first."""
-    return Call(
-        "list_members_backwards",
-        MemberRow,
-        {"room_id": room_id, "user_id": user_id, "position": before, "limit": limit},
-    )
-
-
-def read_members(rows: list[MemberRow]) -> list[Member]:
-    """Return the members of a page, or raise `NotAMemberError`."""
+def _read_members(rows: list[_MemberRow]) -> list[Member]:
     if not rows[0].is_member:
         raise NotAMemberError
     return [
-        Member(user=row.user_id, joined_at=row.joined_at)
+        Member(row.user, row.joined_at)
         for row in rows
-        if row.user_id is not None and row.joined_at is not None
+        if row.user is not None and row.joined_at is not None
     ]

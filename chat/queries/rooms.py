@@ -1,9 +1,15 @@
 """Reading rooms."""
 
-import msgspec
+from datetime import datetime
+from typing import Annotated
 
+import msgspec
+from msgspec import Meta
+
+from chat.conf import BIGINT_MAX
 from chat.errors import NotFoundError
 from chat.events import Message
+from chat.queries.keyset import Slice
 from chat.sql import Call
 
 
@@ -19,61 +25,48 @@ class Room(msgspec.Struct, frozen=True):
     created_at: str
 
 
-class RoomRow(msgspec.Struct, frozen=True):
-    """A room, composed in SQL, and its place in the list."""
-
-    id: int
-    bumped_at: str
-    room: str
-
-
 class RoomPosition(msgspec.Struct, frozen=True, array_like=True):
     """A place in a user's list of rooms."""
 
-    bumped_at: str
-    id: int
+    bumped_at: Annotated[datetime, Meta(tz=True)]
+    id: Annotated[int, Meta(ge=1, le=BIGINT_MAX)]
 
 
-def list_rooms(user_id: str, *, after: RoomPosition | None, limit: int) -> Call[RoomRow]:
-    """Return up to `limit` of a user's rooms, the latest message first, after a position."""
+class _RoomRow(msgspec.Struct, frozen=True):
+    """A room, composed in SQL."""
+
+    room: str
+
+
+_ROOM = msgspec.json.Decoder(Room)
+decode_room = _ROOM.decode
+
+
+def list_rooms(user_id: str, part: Slice[RoomPosition]) -> Call[list[Room]]:
+    """Return a part of the user's rooms; in the list the latest message comes first."""
     return Call(
-        "list_rooms",
-        RoomRow,
+        part.choose("list_rooms"),
+        _RoomRow,
         {
             "user_id": user_id,
-            "bumped_at": after.bumped_at if after else None,
-            "room_id": after.id if after else None,
-            "limit": limit,
+            "bumped_at": part.position.bumped_at if part.position else None,
+            "room_id": part.position.id if part.position else None,
+            "limit": part.limit + 1,
         },
+        _read_rooms,
     )
 
 
-def list_rooms_backwards(user_id: str, *, before: RoomPosition, limit: int) -> Call[RoomRow]:
-    """Return up to `limit` of a user's rooms before a position, the nearest first."""
-    return Call(
-        "list_rooms_backwards",
-        RoomRow,
-        {
-            "user_id": user_id,
-            "bumped_at": before.bumped_at,
-            "room_id": before.id,
-            "limit": limit,
-        },
-    )
+def get_room(user_id: str, room_id: int) -> Call[Room]:
+    """Return a room of the user. Errors: `NotFoundError`, also for a room of other users."""
+    return Call("find_room", _RoomRow, {"user_id": user_id, "room_id": room_id}, _read_room)
 
 
-def find_room(user_id: str, room_id: int) -> Call[RoomRow]:
-    """Return the room if the user is a member; no row otherwise."""
-    return Call("find_room", RoomRow, {"user_id": user_id, "room_id": room_id})
+def _read_rooms(rows: list[_RoomRow]) -> list[Room]:
+    return [decode_room(row.room) for row in rows]
 
 
-def require_room(rows: list[RoomRow]) -> Room:
-    """Return the room that was found, or raise `NotFoundError`."""
+def _read_room(rows: list[_RoomRow]) -> Room:
     if not rows:
         raise NotFoundError
-    return msgspec.json.decode(rows[0].room, type=Room)
-
-
-def read_rooms(rows: list[RoomRow]) -> list[Room]:
-    """Return the rooms of a page."""
-    return [msgspec.json.decode(row.room, type=Room) for row in rows]
+    return decode_room(rows[0].room)

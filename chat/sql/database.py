@@ -14,8 +14,8 @@ from django.db import connections
 from psycopg.rows import class_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
-from chat.errors import ChatError, DatabaseUnavailableError, RoomBusyError
 from chat.sql import Call, Result
+from chat.sql.errors import ROLLED_BACK, find_meaning
 
 # How long a request may take in all, in seconds: to get a connection and to hear the answer. A
 # database that is silent, frozen or behind a dead network is a 503 by then, never a hang.
@@ -41,22 +41,6 @@ _SESSION_OPTIONS = (
     "-c default_transaction_isolation=read\\ committed "
     "-c idle_in_transaction_session_timeout=10000"
 )
-
-
-_ROLLED_BACK = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
-
-
-def _as_chat_error(error: psycopg.Error) -> ChatError | None:
-    """Return what a driver error means to a caller, or None for a defect of ours."""
-    if isinstance(error, psycopg.errors.LockNotAvailable):
-        return RoomBusyError()
-    if isinstance(
-        error,
-        (psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction, PoolTimeout),
-    ):
-        # Refused, terminated, timed out, disk full, read-only: nothing a caller could mend.
-        return DatabaseUnavailableError()
-    return None
 
 
 def _sever(connection: psycopg.AsyncConnection[Any]) -> None:
@@ -113,7 +97,7 @@ class Database:
         try:
             rows = await self._run_until_done(call, deadline)
         except psycopg.Error as error:
-            meaning = _as_chat_error(error)
+            meaning = find_meaning(error)
             if meaning is None:
                 raise
             raise meaning from error
@@ -128,7 +112,7 @@ class Database:
         while True:
             try:
                 return await self._run(call, deadline)
-            except _ROLLED_BACK:
+            except ROLLED_BACK:
                 rolled_back += 1
                 if rolled_back == ROLLED_BACK_TRIES or not _has_time(deadline):
                     raise

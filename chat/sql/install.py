@@ -1,14 +1,19 @@
 """Installs the functions of `chat/sql/functions` into their schema, `chat`.
 
-The schema is named after the functions' version. A change that alters a signature or a result
-takes a new version, in a new schema, and the one before stays for one release: in a rolling deploy
-old and new code run side by side. A change that alters neither replaces the functions in place.
+In a rolling deploy the code of two releases runs on one set of functions, that of the later one. So
+a function whose signature or result changes takes a new name (`send_messages_v2`), and the one
+before stays for one release; a migration of the next release drops it. Any other change replaces
+the function in place.
+
+The schema's comment names the installed functions: `besedka functions: <a>, <b>, <c>`, fingerprints
+in the order in which they were installed. The last one is installed now. Code whose fingerprint is
+in the list may run: its own functions are there, or those of a later release.
 """
 
 import hashlib
 import re
+from collections.abc import Mapping, Sequence
 from functools import cache
-from pathlib import Path
 
 from django.apps import AppConfig
 from django.db import connections, transaction
@@ -17,62 +22,90 @@ from django.db.backends.utils import CursorWrapper
 from chat.sql import FOLDER
 
 SCHEMA = "chat"
-_FUNCTION = re.compile(rf"^CREATE OR REPLACE FUNCTION {SCHEMA}\.(\w+)", re.MULTILINE)
+HISTORY_LENGTH = 20
+"""How many installations the schema's comment names."""
+_COMMENT = "besedka functions: "
+_FUNCTION = re.compile(
+    rf"^CREATE OR REPLACE FUNCTION {SCHEMA}\.(\w+).*?AS \$\$(.*?)\$\$;", re.MULTILINE | re.DOTALL
+)
 # Any constant: it only has to be the same for everyone who installs.
 _INSTALL_LOCK = 7_331_001
-
 
 # Each file uses only functions of the files before it.
 _ORDER = ("identity", "events", "messages", "members", "rooms", "installation", "repairs")
 
 
-def _function_files() -> list[Path]:
-    return [FOLDER / "functions" / f"{name}.sql" for name in _ORDER]
+def _read_texts() -> list[str]:
+    return [(FOLDER / "functions" / f"{name}.sql").read_text(encoding="utf-8") for name in _ORDER]
 
 
 @cache
 def functions_fingerprint() -> str:
-    """Return the content hash of the functions this code calls."""
-    digest = hashlib.sha256()
-    for path in _function_files():
-        digest.update(path.read_bytes())
-    return f"besedka functions {digest.hexdigest()}"
+    """Return what tells this code's functions from those of other releases."""
+    return hashlib.sha256("".join(_read_texts()).encode()).hexdigest()[:16]
+
+
+@cache
+def function_digests() -> Mapping[str, str]:
+    """Return the SHA-256 of each function's body, by name."""
+    return {
+        name: hashlib.sha256(body.encode()).hexdigest()
+        for text in _read_texts()
+        for name, body in _FUNCTION.findall(text)
+    }
+
+
+def read_history(comment: str | None) -> list[str]:
+    """Return the fingerprints that the schema's comment names; the last one is installed now."""
+    if comment is None or not comment.startswith(_COMMENT):
+        return []
+    return comment.removeprefix(_COMMENT).split(", ")
+
+
+def write_history(fingerprints: Sequence[str]) -> str:
+    """Return the comment that names these fingerprints."""
+    return _COMMENT + ", ".join(fingerprints[-HISTORY_LENGTH:])
 
 
 def install_functions(using: str = "default") -> bool:
     """Bring the schema's functions to this code's text; return whether anything was done.
 
+    Nothing is done where a later release has installed its own: a process of the release before
+    that starts during a deploy must not take them away.
+
     Runs in one transaction under an advisory lock, so two deploys at once install once. A call
-    that is running meanwhile may go on in new functions: change two together only if either works
-    with the other's old form.
+    that is running meanwhile may continue in new functions: change two together only if each works
+    with the old form of the other.
     """
-    fingerprint = functions_fingerprint()
     with transaction.atomic(using=using), connections[using].cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_INSTALL_LOCK])
         cursor.execute("SELECT obj_description(to_regnamespace(%s)::oid, 'pg_namespace')", [SCHEMA])
-        if cursor.fetchone() == (fingerprint,) and _are_functions_whole(cursor):
+        (comment,) = cursor.fetchone() or (None,)
+        history = read_history(comment)
+        if functions_fingerprint() in history and _are_functions_whole(cursor):
             return False
         cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
-        for path in _function_files():
-            cursor.execute(path.read_text(encoding="utf-8"))
+        for text in _read_texts():
+            cursor.execute(text)
         _refuse_changed_signatures(cursor)
-        cursor.execute(f"COMMENT ON SCHEMA {SCHEMA} IS '{fingerprint}'")
+        earlier = [name for name in history if name != functions_fingerprint()]
+        cursor.execute(
+            f"COMMENT ON SCHEMA {SCHEMA} IS '{write_history([*earlier, functions_fingerprint()])}'"
+        )
     return True
 
 
 def _are_functions_whole(cursor: CursorWrapper) -> bool:
-    """Whether every function is there; dropping a table takes those along that name its row."""
-    text = "".join(path.read_text(encoding="utf-8") for path in _function_files())
-    wanted = set(_FUNCTION.findall(text))
+    """Whether every function is there; dropping a table drops those that have its row type."""
     cursor.execute("SELECT proname FROM pg_proc WHERE pronamespace = to_regnamespace(%s)", [SCHEMA])
-    return wanted <= {name for (name,) in cursor.fetchall()}
+    return function_digests().keys() <= {name for (name,) in cursor.fetchall()}
 
 
 def _refuse_changed_signatures(cursor: CursorWrapper) -> None:
-    """Raise where a function has two signatures: the one before would stay, and calls be ambiguous.
+    """Raise where a function has two signatures: the old one would stay, and calls be ambiguous.
 
-    The code of the release before may still call it, so it cannot be dropped either: such a change
-    belongs into a schema of a new version.
+    The release before may still call it, so it cannot be dropped either: the function with the new
+    signature needs a new name.
     """
     cursor.execute(
         "SELECT DISTINCT proname FROM pg_proc WHERE pronamespace = %s::regnamespace"
@@ -81,8 +114,8 @@ def _refuse_changed_signatures(cursor: CursorWrapper) -> None:
     )
     if names := [name for (name,) in cursor.fetchall()]:
         raise RuntimeError(
-            f"The signature of {', '.join(names)} changed: put the functions into a new schema "
-            f"instead of {SCHEMA}. Nothing was installed."
+            f"The signature of {', '.join(names)} changed: give the function a new name, such as "
+            f"{names[0]}_v2. Nothing was installed."
         )
 
 
@@ -92,7 +125,7 @@ def install_after_migrate(
     plan: list[tuple[object, bool]],
     **_: object,
 ) -> None:
-    """Install the functions once `migrate` is done; skipped when it went back to before them."""
-    if "chat_outbox" in connections[using].introspection.table_names():
+    """Install the functions at the end of `migrate`, unless it went back to before their tables."""
+    if "chat_room_key" in connections[using].introspection.table_names():
         install_functions(using)
     del plan

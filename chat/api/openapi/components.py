@@ -5,6 +5,7 @@ from typing import Any, get_args
 
 import msgspec
 
+from chat.api.openapi.examples import EXAMPLES
 from chat.api.problems import Problem
 from chat.events import Event
 
@@ -42,8 +43,10 @@ def describe_schemas(bodies: Iterable[type[Any]], answers: Iterable[Any]) -> Sch
         },
     }
     # The log's events come composed from SQL; the type checker sees raw JSON.
-    page = described["Page_Raw_"]["properties"]["results"]
+    page = described["EventPage"]["properties"]["results"]
     page["items"] = {"$ref": REF.format(name="Event")}
+    for name, example in EXAMPLES.items():
+        described[name]["examples"] = [example]
     return described
 
 
@@ -53,7 +56,7 @@ def _sharpen(schema: Schema, *, is_answer: bool) -> Schema:
     for name, given in schema.get("properties", {}).items():
         # Answers leave out what is null by default.
         is_left_out = is_answer and given.get("default", ...) is None
-        field = _translate(given["anyOf"][0] if is_left_out else given)
+        field = translate(given["anyOf"][0] if is_left_out else given)
         properties[name] = field | ({"format": "date-time"} if name.endswith("_at") else {})
     closed = {"additionalProperties": False} if is_answer else {}
     told = schema | closed | {"properties": properties}
@@ -61,13 +64,13 @@ def _sharpen(schema: Schema, *, is_answer: bool) -> Schema:
     return told
 
 
-def _translate(schema: Any) -> Any:  # noqa: ANN401 - any part of a schema
+def translate(schema: Any) -> Any:  # noqa: ANN401 - any part of a schema
     """Return the schema with patterns in the dialect of JSON Schema, and sizes of integers."""
     if isinstance(schema, list):
-        return [_translate(part) for part in schema]
+        return [translate(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
-    told = {name: _translate(part) for name, part in schema.items()}
+    told = {name: translate(part) for name, part in schema.items()}
     if told.get("type") == "integer":
         told["format"] = "int64"
     if "pattern" in told:

@@ -14,12 +14,12 @@ import msgspec
 from litestar import Response
 from litestar.handlers import HTTPRouteHandler
 
-from chat.api.openapi.components import REF, Schema, describe_schemas, refer
-from chat.api.openapi.examples import EXAMPLES
-from chat.api.openapi.operations import PROBLEMS, Operation, Query, identifier
-from chat.api.problems import MEDIA_TYPE
+from chat.api.openapi.components import REF, Schema, describe_schemas, refer, translate
+from chat.api.openapi.operations import Operation
+from chat.api.problems import MEDIA_TYPE, PROBLEMS
+from chat.api.query import Parameter, read_parameters
 from chat.api.security import authenticated, service_only
-from chat.conf import USER_ID_MAX_LENGTH
+from chat.conf import BIGINT_MAX, USER_ID_MAX_LENGTH
 
 VERSION = "0.1.0"
 TAGS = {
@@ -42,12 +42,11 @@ Every error is `application/problem+json` (RFC 9457) with a stable `code`. A met
 does not take is 405 with `Allow`. Every answer names its request in `X-Request-Id`.
 """
 
-_HEADERS = {
-    HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": {"const": "Bearer"}},
-    HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": {"type": "string"}},
-}
 _PATH_SCHEMAS: dict[str, tuple[Schema, str | int]] = {
-    "room_id": (identifier(), 1),
+    "room_id": (
+        {"type": "integer", "format": "int64", "minimum": 1, "maximum": BIGINT_MAX},
+        1,
+    ),
     "user_id": ({"type": "string", "minLength": 1, "maxLength": USER_ID_MAX_LENGTH}, "u456"),
 }
 
@@ -63,7 +62,7 @@ def build_document(routes: Sequence[HTTPRouteHandler]) -> Schema:
             for method in handler.http_methods:
                 paths.setdefault(address, {})[method.lower()] = _describe(handler, path)
 
-    document = {
+    return {
         "openapi": "3.1.0",
         "info": {"title": "Besedka", "version": VERSION, "description": DESCRIPTION},
         "servers": [{"url": "/"}],
@@ -79,17 +78,6 @@ def build_document(routes: Sequence[HTTPRouteHandler]) -> Schema:
             },
         },
     }
-    return _rename_pages(document)
-
-
-def _rename_pages(document: Schema) -> Schema:
-    """Return the document with `RoomPage` where msgspec says `Page_Room_`."""
-    text = msgspec.json.encode(document).replace(b"Page_Raw_", b"Page_Event_")
-    renamed: Schema = msgspec.json.decode(re.sub(rb"\bPage_(\w+?)_(?=\")", rb"\1Page", text))
-    for name, example in EXAMPLES.items():
-        if name in renamed["components"]["schemas"]:
-            renamed["components"]["schemas"][name]["examples"] = [example]
-    return renamed
 
 
 def _read_operation(handler: HTTPRouteHandler) -> Operation:
@@ -114,7 +102,7 @@ def _describe(handler: HTTPRouteHandler, path: str) -> Schema:
         "security": [{"bearer": []}] if authenticated in (handler.guards or ()) else [],
         "parameters": [
             *(_describe_path_parameter(name) for name in _PATH_SCHEMAS if "{" + name in path),
-            *(_describe_query(query) for query in operation.query),
+            *_describe_query(operation),
         ],
         "responses": _describe_problems(handler, path) | _describe_answers(handler, operation),
     }
@@ -129,15 +117,25 @@ def _describe_path_parameter(name: str) -> Schema:
     return {"name": name, "in": "path", "required": True, "schema": schema, "example": example}
 
 
-def _describe_query(query: Query) -> Schema:
-    example = {} if query.example is None else {"example": query.example}
-    return example | {
-        "name": query.name,
+def _describe_query(operation: Operation) -> list[Schema]:
+    parameters = read_parameters(operation.query) if operation.query else {}
+    return [_describe_parameter(name, parameter) for name, parameter in parameters.items()]
+
+
+def _describe_parameter(name: str, parameter: Parameter) -> Schema:
+    schema = translate(parameter.schema)
+    described: Schema = {
+        "name": name,
         "in": "query",
-        "description": query.description,
-        "required": query.is_required,
-        "schema": query.schema,
+        "description": schema.pop("description"),
+        "required": parameter.is_required,
+        "schema": schema,
     }
+    if examples := schema.pop("examples", None):
+        described["example"] = examples[0]
+    if schema.get("default", ...) in {None, ""}:
+        del schema["default"]
+    return described
 
 
 def _describe_answers(handler: HTTPRouteHandler, operation: Operation) -> Schema:
@@ -171,7 +169,7 @@ def _find_codes(handler: HTTPRouteHandler, path: str) -> set[str]:
         (authenticated in guards, {"invalid_token"}),
         (service_only in guards, {"service_rights_required"}),
         ("{room_id" in path, {"not_found"}),
-        ("{user_id" in path or bool(operation.query), {"invalid_input"}),
+        ("{user_id" in path or operation.query is not None, {"invalid_input"}),
         (operation.body is not None, {"malformed_json", "body_too_slow", "body_too_large"}),
         (operation.body is not None, {"unsupported_media_type", "invalid_input"}),
         (reads_database, {"database_unavailable"}),
@@ -184,9 +182,9 @@ def _describe_problems(handler: HTTPRouteHandler, path: str) -> Schema:
     """Return the problems that the operation can answer, by status, with their codes."""
     codes = _find_codes(handler, path)
     by_status: dict[HTTPStatus, list[str]] = {}
-    for code in PROBLEMS:
+    for code, kind in PROBLEMS.items():
         if code in codes:
-            by_status.setdefault(PROBLEMS[code][0], []).append(code)
+            by_status.setdefault(kind.status, []).append(code)
     return {
         str(status.value): _describe_problem(status, told)
         for status, told in sorted(by_status.items())
@@ -199,9 +197,9 @@ def _describe_problem(status: HTTPStatus, codes: list[str]) -> Schema:
         "properties": {"status": {"const": status.value}, "code": {"enum": codes}},
     }
     described: Schema = {
-        "description": " ".join(f"`{code}`: {PROBLEMS[code][1]}" for code in codes),
+        "description": " ".join(f"`{code}`: {PROBLEMS[code].meaning}." for code in codes),
         "content": {MEDIA_TYPE: {"schema": schema}},
     }
-    if headers := _HEADERS.get(status):
-        described["headers"] = {name: {"schema": kind} for name, kind in headers.items()}
+    if headers := PROBLEMS[codes[0]].headers:
+        described["headers"] = {name: {"schema": {"const": text}} for name, text in headers.items()}
     return described

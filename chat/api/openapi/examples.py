@@ -64,6 +64,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "database": "ok",
         "realtime": "ok",
         "outbox_age_seconds": None,
+        "warnings": [],
     },
     "Problem": {
         "status": 422,

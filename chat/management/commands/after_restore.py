@@ -40,13 +40,13 @@ class Command(BaseCommand):
             raise CommandError(f"Nothing was changed. The database says: {why}") from error
 
     def _keep_on(self) -> None:
-        kept = run_call_in_django(keep_on())
-        if not kept:
+        identity = run_call_in_django(keep_on())
+        if identity is None:
             raise CommandError("chat_installation has no row; `manage.py doctor` says what to do.")
-        self.stdout.write(f"Noted: this database is {kept[0].identity}. Nothing else changed.")
+        self.stdout.write(f"Noted: this database is {identity}. Nothing else changed.")
 
     def _begin_anew(self) -> None:
-        (anew,) = run_call_in_django(begin_anew())
+        anew = run_call_in_django(begin_anew())
         self.stdout.write(f"{anew.rooms} rooms begin anew in epoch {anew.epoch}.")
         self.stdout.write("Start Centrifugo and the API. A Redis of Centrifugo's: empty it before.")
 

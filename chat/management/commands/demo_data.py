@@ -4,7 +4,7 @@ from django.core.management.base import BaseCommand
 from django.db import transaction
 
 from chat.actions.messages import NewMessage, make_server_key, send_messages
-from chat.actions.rooms import create_room, read_created_room
+from chat.actions.rooms import create_room
 from chat.models import Room
 from chat.sql.database import run_call_in_django
 
@@ -29,10 +29,10 @@ class Command(BaseCommand):
         with transaction.atomic():
             if Room.objects.exists():
                 return
-            ids = {}
-            for name, members in ROOMS.items():
-                (created,) = run_call_in_django(create_room(name, members))
-                ids[name] = read_created_room(created).id
+            ids = {
+                name: run_call_in_django(create_room(name, members)).room.id
+                for name, members in ROOMS.items()
+            }
             messages = [
                 NewMessage(ids[room], user, make_server_key(), text)
                 for room, user, text in MESSAGES

@@ -25,7 +25,6 @@ class Command(BaseCommand):
             raise CommandError(f"{age} days: the log is kept for at least one.")
         total, pruned = 0, PRUNE_BATCH
         while pruned == PRUNE_BATCH:
-            (row,) = run_call_in_django(prune_events(age))
-            pruned = row.pruned
+            pruned = run_call_in_django(prune_events(age))
             total += pruned
         self.stdout.write(f"Pruned {total} events older than {age} days.")

@@ -1,8 +1,7 @@
--- What clients are told, and how it leaves: one composer for each event, used both when it is
--- published and when the log is read. The log composes from what is there now, so a text that was
--- deleted since is gone from it, and an older event shows the room's present name.
+-- The event log and the outbox. `record_event` is the only way in: every change of a room passes
+-- through it. `event_body` is the only composer: it serves publishing and reading the log.
 
--- The room as it was after an event, as each event carries it.
+-- The room as it was after an event. Every event carries it.
 CREATE OR REPLACE FUNCTION chat.event_room(
     p_id bigint, p_name text, p_version bigint, p_bumped_at timestamptz, p_member_count int
 ) RETURNS json LANGUAGE sql STABLE AS $$
@@ -11,8 +10,8 @@ CREATE OR REPLACE FUNCTION chat.event_room(
         'bumped_at', chat.time_text(p_bumped_at), 'member_count', p_member_count)
 $$;
 
--- A message as every list and event shows it: as it is now, so a deleted text is gone from the log
--- too. A key made by the service is not shown, and a room only in an event.
+-- A message as every list, answer and event shows it, as it is now: a deleted text is gone from the
+-- log too. A key that the service made itself is not shown. `room` is only in events.
 CREATE OR REPLACE FUNCTION chat.message_body(p_message chat_message, p_room json DEFAULT NULL)
 RETURNS json LANGUAGE sql STABLE AS $$
     SELECT json_strip_nulls(json_build_object(
@@ -24,28 +23,32 @@ RETURNS json LANGUAGE sql STABLE AS $$
         'room', p_room))
 $$;
 
--- A `message_added` or `message_deleted` event: the message with its room.
-CREATE OR REPLACE FUNCTION chat.message_event(
-    p_type text, p_room json, p_message chat_message
-) RETURNS json LANGUAGE sql STABLE AS $$
-    SELECT json_build_object('type', p_type, 'body', chat.message_body(p_message, p_room))
-$$;
+-- An event as clients receive it: `{type, body}`. Each kind of event is one arm. Raises
+-- `case_not_found` for a type without an arm.
+--
+-- p_room_name: the room's present name. p_message: the event's message, for kinds that have one.
+CREATE OR REPLACE FUNCTION chat.event_body(
+    p_event chat_event, p_room_name text, p_message chat_message
+) RETURNS json LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    v_room json := chat.event_room(
+        p_event.room_id, p_room_name, p_event.version, p_event.bumped_at, p_event.member_count);
+    v_body json;
+BEGIN
+    CASE p_event.type
+        WHEN 'message_added', 'message_deleted' THEN
+            v_body := chat.message_body(p_message, v_room);
+        WHEN 'user_joined', 'user_left' THEN
+            v_body := json_build_object(
+                'user', p_event.user_id, 'joined_at', chat.time_text(p_event.joined_at),
+                'room', v_room);
+        WHEN 'room_updated' THEN
+            v_body := json_build_object('room', v_room);
+    END CASE;
+    RETURN json_build_object('type', p_event.type, 'body', v_body);
+END $$;
 
--- A `room_updated` event: the room, with its new name.
-CREATE OR REPLACE FUNCTION chat.room_event(p_type text, p_room json) RETURNS json
-LANGUAGE sql STABLE AS $$
-    SELECT json_build_object('type', p_type, 'body', json_build_object('room', p_room))
-$$;
-
--- A `user_joined` or `user_left` event.
-CREATE OR REPLACE FUNCTION chat.member_event(
-    p_type text, p_room json, p_user_id text, p_joined_at timestamptz
-) RETURNS json LANGUAGE sql STABLE AS $$
-    SELECT json_build_object('type', p_type, 'body', json_build_object(
-        'user', p_user_id, 'joined_at', chat.time_text(p_joined_at), 'room', p_room))
-$$;
-
--- Whether an event of the log has what its type refers to; false if the type is unknown.
+-- Whether a logged event is of a known type and refers to everything that its body needs.
 CREATE OR REPLACE FUNCTION chat.is_event_whole(p_event chat_event) RETURNS boolean
 LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE
@@ -53,50 +56,80 @@ LANGUAGE sql IMMUTABLE AS $$
             THEN p_event.message_id IS NOT NULL AND p_event.user_id IS NOT NULL
         WHEN p_event.type IN ('user_joined', 'user_left')
             THEN p_event.message_id IS NULL AND p_event.user_id IS NOT NULL
-                AND p_event.joined_at IS NOT NULL
+                 AND p_event.joined_at IS NOT NULL
         WHEN p_event.type = 'room_updated' THEN p_event.message_id IS NULL
         ELSE false END
 $$;
 
--- Queues one event for the channels given, at most 1,000 a row, in the caller's transaction. The
--- caller holds the room's lock, so ids of the room's rows rise in version order. The key begins
--- with the installation's epoch: without it a restored database would reuse keys.
-CREATE OR REPLACE FUNCTION chat.queue_event(
-    p_room_id bigint, p_version bigint, p_channels text[], p_event json
-) RETURNS void LANGUAGE plpgsql AS $$
+-- Records one change of a room: takes the room's next version, writes the event to the log and
+-- queues it for the channels given. Returns the room with the new version; the caller writes it
+-- with `save_room`, once for all events of one call.
+--
+-- The caller holds the room's lock, so ids of the room's events and outbox rows rise in version
+-- order. p_room: the room as it is after the change. p_channels: who receives the event; without
+-- any the event is only logged.
+--
+-- An outbox row holds at most 1,000 channels. Its idempotency key begins with the installation's
+-- epoch: without it a restored database would use keys again, and Centrifugo would drop the events.
+CREATE OR REPLACE FUNCTION chat.record_event(
+    p_type text, p_room chat_room, p_channels text[],
+    p_user_id text DEFAULT NULL, p_joined_at timestamptz DEFAULT NULL,
+    p_message chat_message DEFAULT NULL
+) RETURNS chat_room LANGUAGE plpgsql AS $$
 DECLARE
-    v_epoch text;
+    v_event chat_event;
+    v_body json;
+    v_key text;
     v_partition int;
-    v_chunks int := (coalesce(cardinality(p_channels), 0) + 999) / 1000;
 BEGIN
-    IF v_chunks = 0 THEN
-        RETURN;
+    p_room.version := p_room.version + 1;
+    INSERT INTO chat_event (
+        room_id, version, type, message_id, user_id, joined_at, member_count, bumped_at, created_at)
+    VALUES (
+        p_room.id, p_room.version, p_type, p_message.id, p_user_id, p_joined_at,
+        p_room.member_count, p_room.bumped_at, clock_timestamp())
+    RETURNING * INTO v_event;
+    IF coalesce(cardinality(p_channels), 0) = 0 THEN
+        RETURN p_room;
     END IF;
-    SELECT i.epoch, p_room_id % i.outbox_partitions INTO STRICT v_epoch, v_partition
-    FROM chat_installation i;
-    FOR v_chunk IN 0 .. v_chunks - 1 LOOP
+
+    v_body := chat.event_body(v_event, p_room.name, p_message);
+    SELECT i.epoch || ':' || p_room.id || ':' || p_room.version || ':',
+           p_room.id % i.outbox_partitions
+    INTO STRICT v_key, v_partition FROM chat_installation i;
+    FOR v_chunk IN 0 .. (cardinality(p_channels) - 1) / 1000 LOOP
         INSERT INTO chat_outbox (method, payload, partition, created_at)
         VALUES (
             'broadcast',
             json_build_object(
                 'channels', p_channels[v_chunk * 1000 + 1 : v_chunk * 1000 + 1000],
-                'data', p_event,
-                'idempotency_key',
-                v_epoch || ':' || p_room_id || ':' || p_version || ':' || v_chunk),
+                'data', v_body,
+                'idempotency_key', v_key || v_chunk),
             v_partition,
             clock_timestamp());
     END LOOP;
     PERFORM pg_notify('chat_outbox', v_partition::text);
+    RETURN p_room;
 END $$;
 
--- The channels of everyone who is a member now, in the order of joining.
+-- Writes a room back after the events of one call. The caller holds its lock.
+CREATE OR REPLACE FUNCTION chat.save_room(p_room chat_room) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE chat_room r
+    SET name = p_room.name, version = p_room.version, last_seq = p_room.last_seq,
+        member_count = p_room.member_count, bumped_at = p_room.bumped_at
+    WHERE r.id = p_room.id;
+END $$;
+
+-- The channels of all present members, in the order of joining.
 CREATE OR REPLACE FUNCTION chat.audience(p_room_id bigint) RETURNS text[]
 LANGUAGE sql STABLE AS $$
     SELECT array_agg(m.channel ORDER BY m.id) FROM chat_member m WHERE m.room_id = p_room_id
 $$;
 
--- Refuses to run where a snapshot could be older than the room's lock: order and idempotency rest
--- on each statement of a function seeing what was committed before it.
+-- Refuses to run where a snapshot could be older than the room's lock: order and idempotency need
+-- each statement of a function to see what was committed before it.
 CREATE OR REPLACE FUNCTION chat.require_read_committed() RETURNS void
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
@@ -108,8 +141,8 @@ BEGIN
 END $$;
 
 -- Deletes the oldest events of the log, at most p_limit, all created before p_before; returns how
--- many. It deletes a prefix in id order: within a room ids rise with versions, so what is kept of
--- each room is dense, even where the clock once jumped backwards.
+-- many. It deletes a prefix in id order. Within a room ids rise with versions, so what is kept of
+-- each room has no gap, even where the clock once jumped backwards.
 CREATE OR REPLACE FUNCTION chat.prune_events(p_before timestamptz, p_limit int) RETURNS bigint
 LANGUAGE sql AS $$
     WITH pruned AS (

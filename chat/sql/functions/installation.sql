@@ -26,7 +26,6 @@ CREATE OR REPLACE FUNCTION chat.begin_anew() RETURNS TABLE (rooms bigint, epoch 
 LANGUAGE plpgsql AS $$
 DECLARE
     v_start bigint;
-    v_now timestamptz;
     v_room chat_room;
     v_table text;
 BEGIN
@@ -36,8 +35,7 @@ BEGIN
     PERFORM set_config('lock_timeout', '10s', true);
     LOCK TABLE chat_room IN EXCLUSIVE MODE;
     LOCK TABLE chat_event, chat_outbox IN ACCESS EXCLUSIVE MODE;
-    v_now := clock_timestamp();
-    v_start := floor(extract(epoch FROM v_now) * 1000000);
+    v_start := floor(extract(epoch FROM clock_timestamp()) * 1000000);
     epoch := replace(gen_random_uuid()::text, '-', '');
     UPDATE chat_installation i SET epoch = begin_anew.epoch, identity = chat.database_identity();
     -- Foreign keys that the caller's transaction has still to check would forbid the next.
@@ -49,17 +47,8 @@ BEGIN
     END LOOP;
     UPDATE chat_room r SET version = greatest(v_start, r.version + 1);
     FOR v_room IN SELECT * FROM chat_room r WHERE r.member_count > 0 ORDER BY r.id LOOP
-        v_room.version := v_room.version + 1;
-        UPDATE chat_room r SET version = v_room.version WHERE r.id = v_room.id;
-        INSERT INTO chat_event (room_id, version, type, member_count, bumped_at, created_at)
-        VALUES (v_room.id, v_room.version, 'room_updated', v_room.member_count, v_room.bumped_at,
-                v_now);
-        PERFORM chat.queue_event(
-            v_room.id, v_room.version, chat.audience(v_room.id),
-            chat.room_event(
-                'room_updated',
-                chat.event_room(v_room.id, v_room.name, v_room.version, v_room.bumped_at,
-                                   v_room.member_count)));
+        PERFORM chat.save_room(
+            chat.record_event('room_updated', v_room, chat.audience(v_room.id)));
     END LOOP;
     SELECT count(*) INTO rooms FROM chat_room;
     RETURN NEXT;

@@ -1,35 +1,33 @@
 -- Sending and deleting.
 
--- Sends messages, each with its own outcome row; a retry with the same key is the same message.
+-- Sends messages, each with an outcome row of its own. A retry with the same key is the same message.
 --
--- The four arrays are parallel, one entry a message. Rooms are taken in id order, so two calls can
--- never wait for each other in a circle. In each room: lock the room row, look the key up in a new
--- statement (it sees what the last holder of the lock committed), then allocate. A message that is
--- refused allocates nothing, so seqs and versions have no gaps.
+-- The four arrays are parallel, one entry for each message. Rooms are taken in id order, so two
+-- calls never wait for each other in a circle. In each room: lock the room row, look the key up in a
+-- new statement (it sees what the last holder of the lock committed), then allocate. A refused
+-- message allocates nothing, so seqs and versions have no gaps.
 --
--- p_wait: true waits for a locked room (bounded by lock_timeout); false answers `busy` for it.
+-- p_wait: true waits for a locked room (at most `lock_timeout`); false answers `busy` for it.
 --
--- outcome     meaning                                          the other columns
--- sent        stored, logged and queued for every member       set
--- duplicate   this sender's key is known here, same content    the first message's
--- conflict    this sender's key is known here, other content   null
--- not_member  no such room, or the sender is not in it         null
--- busy        the room is locked elsewhere (p_wait false)      null
--- invalid     no content, or a key that is not 1 to 64 long    null
+-- outcome     meaning                                               the other columns
+-- sent        stored, logged and queued for every member            the message
+-- duplicate   this sender used the key here, with this content      the first message
+-- conflict    this sender used the key here, with other content     null
+-- not_member  no such room, or the sender is not a member           null
+-- busy        the room is locked by someone else (p_wait false)     null
+-- invalid     no content, or a key that is not 1 to 64 long         null
 CREATE OR REPLACE FUNCTION chat.send_messages(
     p_room_ids bigint[], p_user_ids text[], p_client_ids text[], p_contents text[],
     p_wait boolean DEFAULT true
 ) RETURNS TABLE (
-    ordinal int, outcome text, message_id bigint, message_seq bigint, sent_at text,
-    deleted_at text
+    ordinal int, outcome text, message_id bigint, message_seq bigint, message json
 ) LANGUAGE plpgsql AS $$
 DECLARE
     v_group record;
     v_room chat_room;
-    v_first record;
     v_message chat_message;
-    v_now timestamptz;
     v_channels text[];
+    v_now timestamptz;
     v_last_seq bigint;
 BEGIN
     PERFORM chat.require_read_committed();
@@ -52,10 +50,8 @@ BEGIN
             SELECT * INTO v_room FROM chat_room r WHERE r.id = v_group.room_id
             FOR NO KEY UPDATE SKIP LOCKED;
             IF NOT FOUND AND EXISTS (SELECT FROM chat_room r WHERE r.id = v_group.room_id) THEN
-                FOREACH ordinal IN ARRAY v_group.ordinals LOOP
-                    outcome := 'busy';
-                    RETURN NEXT;
-                END LOOP;
+                RETURN QUERY SELECT item.n, 'busy', NULL::bigint, NULL::bigint, NULL::json
+                FROM unnest(v_group.ordinals) AS item (n);
                 CONTINUE;
             END IF;
         END IF;
@@ -64,117 +60,78 @@ BEGIN
         v_now := clock_timestamp();
 
         FOREACH ordinal IN ARRAY v_group.ordinals LOOP
-            message_id := NULL;
-            message_seq := NULL;
-            sent_at := NULL;
-            deleted_at := NULL;
-
+            v_message := NULL;
             IF coalesce(p_contents[ordinal], '') = ''
                 OR coalesce(char_length(p_client_ids[ordinal]), 0) NOT BETWEEN 1 AND 64
             THEN
                 outcome := 'invalid';
-                RETURN NEXT;
-                CONTINUE;
-            END IF;
-
-            -- The key comes before membership: a retry of a message that was accepted must hear
-            -- so even if its sender was removed in between.
-            SELECT m.id, m.seq, m.created_at, m.content, m.deleted_at INTO v_first
-            FROM chat_message m
-            WHERE m.room_id = v_group.room_id AND m.user_id = p_user_ids[ordinal]
-              AND m.client_id = p_client_ids[ordinal];
-            IF FOUND THEN
-                -- A deleted text cannot be compared any more; the key alone says which it was.
-                IF v_first.content = p_contents[ordinal] OR v_first.deleted_at IS NOT NULL THEN
+            ELSE
+                -- The key is looked up before membership: a retry of a message that was accepted
+                -- is answered with it even if its sender was removed in between.
+                SELECT m.* INTO v_message FROM chat_message m
+                WHERE m.room_id = v_group.room_id AND m.user_id = p_user_ids[ordinal]
+                  AND m.client_id = p_client_ids[ordinal];
+                IF NOT FOUND THEN
+                    PERFORM FROM chat_member m
+                    WHERE m.room_id = v_group.room_id AND m.user_id = p_user_ids[ordinal];
+                    outcome := CASE WHEN FOUND THEN 'sent' ELSE 'not_member' END;
+                -- A deleted text cannot be compared any more; then the key alone decides.
+                ELSIF v_message.content = p_contents[ordinal] OR v_message.deleted_at IS NOT NULL
+                THEN
                     outcome := 'duplicate';
-                    message_id := v_first.id;
-                    message_seq := v_first.seq;
-                    sent_at := chat.time_text(v_first.created_at);
-                    deleted_at := chat.time_text(v_first.deleted_at);
                 ELSE
                     outcome := 'conflict';
+                    v_message := NULL;
                 END IF;
-                RETURN NEXT;
-                CONTINUE;
             END IF;
 
-            PERFORM FROM chat_member m
-            WHERE m.room_id = v_group.room_id AND m.user_id = p_user_ids[ordinal];
-            IF NOT FOUND THEN
-                outcome := 'not_member';
-                RETURN NEXT;
-                CONTINUE;
+            IF outcome = 'sent' THEN
+                v_channels := coalesce(v_channels, chat.audience(v_group.room_id));
+                v_room.bumped_at := v_now;
+                v_room.last_seq := v_room.last_seq + 1;
+                INSERT INTO chat_message (room_id, seq, user_id, client_id, content, created_at)
+                VALUES (v_room.id, v_room.last_seq, p_user_ids[ordinal], p_client_ids[ordinal],
+                        p_contents[ordinal], v_now)
+                RETURNING * INTO v_message;
+                v_room := chat.record_event('message_added', v_room, v_channels,
+                                            p_user_id => v_message.user_id, p_message => v_message);
             END IF;
 
-            v_channels := coalesce(v_channels, chat.audience(v_group.room_id));
-            v_room.version := v_room.version + 1;
-            v_room.last_seq := v_room.last_seq + 1;
-            INSERT INTO chat_message (room_id, seq, user_id, client_id, content, created_at)
-            VALUES (v_room.id, v_room.last_seq, p_user_ids[ordinal], p_client_ids[ordinal],
-                    p_contents[ordinal], v_now)
-            RETURNING * INTO v_message;
-            INSERT INTO chat_event (
-                room_id, version, type, message_id, user_id, member_count, bumped_at, created_at)
-            VALUES (v_room.id, v_room.version, 'message_added', v_message.id, v_message.user_id,
-                    v_room.member_count, v_now, v_now);
-            PERFORM chat.queue_event(
-                v_room.id, v_room.version, v_channels,
-                chat.message_event(
-                    'message_added',
-                    chat.event_room(
-                        v_room.id, v_room.name, v_room.version, v_now, v_room.member_count),
-                    v_message));
             message_id := v_message.id;
-            outcome := 'sent';
-            message_seq := v_room.last_seq;
-            sent_at := chat.time_text(v_now);
+            message_seq := v_message.seq;
+            message := CASE WHEN v_message.id IS NOT NULL THEN chat.message_body(v_message) END;
             RETURN NEXT;
         END LOOP;
 
         IF v_room.last_seq > v_last_seq THEN
-            UPDATE chat_room r
-            SET version = v_room.version, last_seq = v_room.last_seq, bumped_at = v_now
-            WHERE r.id = v_room.id;
+            PERFORM chat.save_room(v_room);
         END IF;
     END LOOP;
 END $$;
 
--- Deletes a message's text for everyone, and tells the members; repeating it changes nothing. The
--- message keeps its id, its seq and its sender. One row: `deleted`, `already` or `not_found`.
+-- Deletes a message's text for everyone and sends the members an event; repeating it changes
+-- nothing. The message keeps its id, its seq and its sender. One row: `deleted`, `already` or
+-- `not_found`.
 CREATE OR REPLACE FUNCTION chat.delete_message(p_message_id bigint)
 RETURNS TABLE (outcome text) LANGUAGE plpgsql AS $$
 DECLARE
     v_room chat_room;
     v_message chat_message;
-    v_now timestamptz;
 BEGIN
     PERFORM chat.require_read_committed();
     SELECT r.* INTO v_room FROM chat_room r
     WHERE r.id = (SELECT m.room_id FROM chat_message m WHERE m.id = p_message_id)
     FOR NO KEY UPDATE;
-    v_now := clock_timestamp();
-    UPDATE chat_message m SET content = '', deleted_at = v_now
+    UPDATE chat_message m SET content = '', deleted_at = clock_timestamp()
     WHERE m.id = p_message_id AND m.deleted_at IS NULL
     RETURNING * INTO v_message;
-    IF NOT FOUND THEN
+    IF FOUND THEN
+        v_room := chat.record_event('message_deleted', v_room, chat.audience(v_room.id),
+                                    p_user_id => v_message.user_id, p_message => v_message);
+        PERFORM chat.save_room(v_room);
+        outcome := 'deleted';
+    ELSE
         outcome := CASE WHEN v_room.id IS NULL THEN 'not_found' ELSE 'already' END;
-        RETURN NEXT;
-        RETURN;
     END IF;
-
-    v_room.version := v_room.version + 1;
-    INSERT INTO chat_event (
-        room_id, version, type, message_id, user_id, member_count, bumped_at, created_at)
-    VALUES (v_room.id, v_room.version, 'message_deleted', v_message.id, v_message.user_id,
-            v_room.member_count, v_room.bumped_at, v_now);
-    UPDATE chat_room r SET version = v_room.version WHERE r.id = v_room.id;
-    PERFORM chat.queue_event(
-        v_room.id, v_room.version, chat.audience(v_room.id),
-        chat.message_event(
-            'message_deleted',
-            chat.event_room(v_room.id, v_room.name, v_room.version, v_room.bumped_at,
-                               v_room.member_count),
-            v_message));
-    outcome := 'deleted';
     RETURN NEXT;
 END $$;

@@ -1,6 +1,6 @@
 -- Rooms.
 
--- A room as its members see it, with its last message; without it for whoever is no member.
+-- A room as its members see it, with its last message; without it for anyone else.
 CREATE OR REPLACE FUNCTION chat.room_body(
     p_room chat_room, p_is_member boolean DEFAULT true
 ) RETURNS json
@@ -23,73 +23,88 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         casefold(p_text COLLATE pg_unicode_fast), '\', '\\'), '%', '\%'), '_', '\_') || '%'
 $$;
 
--- Creates a room with its first members. One row: `created` with the room; where an id cannot be a
--- user, `invalid_user` with that id, and for a name that is not 1 to 255 characters, `invalid_name`,
--- both with nothing created. The members hear a `user_joined` for
--- each of them.
-CREATE OR REPLACE FUNCTION chat.create_room(p_name text, p_user_ids text[])
-RETURNS TABLE (
-    outcome text, invalid_user_id text, room json
-) LANGUAGE plpgsql AS $$
+-- Whether a text can be a room's name: 1 to 255 characters.
+CREATE OR REPLACE FUNCTION chat.is_room_name(p_name text) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT coalesce(char_length(p_name), 0) BETWEEN 1 AND 255
+$$;
+
+-- Creates a room with its first members, each of whom receives a `user_joined` for each of them. A
+-- repeated call with the same key creates nothing. One row:
+--
+-- outcome         meaning                                            the other columns
+-- created         the room exists, with these members                the room
+-- duplicate       this creator used the key, for this very room      the room as it is now
+-- conflict        this creator used the key, for another room        null
+-- invalid_name    not 1 to 255 characters; nothing was created       null
+-- invalid_user    an id that cannot be a user's; nothing created     invalid_user_id
+--
+-- p_created_by, p_client_id: who creates the room and the key that makes repeating harmless. Without
+-- a key each call creates a room.
+CREATE OR REPLACE FUNCTION chat.create_room(
+    p_name text, p_user_ids text[], p_created_by text DEFAULT NULL, p_client_id text DEFAULT NULL
+) RETURNS TABLE (outcome text, invalid_user_id text, room json) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
     v_id bigint;
+    v_digest bytea;
+    v_now timestamptz;
 BEGIN
     PERFORM chat.require_read_committed();
-    IF coalesce(char_length(p_name), 0) NOT BETWEEN 1 AND 255 THEN
-        outcome := 'invalid_name';
-        RETURN NEXT;
-        RETURN;
-    END IF;
     SELECT item.id INTO invalid_user_id
     FROM unnest(p_user_ids) AS item (id) WHERE NOT chat.is_user_id(item.id) LIMIT 1;
-    IF FOUND THEN
-        outcome := 'invalid_user';
+    outcome := CASE WHEN NOT chat.is_room_name(p_name) THEN 'invalid_name'
+                    WHEN FOUND THEN 'invalid_user' ELSE 'created' END;
+    IF outcome <> 'created' THEN
         RETURN NEXT;
         RETURN;
     END IF;
 
-    INSERT INTO chat_room (
-        name, version, last_seq, member_count, bumped_at, created_at)
-    SELECT p_name, 0, 0, 0, at.now, at.now FROM (SELECT clock_timestamp() AS now) at
-    RETURNING id INTO v_id;
-    PERFORM FROM chat.add_members(v_id, p_user_ids);
-    RETURN QUERY
-        SELECT 'created', NULL::text, chat.room_body(r) FROM chat_room r WHERE r.id = v_id;
+    v_id := nextval(pg_get_serial_sequence('chat_room', 'id'));
+    IF p_client_id IS NOT NULL THEN
+        v_digest := sha256(convert_to(json_build_array(p_name, ARRAY(
+            SELECT DISTINCT item.id COLLATE "C" FROM unnest(p_user_ids) AS item (id) ORDER BY 1
+        ))::text, 'UTF8'));
+        -- Of two equal keys at once the second waits here until the first is committed.
+        INSERT INTO chat_room_key (room_id, created_by, client_id, digest)
+        VALUES (v_id, p_created_by, p_client_id, v_digest)
+        ON CONFLICT (created_by, client_id) DO NOTHING;
+        IF NOT FOUND THEN
+            SELECT k.room_id, CASE WHEN k.digest = v_digest THEN 'duplicate' ELSE 'conflict' END
+            INTO STRICT v_id, outcome FROM chat_room_key k
+            WHERE k.created_by = p_created_by AND k.client_id = p_client_id;
+        END IF;
+    END IF;
+
+    IF outcome = 'created' THEN
+        v_now := clock_timestamp();
+        INSERT INTO chat_room (
+            id, name, version, last_seq, member_count, bumped_at, created_at)
+        VALUES (v_id, p_name, 0, 0, 0, v_now, v_now);
+        PERFORM FROM chat.add_members(v_id, p_user_ids);
+    END IF;
+    IF outcome IN ('created', 'duplicate') THEN
+        SELECT chat.room_body(r) INTO room FROM chat_room r WHERE r.id = v_id;
+    END IF;
+    RETURN NEXT;
 END $$;
 
--- Renames a room and tells its members; the name it has already changes nothing. One row:
--- `renamed`, `unchanged`, `room_not_found`, or `invalid_name` for one that is not 1 to 255
--- characters.
+-- Renames a room and sends the members an event; a name that the room has already changes nothing.
+-- One row: `renamed`, `unchanged`, `room_not_found` or `invalid_name`.
 CREATE OR REPLACE FUNCTION chat.rename_room(p_room_id bigint, p_name text)
 RETURNS TABLE (outcome text) LANGUAGE plpgsql AS $$
 DECLARE
     v_room chat_room;
 BEGIN
     PERFORM chat.require_read_committed();
-    IF coalesce(char_length(p_name), 0) NOT BETWEEN 1 AND 255 THEN
-        outcome := 'invalid_name';
-        RETURN NEXT;
-        RETURN;
-    END IF;
     SELECT * INTO v_room FROM chat_room r WHERE r.id = p_room_id FOR NO KEY UPDATE;
-    IF NOT FOUND THEN
-        outcome := 'room_not_found';
-    ELSIF v_room.name = p_name THEN
-        outcome := 'unchanged';
-    ELSE
-        v_room.version := v_room.version + 1;
-        UPDATE chat_room r SET name = p_name, version = v_room.version WHERE r.id = p_room_id;
-        INSERT INTO chat_event (room_id, version, type, member_count, bumped_at, created_at)
-        VALUES (p_room_id, v_room.version, 'room_updated', v_room.member_count, v_room.bumped_at,
-                clock_timestamp());
-        PERFORM chat.queue_event(
-            p_room_id, v_room.version, chat.audience(p_room_id),
-            chat.room_event(
-                'room_updated',
-                chat.event_room(p_room_id, p_name, v_room.version, v_room.bumped_at,
-                                   v_room.member_count)));
-        outcome := 'renamed';
+    outcome := CASE WHEN NOT chat.is_room_name(p_name) THEN 'invalid_name'
+                    WHEN v_room.id IS NULL THEN 'room_not_found'
+                    WHEN v_room.name = p_name THEN 'unchanged' ELSE 'renamed' END;
+    IF outcome = 'renamed' THEN
+        v_room.name := p_name;
+        v_room := chat.record_event('room_updated', v_room, chat.audience(p_room_id));
+        PERFORM chat.save_room(v_room);
     END IF;
     RETURN NEXT;
 END $$;

@@ -11,30 +11,27 @@ FROM chat.remove_member(%(room_id)s, %(user_id)s);
 -- name: list_members
 -- A page of members by user id, after one of them, for a member only.
 WITH access AS (
-    SELECT EXISTS (
-        SELECT FROM chat_member m
-        WHERE m.room_id = %(room_id)s AND m.user_id = %(user_id)s) AS is_member
+    SELECT chat.is_member(%(room_id)s, %(user_id)s) AS is_member
 ), page AS (
-    SELECT p.user_id, p.joined_at FROM chat_member p, access
-    WHERE access.is_member AND p.room_id = %(room_id)s
+    SELECT p.user_id, p.joined_at FROM chat_member p
+    WHERE (SELECT is_member FROM access) AND p.room_id = %(room_id)s
       AND p.user_id > coalesce(%(position)s::text, '')
     ORDER BY p.user_id LIMIT %(limit)s
 )
-SELECT access.is_member, page.user_id, chat.time_text(page.joined_at) AS joined_at
+SELECT access.is_member, page.user_id AS user, chat.time_text(page.joined_at) AS joined_at
 FROM access LEFT JOIN page ON true
 ORDER BY page.user_id;
 
 -- name: list_members_backwards
 -- The page of members before one of them, the nearest first, for a member only.
 WITH access AS (
-    SELECT EXISTS (
-        SELECT FROM chat_member m
-        WHERE m.room_id = %(room_id)s AND m.user_id = %(user_id)s) AS is_member
+    SELECT chat.is_member(%(room_id)s, %(user_id)s) AS is_member
 ), page AS (
-    SELECT p.user_id, p.joined_at FROM chat_member p, access
-    WHERE access.is_member AND p.room_id = %(room_id)s AND p.user_id < %(position)s::text
+    SELECT p.user_id, p.joined_at FROM chat_member p
+    WHERE (SELECT is_member FROM access) AND p.room_id = %(room_id)s
+      AND p.user_id < %(position)s::text
     ORDER BY p.user_id DESC LIMIT %(limit)s
 )
-SELECT access.is_member, page.user_id, chat.time_text(page.joined_at) AS joined_at
+SELECT access.is_member, page.user_id AS user, chat.time_text(page.joined_at) AS joined_at
 FROM access LEFT JOIN page ON true
 ORDER BY page.user_id DESC;

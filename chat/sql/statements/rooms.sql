@@ -1,11 +1,12 @@
 -- name: create_room
 -- Creates a room with its first members; see functions/rooms.sql.
 SELECT outcome, invalid_user_id, room::text
-FROM chat.create_room(%(name)s, %(user_ids)s::text[]);
+FROM chat.create_room(
+    %(name)s, %(user_ids)s::text[], %(created_by)s::text, %(client_id)s::text);
 
 -- name: list_rooms
 -- A user's rooms, the latest message first, after a position in that order.
-SELECT r.id, chat.time_text(r.bumped_at) AS bumped_at, chat.room_body(r)::text AS room
+SELECT chat.room_body(r)::text AS room
 FROM chat_member m
 JOIN chat_room r ON r.id = m.room_id
 WHERE m.user_id = %(user_id)s
@@ -16,7 +17,7 @@ LIMIT %(limit)s;
 
 -- name: list_rooms_backwards
 -- A user's rooms before a position in that order, the nearest first.
-SELECT r.id, chat.time_text(r.bumped_at) AS bumped_at, chat.room_body(r)::text AS room
+SELECT chat.room_body(r)::text AS room
 FROM chat_member m
 JOIN chat_room r ON r.id = m.room_id
 WHERE m.user_id = %(user_id)s
@@ -26,7 +27,7 @@ LIMIT %(limit)s;
 
 -- name: find_room
 -- One room, if the user is a member.
-SELECT r.id, chat.time_text(r.bumped_at) AS bumped_at, chat.room_body(r)::text AS room
+SELECT chat.room_body(r)::text AS room
 FROM chat_member m
 JOIN chat_room r ON r.id = m.room_id
 WHERE m.user_id = %(user_id)s AND m.room_id = %(room_id)s;

@@ -1,6 +1,6 @@
 -- name: search_rooms
 -- Rooms whose name contains a text in either case, newest first, below a room id.
-SELECT r.id, access.is_member, chat.room_body(r, access.is_member)::text AS room
+SELECT access.is_member, chat.room_body(r, access.is_member)::text AS room
 FROM chat_room r
 CROSS JOIN LATERAL (SELECT EXISTS (
     SELECT FROM chat_member m WHERE m.room_id = r.id AND m.user_id = %(user_id)s) AS is_member
@@ -12,7 +12,7 @@ LIMIT %(limit)s;
 
 -- name: search_rooms_backwards
 -- The same above a room id, the nearest first.
-SELECT r.id, access.is_member, chat.room_body(r, access.is_member)::text AS room
+SELECT access.is_member, chat.room_body(r, access.is_member)::text AS room
 FROM chat_room r
 CROSS JOIN LATERAL (SELECT EXISTS (
     SELECT FROM chat_member m WHERE m.room_id = r.id AND m.user_id = %(user_id)s) AS is_member

@@ -1,0 +1,94 @@
+"""Reading the body of a request: its size, its time, its media type, its JSON."""
+
+import asyncio
+import re
+from collections.abc import Mapping
+from typing import TypeVar
+
+import msgspec
+from litestar.types import ASGIApp, Receive, Scope, Send
+from litestar.types.asgi_types import ReceiveMessage
+
+from chat.api.problems import RequestError
+from chat.api.schemas import PATTERNS
+from chat.api.security import ApiRequest
+from chat.conf import BODY_SECONDS
+from chat.errors import InvalidInputError
+from chat.realtime.channels import describe_invalid_user_id
+
+_MISSING_FIELD = re.compile(r"(?:missing required|unknown) field `(?P<field>[^`]*)`")
+_PATH_OF_ERROR = re.compile(r" - at `(?P<key>key in )?\$(?P<path>[^`]*)`\Z")
+_PATTERN = re.compile(r"matching regex (?P<pattern>'.*')\Z")
+# As msgspec quotes each pattern, and what a person reads in its place.
+_SAID: Mapping[str, str] = {repr(pattern): text for pattern, text in PATTERNS.items()}
+
+Body = TypeVar("Body")
+
+
+def with_body_deadline(application: ASGIApp) -> ASGIApp:
+    """Return the application with a bound on the time that a request's body may take in all.
+
+    Beyond `BODY_SECONDS` reading the body raises `RequestError` with the code `body_too_slow`.
+    """
+
+    async def run(scope: Scope, receive: Receive, send: Send) -> None:
+        await application(scope, _bound(receive), send)
+
+    return run
+
+
+def _bound(receive: Receive) -> Receive:
+    deadline: float | None = asyncio.get_running_loop().time() + BODY_SECONDS
+
+    async def receive_in_time() -> ReceiveMessage:
+        nonlocal deadline
+        try:
+            async with asyncio.timeout_at(deadline):
+                message = await receive()
+        except TimeoutError:
+            raise RequestError("body_too_slow") from None
+        if not message.get("more_body", False):
+            # After the body comes the wait for the client to hang up, which may be long.
+            deadline = None
+        return message
+
+    return receive_in_time
+
+
+def parse_body(request: ApiRequest, body: bytes, schema: type[Body]) -> Body:
+    """Return the request's JSON body as its schema has it.
+
+    Errors: `RequestError` for a body that is not declared as JSON or is no JSON document;
+    `InvalidInputError`, with a JSON pointer to the first field at fault, for any other document.
+    """
+    media_type, parameters = request.content_type
+    if media_type != "application/json" or parameters.get("charset", "utf-8").lower() != "utf-8":
+        raise RequestError("unsupported_media_type")
+    try:
+        return msgspec.json.decode(body, type=schema)
+    except msgspec.ValidationError as error:
+        raise _describe_invalid_body(error) from error
+    except (ValueError, RecursionError) as error:
+        # msgspec raises the one for bad UTF-8, the interpreter the other for deep nesting.
+        raise RequestError("malformed_json") from error
+
+
+def require_user_ids(user_ids: list[str], *, pointer: str) -> None:
+    """Raise `InvalidInputError`, with its place in the body, for the first that is not an id."""
+    for place, user_id in enumerate(user_ids):
+        if (reason := describe_invalid_user_id(user_id)) is not None:
+            raise InvalidInputError(reason, pointer=f"{pointer}/{place}")
+
+
+def _describe_invalid_body(error: msgspec.ValidationError) -> InvalidInputError:
+    """Return the error with the JSON pointer (RFC 6901) of the field that msgspec names."""
+    message = str(error)
+    path = ""
+    if match := _PATH_OF_ERROR.search(message):
+        message = message[: match.start()]
+        path = re.sub(r"\[(\d+)\]", r"/\1", match["path"]).replace(".", "/")
+    if match := _MISSING_FIELD.search(message):
+        path += "/" + match["field"].replace("~", "~0").replace("/", "~1")
+    if match := _PATTERN.search(message):
+        message = message[: match.start()] + _SAID[match["pattern"]]
+    return InvalidInputError(f"{message}.", pointer=path)

@@ -1,0 +1,47 @@
+"""Reading the ids in a path, strictly."""
+
+import re
+from urllib.parse import unquote_to_bytes
+
+from chat.conf import BIGINT_MAX
+from chat.errors import InvalidInputError, NotFoundError
+from chat.realtime.channels import describe_invalid_user_id
+
+_CANONICAL_NUMBER = re.compile(r"\A(0|[1-9][0-9]{0,18})\Z", re.ASCII)
+_BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+
+
+def parse_number(text: str) -> int | None:
+    """Return a number in the one form in which ids are written, or None."""
+    if not _CANONICAL_NUMBER.match(text):
+        return None
+    number = int(text)
+    return number if number <= BIGINT_MAX else None
+
+
+def parse_room_id(text: str) -> int:
+    """Return the room id of a path. Anything that is not an id is a room that does not exist."""
+    number = parse_number(text)
+    if not number:
+        raise NotFoundError
+    return number
+
+
+def parse_user_id(segment: str) -> str:
+    """Return the user id of a raw path segment, percent-decoded strictly; `/` is `%2F`.
+
+    Errors: `InvalidInputError` for a broken escape, for bytes that are not UTF-8, and for a text
+    that cannot be a user id.
+    """
+    broken = InvalidInputError(
+        "The user id in the path is not percent-encoded UTF-8.", pointer="user_id"
+    )
+    if _BROKEN_ESCAPE.search(segment):
+        raise broken
+    try:
+        user_id = unquote_to_bytes(segment).decode()
+    except UnicodeDecodeError:
+        raise broken from None
+    if (reason := describe_invalid_user_id(user_id)) is not None:
+        raise InvalidInputError(reason, pointer="user_id")
+    return user_id
