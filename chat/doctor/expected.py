@@ -1,7 +1,5 @@
 """What this code expects of a database: its migrations, functions, constraints and indexes."""
 
-import hashlib
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,22 +8,7 @@ from django.apps import apps
 from django.db.models.options import Options
 
 from chat import migrations
-from chat.sql import FOLDER
-from chat.sql.install import functions_fingerprint
-
-_FUNCTION = re.compile(
-    r"^CREATE OR REPLACE FUNCTION chat\.(\w+).*?AS \$\$(.*?)\$\$;", re.MULTILINE | re.DOTALL
-)
-
-
-def function_digests() -> dict[str, str]:
-    """Return the SHA-256 of each function's body."""
-    texts = [path.read_text(encoding="utf-8") for path in (FOLDER / "functions").glob("*.sql")]
-    return {
-        name: hashlib.sha256(body.encode()).hexdigest()
-        for text in texts
-        for name, body in _FUNCTION.findall(text)
-    }
+from chat.sql.install import function_digests, functions_fingerprint
 
 
 def list_expected() -> dict[str, Any]:

@@ -17,13 +17,19 @@ import psycopg
 import pytest
 
 from chat.actions.members import add_members, remove_member
-from chat.actions.messages import NewMessage, delete_message, make_server_key, send_messages
-from chat.actions.rooms import create_room, read_created_room, rename_room
+from chat.actions.messages import (
+    NewMessage,
+    SentMessage,
+    delete_message,
+    make_server_key,
+    send_messages,
+)
+from chat.actions.rooms import create_room, rename_room
 from chat.conf import BIGINT_MAX
 from chat.doctor import examination
 from chat.doctor.catalogue import CHECKS, TABLES
 from chat.doctor.examination import Examination
-from chat.sql import Call
+from chat.sql import Call, Result
 from chat.sql.database import run_call
 from tests.doctor.conftest import BUSY, TOLERANT, examine
 from tests.support.processes import PROJECT
@@ -81,7 +87,7 @@ class Writers:
         self._stack = stack
         self._sessions = threading.local()
 
-    def run(self, call: Call[Any]) -> list[Any]:
+    def run(self, call: Call[Result]) -> Result:
         """Run a call on the session of this thread."""
         return run_call(self._connection, call)
 
@@ -95,8 +101,9 @@ class Writers:
     def send(self) -> None:
         """Send three messages to the busy room at once and delete the first."""
         keys = [make_server_key() for _ in range(3)]
-        sent = self.run(send_messages([NewMessage(BUSY, "alice", key, "hello") for key in keys]))
-        self.run(delete_message(sent[0].message_id))
+        first, *_ = self.run(send_messages([NewMessage(BUSY, "alice", key, "hi") for key in keys]))
+        assert isinstance(first, SentMessage)
+        self.run(delete_message(first.message.id))
 
     def come_and_go(self) -> None:
         """Join the busy room and leave it."""
@@ -106,8 +113,8 @@ class Writers:
 
     def make_room(self) -> None:
         """Make a room with a message."""
-        (row,) = self.run(create_room("new", ["alice", "bob"]))
-        self.run(send_messages([NewMessage(read_created_room(row).id, "bob", "key", "first")]))
+        created = self.run(create_room("new", ["alice", "bob"]))
+        self.run(send_messages([NewMessage(created.room.id, "bob", "key", "first")]))
 
     def rename(self) -> None:
         """Rename the busy room."""
