@@ -16,9 +16,7 @@ from chat.conf import BIGINT_MAX, USER_ID_MAX_LENGTH
 
 FOLDER = Path(__file__).parent / "findings"
 _CHECK = re.compile(
-    r"^-- name: (?P<code>\w+)\n-- (?P<severity>error|warning): (?P<meaning>.*\n(?:-- .*\n)*)"
-    r"(?P<sql>(?s:.)*?);\n",
-    re.MULTILINE,
+    r"^-- name: (\w+)\n-- (error|warning): (.*\n(?:-- .*\n)*)((?s:.)*?);\n", re.MULTILINE
 )
 _ADVICE = {
     "{restore}": "Find out who wrote without the functions, or restore a backup.",
@@ -81,10 +79,9 @@ def _read_checks(path: Path) -> list[Check]:
         text = text.replace(name, advice)
     if path.stem in TABLES:
         text = text.replace("{chunk}", f"({TABLES[path.stem].select('*')})")
-    checks = [Check(**found.groupdict()) for found in _CHECK.finditer(text)]
     return [
-        msgspec.structs.replace(check, meaning=" ".join(check.meaning.split()).replace(" -- ", " "))
-        for check in checks
+        Check(code, severity, " ".join(meaning.replace("\n-- ", " ").split()), sql)
+        for code, severity, meaning, sql in _CHECK.findall(text)
     ]
 
 

@@ -4,7 +4,9 @@ Each repair looks again under the lock, so a finding that is no longer true chan
 """
 
 import json
+import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from typing import Any
 
 import psycopg
@@ -23,20 +25,31 @@ null for a row that was removed, and `before` is then the whole row."""
 
 
 def repair(
-    connection: psycopg.Connection[Any], code: str, place: Place, say: Callable[[str], None]
-) -> bool:
-    """Repair one place in a transaction of its own; return whether nothing is wrong there any more.
+    connect: Callable[[], psycopg.Connection[Any]],
+    code: str,
+    places: list[Place],
+    deadline: float,
+    say: Callable[[str], None],
+) -> int:
+    """Repair places, each in a transaction of its own; return how many have nothing wrong any more.
 
-    `connection`: in autocommit. `say`: is given a line of JSON for what was changed, or why not.
+    `connect`: opens a session in autocommit. `deadline`: no repair begins after it, on the
+    monotonic clock in seconds. `say`: receives a line of JSON for what was changed, or why not.
     """
-    # Writers hold a room for milliseconds; a room that stays locked is left for the next run.
-    connection.execute("SET lock_timeout = '2s'; SET statement_timeout = '60s'")
-    try:
-        rows = connection.execute(REPAIRS[code], place).fetchall()
-    except (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled) as error:
-        say(json.dumps({"not_mended": code, **place, "why": str(error)}))
-        return False
-    for before, after in rows:
-        line = {"mended": code, **place, "before": before, "after": after}
-        say(json.dumps(line, ensure_ascii=False))
-    return True
+    count = 0
+    with closing(connect()) as connection:
+        # Writers hold a room for milliseconds; a room that stays locked is left for the next run.
+        connection.execute("SET lock_timeout = '2s'; SET statement_timeout = '60s'")
+        for place in places:
+            if time.monotonic() >= deadline:
+                break
+            try:
+                rows = connection.execute(REPAIRS[code], place).fetchall()
+            except (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled) as error:
+                say(json.dumps({"not_mended": code, **place, "why": str(error)}))
+                continue
+            count += 1
+            for before, after in rows:
+                line = {"mended": code, **place, "before": before, "after": after}
+                say(json.dumps(line, ensure_ascii=False))
+    return count

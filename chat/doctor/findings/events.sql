@@ -30,7 +30,8 @@ SELECT room_id AS room, version, seq, previous AS after FROM (
     SELECT e.room_id, e.version, m.seq, coalesce(
         lag(m.seq) OVER (PARTITION BY e.room_id ORDER BY e.version),
         chat.last_added_seq(e.room_id, e.version)) AS previous
-    FROM {chunk} e LEFT JOIN chat_message m ON m.id = e.message_id AND m.room_id = e.room_id
+    FROM {chunk} e, LATERAL (
+        SELECT seq FROM chat_message WHERE id = e.message_id AND room_id = e.room_id LIMIT 1) AS m
     WHERE e.type = 'message_added') AS event
 WHERE seq <> previous + 1;
 

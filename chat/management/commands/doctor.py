@@ -8,6 +8,7 @@ import sys
 import time
 from argparse import ArgumentTypeError
 from contextlib import closing
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -29,6 +30,18 @@ EXAMPLES = 5
 HEALTHY, WRONG, UNFINISHED = 0, 1, 2
 
 
+class Finding(msgspec.Struct):
+    """All that was found under one code."""
+
+    code: str
+    severity: str
+    count: int
+    mended: int
+    is_mendable: bool
+    examples: list[Place]
+    meaning: str
+
+
 class Report(msgspec.Struct):
     """What a run found, as `--json` prints it; its size does not grow with that."""
 
@@ -37,7 +50,7 @@ class Report(msgspec.Struct):
     next_room: int | None = None
     seconds: float = 0.0
     checked: dict[str, int] = {}
-    findings: list["Finding"] = []
+    findings: list[Finding] = []
 
     def add(self, check: Check, places: list[Place], mended: int) -> None:
         """Add what a check found; at `mended` of these places nothing is wrong any more."""
@@ -56,18 +69,6 @@ class Report(msgspec.Struct):
             if finding.count > finding.mended and (is_strict or finding.severity == "error"):
                 return WRONG
         return HEALTHY if self.complete else UNFINISHED
-
-
-class Finding(msgspec.Struct):
-    """All that was found under one code."""
-
-    code: str
-    severity: str
-    count: int
-    mended: int
-    is_mendable: bool
-    examples: list[Place]
-    meaning: str
 
 
 class Command(BaseCommand):
@@ -117,30 +118,20 @@ class Command(BaseCommand):
         sys.exit(report.exit_code(is_strict=options["strict"]))
 
     def _examine(self, report: Report, deadline: float, options: dict[str, Any]) -> None:
+        output = self.stderr if options["json"] else self.stdout
+        say = partial(output.write, style_func=str)
         with closing(_connect()) as connection:
             examination = Examination(connection, deadline, options["late"], options["from_room"])
             report.checked = examination.checked
             try:
                 for check, places in examination.run():
-                    if check.code not in options["ignore"]:
-                        is_repaired = options["repair"] and check.code in REPAIRS
-                        mended = (
-                            self._repair(check, places, deadline, options) if is_repaired else 0
-                        )
-                        report.add(check, places, mended)
+                    if check.code in options["ignore"]:
+                        continue
+                    is_repaired = options["repair"] and check.code in REPAIRS
+                    mended = is_repaired and repair(_connect, check.code, places, deadline, say)
+                    report.add(check, places, mended)
             finally:
                 report.next_room = examination.next_room
-
-    def _repair(
-        self, check: Check, places: list[Place], deadline: float, options: dict[str, Any]
-    ) -> int:
-        output = self.stderr if options["json"] else self.stdout
-        with closing(_connect()) as connection:
-            return sum(
-                time.monotonic() < deadline
-                and repair(connection, check.code, place, lambda x: output.write(x, style_func=str))
-                for place in places
-            )
 
     def _print(self, report: Report) -> None:
         for finding in report.findings:

@@ -47,11 +47,12 @@ END $$;
 CREATE OR REPLACE FUNCTION chat.last_added_seq(p_room_id bigint, p_version bigint) RETURNS bigint
 LANGUAGE sql STABLE AS $$
     SELECT coalesce(
-        (SELECT m.seq FROM chat_event e
-         -- The limit makes this a look-up for each event, from the last one back.
-         CROSS JOIN LATERAL (SELECT * FROM chat_message WHERE id = e.message_id LIMIT 1) AS m
-         WHERE e.room_id = p_room_id AND e.version < p_version AND e.type = 'message_added'
-           AND m.room_id = e.room_id
+        (SELECT m.seq FROM (
+            -- An event whose message is gone adds none; in a log of such events this ends.
+            SELECT e.version, e.message_id FROM chat_event e
+            WHERE e.room_id = p_room_id AND e.version < p_version AND e.type = 'message_added'
+            ORDER BY e.version DESC LIMIT 1000) AS e
+         JOIN chat_message m ON m.id = e.message_id AND m.room_id = p_room_id
          ORDER BY e.version DESC LIMIT 1),
         (SELECT 0 FROM chat_event e WHERE e.room_id = p_room_id AND e.version = 1))
 $$;
