@@ -1,7 +1,6 @@
 """A device holds what the service has, after any interruption."""
 
 import asyncio
-import json
 import signal
 
 import httpx
@@ -16,6 +15,7 @@ from tests.conformance.clients import Outbox, run
 from tests.conformance.servers import SECRET, RunningServer
 from tests.conftest import Connection
 from tests.support.actors import Actor
+from tests.support.outcomes import name_outcome
 from tests.support.processes import start_api
 
 OVERRUN = 110
@@ -31,8 +31,8 @@ def room_id(host: Actor, alice: Actor, bob: Actor) -> int:
 def send_many(connection: Connection, user: Actor, room_id: int, count: int) -> None:
     """Send messages in one transaction."""
     messages = [NewMessage(room_id, user.user_id, f"{n}", f"text {n}") for n in range(count)]
-    rows = run_call(connection, send_messages(messages))
-    assert {row.outcome for row in rows} == {"sent"}
+    sent = run_call(connection, send_messages(messages))
+    assert {name_outcome(one) for one in sent} == {"sent"}
 
 
 def go_back(connection: Connection, room_id: int) -> None:
@@ -60,8 +60,8 @@ def test_at_the_first_start_everything_is_held(
     crowd = [f"{alice.user_id}-{n}" for n in range(203)]
     for n in range(203):
         run_call(connection, create_room(f"room {n}", [alice.user_id]))
-    (row,) = run_call(connection, create_room("large", [alice.user_id, *crowd]))
-    send_many(connection, alice, json.loads(row.room or "")["id"], 250)
+    created = run_call(connection, create_room("large", [alice.user_id, *crowd]))
+    send_many(connection, alice, created.room.id, 250)
 
     async def scenario() -> None:
         async with follow(alice, reducer=Reducer(alice.user_id, keep=220)) as follower:
