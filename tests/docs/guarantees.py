@@ -94,6 +94,8 @@ NOT_PROMISED = """\
   410, and reads its rooms again.
 - That an event is published only once: after a crash it can come again, with the same version.
 - An answer within five seconds if the client's own network fails.
+- That a connection stays open while it is idle. A worker that stops closes it after a second; a
+  client that sends a request at that moment gets no answer and has to send it again.
 - Several Centrifugo servers without a broker between them: each row goes to only one of them.
 - What was acknowledged after a backup, if that backup has to be restored.
 """
