@@ -73,8 +73,8 @@ def read_log(connection: Connection, room_id: int) -> list[Event]:
     """
     with connection.transaction(force_rollback=True):
         run_call(connection, add_members(room_id, [_AUDITOR]))
-        rows = run_call(connection, list_events(room_id, _AUDITOR, after=0, limit=1_000_000))
-        return [json.loads(row.event or "") for row in rows][:-1]
+        events = run_call(connection, list_events(room_id, _AUDITOR, after=0, limit=1_000_000))
+        return [json.loads(bytes(event)) for event in events][:-1]
 
 
 def read_outbox(
