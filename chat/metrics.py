@@ -1,7 +1,7 @@
 """Prometheus metrics, served at `/metrics` on a port of their own.
 
-Requests and sends are counted as they happen; the outbox and the pool are looked at when somebody
-asks, so a process that nobody scrapes pays nothing for them.
+Requests and sends are counted as they happen. The outbox and the pool are read when the metrics are
+scraped, so a process without a scraper pays nothing for them.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -27,9 +27,9 @@ REQUEST_SECONDS = Histogram(
 )
 SENDS = Counter("besedka_sends", "Messages by what became of them.", ["outcome"], registry=REGISTRY)
 
-# One look at all partitions, the empty ones included: an alert needs a series that is there. The
-# age is read at the head of the index and the count ends at 10,000, so that a backlog does not
-# blind its own alarm.
+# Reads all partitions, the empty ones too: an alert needs a series that exists. The age is read at
+# the head of the index and the count ends at 10,000, so that a long backlog does not make its own
+# alarm fail.
 OUTBOX = """
 SELECT partition,
        (SELECT count(*) FROM (
@@ -45,7 +45,7 @@ log = structlog.get_logger(__name__)
 
 
 class OutboxCollector(Collector):
-    """Looks at the outbox when metrics are read; a database that is away leaves a gap."""
+    """Reads the outbox when metrics are scraped; while the database is away there is a gap."""
 
     def __init__(self, database_url: str) -> None:
         self._database_url = database_url
@@ -79,7 +79,7 @@ class OutboxCollector(Collector):
 
 
 class PoolCollector(Collector):
-    """Looks at the pool of connections when metrics are read."""
+    """Reads the pool of connections when metrics are scraped."""
 
     def __init__(self, read_statistics: Callable[[], Mapping[str, int]]) -> None:
         self._read_statistics = read_statistics

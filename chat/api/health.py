@@ -13,7 +13,7 @@ from chat.queries.readiness import ReadinessRow
 from chat.sql.database import Database
 from chat.sql.install import functions_fingerprint, read_history
 
-# A probe that waits for a silent database tells nothing that a 503 does not.
+# A probe need not wait longer for a silent database: the answer is 503 then.
 READINESS_SECONDS = 2.0
 # Beyond this age of the oldest outbox row, its consumer is taken to be away.
 REALTIME_LATE_SECONDS = 5.0

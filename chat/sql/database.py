@@ -17,8 +17,8 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 from chat.sql import Call, Result
 from chat.sql.errors import ROLLED_BACK, find_meaning
 
-# How long a request may take in all, in seconds: to get a connection and to hear the answer. A
-# database that is silent, frozen or behind a dead network is a 503 by then, never a hang.
+# How long a request may take in all, in seconds: to get a connection and the answer. A database
+# that is silent, frozen or behind a dead network is answered with 503 by then; no request hangs.
 ANSWER_SECONDS = 4.5
 # How much of that may be the wait for a connection.
 POOL_TIMEOUT_SECONDS = 2.0
@@ -26,8 +26,8 @@ CONNECT_TIMEOUT_SECONDS = 3
 # A statement can wait for a lock twice, for its place in the queue and for the holder, so this is
 # half of the two seconds that a request may wait for a room.
 LOCK_TIMEOUT_MS = 1000
-# What is still at work then is stopped by PostgreSQL, which answers; only silence is left for the
-# deadline above. With the longest wait for a connection it stays within it.
+# PostgreSQL stops a statement that takes longer, and answers. Together with the longest wait for a
+# connection this stays below the deadline above, which is for a silent server only.
 STATEMENT_TIMEOUT_MS = 2400
 # How often a transaction that PostgreSQL rolled back (a deadlock, a serialization failure) is run
 # again. Nothing of it was done, so any call may be.
@@ -44,13 +44,13 @@ _SESSION_OPTIONS = (
 
 
 def _sever(connection: psycopg.AsyncConnection[Any]) -> None:
-    """Break the connection's socket, so that whoever waits on it is told that it is lost.
+    """Break the connection's socket, so that the task that waits on it gets an error.
 
-    Cancelling the task instead would not do: psycopg then asks the server to stop and waits for its
-    word, twice five seconds where the server is silent.
+    Cancelling the task would not do: psycopg then asks the server to stop and waits for the answer,
+    two times five seconds where the server is silent.
     """
     with (
-        contextlib.suppress(OSError, psycopg.OperationalError),  # closed meanwhile
+        contextlib.suppress(OSError, psycopg.OperationalError),  # it was closed before
         socket.socket(fileno=os.dup(connection.fileno())) as twin,
     ):
         twin.shutdown(socket.SHUT_RDWR)
@@ -68,8 +68,8 @@ def _severed_at(deadline: float, connection: psycopg.AsyncConnection[Any]) -> It
 def _is_silent(connection: psycopg.AsyncConnection[Any]) -> bool:
     """Whether an idle connection has nothing to read, as it should.
 
-    What a server says unasked is nearly always that it ends the session. Looking costs a system
-    call, where a question would cost a round trip.
+    Data that a server sends unasked is nearly always the end of the session. This check costs a
+    system call; a test query would cost a round trip.
     """
     if connection.closed:
         return False
@@ -135,9 +135,9 @@ class Database:
             await self._pool.putconn(connection)
 
     async def _take_connection(self, deadline: float) -> psycopg.AsyncConnection[Any]:
-        """Return a connection that was alive a moment ago; those that ended are thrown away."""
+        """Return a connection that was alive a moment ago; connections that ended are discarded."""
         now = asyncio.get_running_loop().time()
-        # At most half of the time: what is taken too late would have to be severed at once.
+        # At most half of the time: a connection taken at the end would be severed at once.
         patience = now + min(POOL_TIMEOUT_SECONDS, (deadline - now) / 2)
         while True:
             left = patience - asyncio.get_running_loop().time()
@@ -164,8 +164,8 @@ def _is_connection_lost(error: psycopg.OperationalError) -> bool:
 async def open_database(url: str, pool_size: int) -> AsyncIterator[Database]:
     """Offer a `Database` on a pool of up to `pool_size` connections.
 
-    The pool fills in the background: a service that starts before its database comes up as not
-    ready, and becomes ready by itself.
+    The pool fills in the background: a service that starts before its database is not ready, and
+    becomes ready by itself.
     """
     pool = AsyncConnectionPool(
         url,

@@ -11,7 +11,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from tests.contract.wire import Answer, send_bytes
-from tests.faults.proxy import FaultProxy, find_postgres_socket, through
+from tests.rig.proxy import FaultProxy, find_postgres_socket, through
 from tests.support.actors import Actor, Cast
 from tests.support.processes import find_free_port, serve_api, start_api
 from tests.support.sessions import wait_until_waiting

@@ -10,8 +10,8 @@ import psycopg
 import pytest
 from django.core.management import execute_from_command_line
 
-from chat.queries import doctor
-from chat.queries.findings import KINDS
+from chat.doctor import examination
+from chat.doctor.catalogue import CODES
 from tests.doctor.conftest import BUSY, HALF_FORGOTTEN, TOLERANT, Examined, examine, execute
 from tests.doctor.damages import DAMAGES
 from tests.support.processes import PROJECT
@@ -51,7 +51,7 @@ def test_a_person_reads_what_is_wrong_where_and_what_to_do(url: str) -> None:
 
     assert done.returncode == 1
     assert "error: member_count (1)" in done.stdout
-    assert KINDS["member_count"].meaning in done.stdout
+    assert CODES["member_count"].meaning in done.stdout
     assert f'{{"room": {BUSY}, "member_count": 7, "members": 4}}' in done.stdout
 
 
@@ -132,7 +132,7 @@ def test_out_of_time_exits_2_and_says_where_to_go_on(
 ) -> None:
     """The time ends among the rooms: one is named, and a run from it on finds what was left."""
     execute(url, f"UPDATE chat_room SET member_count = 0 WHERE id = {BUSY}")
-    monkeypatch.setattr(doctor, "ROOMS", 1)
+    monkeypatch.setattr(examination, "ROOMS", 1)
     with monkeypatch.context() as patched:
         # Each look at the clock is a second later, so a run ends at the same place each time.
         runs = (examine_by_steps(url, patched, seconds) for seconds in range(1, 100))
@@ -158,7 +158,7 @@ def test_a_finding_outweighs_an_end_too_early(url: str, monkeypatch: pytest.Monk
     """What was found before the time was over is certain: 1, and the report is not complete."""
     execute(url, "DROP INDEX chat_room_name_search")
 
-    examined = examine_by_steps(url, monkeypatch, 12)
+    examined = examine_by_steps(url, monkeypatch, 20)
 
     assert examined.exit_code == 1
     assert not examined.report["complete"]
@@ -174,8 +174,8 @@ def test_a_chunk_that_takes_too_long_is_halved(url: str, monkeypatch: pytest.Mon
         " LANGUAGE plpgsql IMMUTABLE STRICT AS $$ BEGIN PERFORM pg_sleep(0.001);"
         " RETURN 'personal:' || p_user_id; END $$",
     )
-    monkeypatch.setattr(doctor, "CHUNK_SECONDS", 0.5)
-    monkeypatch.setattr(doctor, "ROWS", 1000)
+    monkeypatch.setattr(examination, "STATEMENT_SECONDS", 0.5)
+    monkeypatch.setattr(examination, "ROWS", 1000)
 
     examined = examine(url, "--ignore=function_altered", "--ignore=member_channel")
 
@@ -185,7 +185,7 @@ def test_a_chunk_that_takes_too_long_is_halved(url: str, monkeypatch: pytest.Mon
 
 def test_a_lock_on_a_table_ends_the_run(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Behind a migration that locks a table the doctor gives up with 2 instead of waiting."""
-    monkeypatch.setattr(doctor, "CHUNK_SECONDS", 0.05)
+    monkeypatch.setattr(examination, "STATEMENT_SECONDS", 0.05)
     with psycopg.connect(url) as locking:
         locking.execute("LOCK TABLE chat_event")
 
@@ -227,5 +227,5 @@ def test_every_code_is_documented() -> None:
     page = (PROJECT / "docs/operations.md").read_text(encoding="utf-8")
 
     options = {"--json", "--repair", "--strict", "--seconds", "--from-room", "--late", "--ignore"}
-    assert {code for code in KINDS if f"| `{code}`" not in page} == set()
+    assert {code for code in CODES if f"| `{code}`" not in page} == set()
     assert {option for option in options if f"`{option}" not in page} == set()

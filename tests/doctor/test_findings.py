@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from chat.queries import doctor
-from chat.queries.findings import KINDS
+from chat.doctor import examination
+from chat.doctor.catalogue import CODES
 from tests.doctor.conftest import examine, execute
 from tests.doctor.damages import DAMAGES, Damage
 
@@ -16,7 +16,7 @@ SIZES = (1, 2, 3, 7)
 def cut(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     """Make chunks of this many rows."""
     for name in ("ROWS", "ROOMS", "OUTBOX_ROWS"):
-        monkeypatch.setattr(doctor, name, size)
+        monkeypatch.setattr(examination, name, size)
 
 
 def test_a_varied_history_has_nothing_wrong(url: str) -> None:
@@ -60,7 +60,7 @@ def test_a_damage_is_found_and_nothing_else(url: str, damage: Damage) -> None:
     finding = examined.finding(damage.code)
     assert finding["examples"] == [] or damage.example.items() <= finding["examples"][0].items()
     assert finding["count"] >= 1
-    assert finding["severity"] == KINDS[damage.code].severity
+    assert finding["severity"] == CODES[damage.code].severity
     assert examined.exit_code == (1 if finding["severity"] == "error" else 0)
 
 
@@ -154,4 +154,4 @@ def test_every_code_was_seen() -> None:
     """There is no code that no damage here has."""
     seen = {code for damage in DAMAGES.values() for code in damage.codes}
 
-    assert seen | {"setting_unsafe"} == KINDS.keys()
+    assert seen | {"setting_unsafe"} == CODES.keys()

@@ -17,17 +17,19 @@ import psycopg
 import pytest
 
 from chat.actions.members import add_members, remove_member
-from chat.actions.messages import NewMessage, delete_message, make_server_key, send_messages
-from chat.actions.rooms import create_room, read_created_room, rename_room
-from chat.queries import doctor
-from chat.queries.doctor import (
-    CheckRow,
-    Examination,
-    check_events,
-    check_members,
-    check_messages,
+from chat.actions.messages import (
+    NewMessage,
+    SentMessage,
+    delete_message,
+    make_server_key,
+    send_messages,
 )
-from chat.sql import Call
+from chat.actions.rooms import create_room, rename_room
+from chat.conf import BIGINT_MAX
+from chat.doctor import examination
+from chat.doctor.catalogue import CHECKS, TABLES
+from chat.doctor.examination import Examination
+from chat.sql import Call, Result
 from chat.sql.database import run_call
 from tests.doctor.conftest import BUSY, TOLERANT, examine
 from tests.support.processes import PROJECT
@@ -85,7 +87,7 @@ class Writers:
         self._stack = stack
         self._sessions = threading.local()
 
-    def run(self, call: Call[Any]) -> list[Any]:
+    def run(self, call: Call[Result]) -> Result:
         """Run a call on the session of this thread."""
         return run_call(self._connection, call)
 
@@ -99,8 +101,9 @@ class Writers:
     def send(self) -> None:
         """Send three messages to the busy room at once and delete the first."""
         keys = [make_server_key() for _ in range(3)]
-        sent = self.run(send_messages([NewMessage(BUSY, "alice", key, "hello") for key in keys]))
-        self.run(delete_message(sent[0].message_id))
+        first, *_ = self.run(send_messages([NewMessage(BUSY, "alice", key, "hi") for key in keys]))
+        assert isinstance(first, SentMessage)
+        self.run(delete_message(first.message.id))
 
     def come_and_go(self) -> None:
         """Join the busy room and leave it."""
@@ -110,8 +113,8 @@ class Writers:
 
     def make_room(self) -> None:
         """Make a room with a message."""
-        (row,) = self.run(create_room("new", ["alice", "bob"]))
-        self.run(send_messages([NewMessage(read_created_room(row).id, "bob", "key", "first")]))
+        created = self.run(create_room("new", ["alice", "bob"]))
+        self.run(send_messages([NewMessage(created.room.id, "bob", "key", "first")]))
 
     def rename(self) -> None:
         """Rename the busy room."""
@@ -133,7 +136,7 @@ def test_nothing_is_found_beside_writers(url: str, monkeypatch: pytest.MonkeyPat
     """While rooms are made, joined, left, written in, renamed, pruned and drained, all is well."""
     # Chunks so small that a log is cut many times while it grows and is pruned.
     for name in ("ROWS", "ROOMS", "OUTBOX_ROWS"):
-        monkeypatch.setattr(doctor, name, 100)
+        monkeypatch.setattr(examination, name, 100)
     reports: list[dict[str, Any]] = []
 
     with ExitStack() as sessions:
@@ -155,52 +158,48 @@ def test_nothing_is_found_beside_writers(url: str, monkeypatch: pytest.MonkeyPat
 
 def test_a_log_that_is_pruned_between_two_chunks_has_no_hole(url: str) -> None:
     """The event with which a chunk ended is gone when the next begins: no gap, nothing untold."""
-    position = {"room_id": BUSY - 1, "version": 2**63 - 1, "seq": None}
-    with psycopg.connect(url, autocommit=True) as connection:
-        (first,) = run_call(connection, check_events(position, 5, last_room=BUSY, places=5))
-        assert first.position == {"room_id": BUSY, "version": 5, "seq": 2}
-        connection.execute(
+    end = (BUSY, BIGINT_MAX)
+    with psycopg.connect(url, autocommit=True) as connection, psycopg.connect(url) as pruning:
+        walk = Examination(connection, time.monotonic() + 60)
+        assert walk.find_chunk("events", (BUSY - 1, BIGINT_MAX), end, 5) == (5, (BUSY, 5))
+        pruning.execute(
             "SELECT chat.prune_events(now(), (SELECT count(*)::int FROM chat_event"
             " WHERE room_id < %s OR room_id = %s AND version <= 8))",
             [BUSY, BUSY],
         )
+        pruning.commit()
 
-        (second,) = run_call(connection, check_events(first.position, 50, last_room=BUSY, places=5))
-
-    assert (second.rows, second.code) == (10, None)
+        assert walk.find_chunk("events", (BUSY, 5), end, 50) == (10, end)
+        assert walk.examine("events", TABLES["events"].bounds((BUSY, 5), end)) == {}
 
 
 @pytest.mark.parametrize(
-    ("call", "index"),
+    ("name", "after", "index"),
     [
-        (
-            check_members({"room_id": BUSY, "user_id": ""}, 50, last_room=BUSY, places=5),
-            "chat_member_once_per_room",
-        ),
-        (
-            check_messages({"room_id": BUSY, "seq": 2, "id": 0}, 50, last_room=BUSY, places=5),
-            "chat_message_seq_once_per_room",
-        ),
-        (
-            check_events({"room_id": BUSY, "version": 2, "seq": 1}, 50, last_room=BUSY, places=5),
-            "chat_event_version_once_per_room",
-        ),
+        ("members", (BUSY, ""), "chat_member_once_per_room"),
+        ("messages", (BUSY, 2), "chat_message_seq_once_per_room"),
+        ("events", (BUSY, 2), "chat_event_version_once_per_room"),
     ],
-    ids=["members", "messages", "events"],
 )
 def test_a_chunk_goes_through_its_index_in_order(
-    url: str, call: Call[CheckRow], index: str
+    url: str, name: str, after: tuple[int | str, ...], index: str
 ) -> None:
     """Though PostgreSQL knows nothing of the tables, it reads a chunk without the room's rest."""
+    table = TABLES[name]
+    parameters = table.bounds(after, (BUSY, table.greatest)) | {"greatest": BIGINT_MAX}
     with psycopg.connect(url, autocommit=True) as connection:
-        Examination(connection, deadline=time.monotonic() + 60, late_seconds=30, places=5)
+        Examination(connection, time.monotonic() + 60)
 
-        rows = connection.execute(f"EXPLAIN {call.statement}".encode(), call.parameters).fetchall()
+        plans = [
+            "\n".join(line for (line,) in connection.execute(f"EXPLAIN {sql}".encode(), parameters))
+            for sql in [f"{table.select('*')} LIMIT 50", *(check.sql for check in CHECKS[name])]
+        ]
 
-    plan = "\n".join(line for (line,) in rows)
-    # The page: nothing stands between its limit and the index.
-    assert re.search(rf"CTE page\n\s*->  Limit .*\n\s*->  Index Scan using {index} ", plan), plan
-    assert not re.search(r"Seq Scan on chat_(?!installation)", plan), plan
+    for plan in plans:
+        # The chunk: whatever is done with it, nothing but its index brings it into order.
+        assert re.search(rf"Index (Only )?Scan using {index} on {table.name}( \w_1)? ", plan), plan
+        assert not re.search(r"Seq Scan on chat_(?!installation)", plan), plan
+    assert re.match(rf"Limit .*\n\s*->  Index Scan using {index} ", plans[0]), plans[0]
 
 
 def measure(url: str) -> tuple[dict[str, Any], float]:

@@ -2,15 +2,16 @@
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
 from psycopg.rows import dict_row
 
 from chat.actions.messages import NewMessage, send_messages
-from chat.actions.repairs import REPAIRS, repair_member_channel, repair_member_count
-from chat.queries.doctor import Examination
-from chat.queries.findings import Place
+from chat.doctor.catalogue import Place
+from chat.doctor.examination import Examination
+from chat.doctor.repairs import REPAIRS
 from chat.sql.database import run_call
 from tests.doctor.conftest import BUSY, examine, execute
 from tests.doctor.damages import DAMAGES
@@ -83,10 +84,10 @@ def test_without_repair_nothing_is_written(url: str) -> None:
 def test_the_doctor_cannot_write(url: str) -> None:
     """Whatever a check would do, its session refuses to change a row."""
     with psycopg.connect(url, autocommit=True) as connection:
-        Examination(connection, deadline=time.monotonic() + 60, late_seconds=30, places=5)
+        Examination(connection, time.monotonic() + 60)
 
         with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
-            run_call(connection, repair_member_channel({"room": BUSY, "user": "bob"}))
+            connection.execute(REPAIRS["member_channel"], {"room": BUSY, "user": "bob"})
 
 
 def test_every_place_is_mended_not_only_the_examples(url: str) -> None:
@@ -155,7 +156,7 @@ def test_a_repair_looks_again(url: str, code: str, place: Place) -> None:
         )
         before = read_all(url, "chat_outbox")
 
-        assert run_call(connection, REPAIRS[code](place)) == []
+        assert connection.execute(REPAIRS[code], place).fetchall() == []
 
     assert read_all(url, "chat_outbox") == before
 
@@ -163,19 +164,22 @@ def test_a_repair_looks_again(url: str, code: str, place: Place) -> None:
 def test_a_count_waits_for_who_is_joining(url: str) -> None:
     """A repair counts after the join that holds the room, not before it."""
     execute(url, f"UPDATE chat_room SET member_count = 0 WHERE id = {BUSY}")
-    joining, mending = Session(url), Session(url)
-    with psycopg.connect(url, autocommit=True, row_factory=dict_row) as observer:
+    joining = Session(url)
+    with (
+        psycopg.connect(url, autocommit=True, row_factory=dict_row) as observer,
+        psycopg.connect(url, autocommit=True) as mending,
+        ThreadPoolExecutor(max_workers=1) as thread,
+    ):
         joining.begin()
         joining.execute("SELECT FROM chat.add_members(%s, '{zoe}')", [BUSY])
-        waiting = mending.start(repair_member_count({"room": BUSY}))
+        waiting = thread.submit(mending.execute, REPAIRS["member_count"], {"room": BUSY})
         wait_until_waiting(observer)
         joining.commit()
 
-        (row,) = waiting.result(15)
+        rows = waiting.result(15).fetchall()
 
     joining.close()
-    mending.close()
-    assert (row.before, row.after) == ("1", "5")
+    assert rows == [("1", "5")]
 
 
 def test_a_repair_ends_in_time(url: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from embedded.postgres import PostgresError, PostgresServer
 from embedded.processes import find_postgres
-from tests.launcher.processes import ROOT, Started, Watched, python
+from tests.launcher.watched import ROOT, Started, Watched, python
 
 START_AND_WAIT = """
 import sys

@@ -15,7 +15,7 @@ import pytest
 
 from embedded.postgres import PostgresServer
 from embedded.processes import find_identity, find_postgres
-from tests.launcher.processes import ROOT, Started, Watched, python
+from tests.launcher.watched import ROOT, Started, Watched, python
 from tests.support.processes import find_free_port
 
 pytestmark = pytest.mark.slow  # about two seconds each: every run makes a database

@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from embedded.processes import find_postgres
-from tests.launcher.processes import ROOT, Started, Watched, python
 from tests.launcher.test_supervisor import pids
+from tests.launcher.watched import ROOT, Started, Watched, python
 from tests.support.processes import find_free_port
 
 pytestmark = pytest.mark.slow

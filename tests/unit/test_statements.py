@@ -14,11 +14,11 @@ import psycopg
 import pytest
 
 from chat.actions import events as event_actions
-from chat.actions import installation, repairs
+from chat.actions import installation
 from chat.actions import members as member_actions
 from chat.actions import messages as message_actions
 from chat.actions import rooms as room_actions
-from chat.queries import doctor, events, members, messages, readiness, rooms, schema, search
+from chat.queries import events, members, messages, readiness, rooms, search
 from chat.queries.rooms import RoomPosition
 from chat.sql import FOLDER, Call, load_statements
 
@@ -46,20 +46,6 @@ CALLS: list[Call[Any]] = [
     rooms.find_room("user-9", 1),
     search.search_rooms("room 9", "user-9", below=900, limit=51),
     search.search_rooms_backwards("room 9", "user-9", above=100, limit=51),
-    doctor.check_server(),
-    doctor.check_installation(),
-    doctor.check_outbox({"id": 0}, 1000, late_seconds=30, places=5),
-    doctor.check_rooms({"room_id": 500}, 50, places=5),
-    doctor.check_members({"room_id": 500, "user_id": "u"}, 500, last_room=600, places=5),
-    doctor.check_messages({"room_id": 5, "seq": 9, "id": 9}, 500, last_room=9, places=5),
-    doctor.check_events({"room_id": 5, "version": 9, "seq": 9}, 500, last_room=9, places=5),
-    schema.read_functions(),
-    schema.read_schema(),
-    repairs.repair_member_count({"room": 1}),
-    repairs.repair_member_channel({"room": 1, "user": "user-9"}),
-    repairs.repair_sequence({"table": "chat_room"}),
-    repairs.repair_outbox_partition({"outbox": 1}),
-    repairs.repair_outbox_row({"outbox": 1}),
 ]
 READS = [call for call in CALLS if call.name.startswith(("list_", "find_"))]
 PLACEHOLDER = re.compile(r"%\((\w+)\)s")

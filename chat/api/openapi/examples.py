@@ -1,4 +1,4 @@
-"""One example of each answer, for people; a test holds each against its schema."""
+"""One example of each answer, for people; a test checks each against its schema."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ MESSAGE_ADDED = {"type": "message_added", "body": MESSAGE | {"room": EVENT_ROOM}
 
 
 def make_page(item: dict[str, Any]) -> dict[str, Any]:
-    """Return a page that holds the item alone."""
+    """Return a page with this one item."""
     return {"next": None, "previous": None, "results": [item]}
 
 

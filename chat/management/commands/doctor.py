@@ -1,23 +1,25 @@
-"""`manage.py doctor`: is what the database holds what it must hold."""
+"""`manage.py doctor`: does the database hold what it must hold."""
 
 import json
 import math
+import os
+import signal
 import sys
 import time
 from argparse import ArgumentTypeError
-from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
+import msgspec
 import psycopg
 from django.core.management.base import BaseCommand, CommandParser
 
-from chat.actions.repairs import REPAIRS
 from chat.conf import load_configuration
-from chat.queries.doctor import ROWS, Examination, UnfinishedError
-from chat.queries.findings import KINDS, Found, Place
-from chat.sql.database import CONNECT_TIMEOUT_SECONDS, run_call
+from chat.doctor.catalogue import CODES, Check, Place
+from chat.doctor.examination import Examination, UnfinishedError
+from chat.doctor.repairs import REPAIRS, repair
+from chat.sql.database import CONNECT_TIMEOUT_SECONDS
 
 HELP = """\
 Check a database in use, without writing to it: counters, the log, the outbox, sequences, functions,
@@ -28,208 +30,125 @@ EXAMPLES = 5
 HEALTHY, WRONG, UNFINISHED = 0, 1, 2
 
 
-@dataclass(slots=True)
-class Finding:
+class Finding(msgspec.Struct):
     """All that was found under one code."""
 
     code: str
-    count: int = 0
-    mended: int = 0
-    examples: list[Place] = field(default_factory=list)
-
-    def describe(self) -> dict[str, Any]:
-        """Return it as the report has it."""
-        kind = KINDS[self.code]
-        return {
-            "code": self.code,
-            "severity": kind.severity,
-            "count": self.count,
-            "mended": self.mended,
-            "is_mendable": self.code in REPAIRS,
-            "examples": self.examples,
-            "meaning": kind.meaning,
-        }
+    severity: str
+    count: int
+    mended: int
+    is_mendable: bool
+    examples: list[Place]
+    meaning: str
 
 
-class Report:
-    """What a run has to tell; its size does not grow with what is found."""
+class Report(msgspec.Struct):
+    """What a run found, as `--json` prints it; its size does not grow with that."""
 
-    def __init__(self, ignored: list[str]) -> None:
-        self._ignored = frozenset(ignored)
-        self._findings: dict[str, Finding] = {}
-        self.problem: str | None = None
-        """Why the check did not reach the end; None when it did."""
-        self.checked: dict[str, int] = {}
-        self.next_room: int | None = None
-        self._started = time.monotonic()
+    complete: bool = False
+    problem: str | None = None
+    next_room: int | None = None
+    seconds: float = 0.0
+    checked: dict[str, int] = {}
+    findings: list[Finding] = []
 
-    def add(self, found: Found) -> Finding | None:
-        """Take note of what was found; None where nobody wants to know."""
-        if found.code in self._ignored:
-            return None
-        finding = self._findings.setdefault(found.code, Finding(found.code))
-        finding.count += found.count
-        finding.examples += found.places[: EXAMPLES - len(finding.examples)]
-        return finding
+    def add(self, check: Check, places: list[Place], mended: int) -> None:
+        """Add what a check found; at `mended` of these places nothing is wrong any more."""
+        finding = next((known for known in self.findings if known.code == check.code), None)
+        if finding is None:
+            is_mendable = check.code in REPAIRS
+            finding = Finding(check.code, check.severity, 0, 0, is_mendable, [], check.meaning)
+            self.findings = sorted([*self.findings, finding], key=lambda known: known.code)
+        finding.count += len(places)
+        finding.mended += mended
+        finding.examples += [place for place in places if place][: EXAMPLES - len(finding.examples)]
 
     def exit_code(self, *, is_strict: bool) -> int:
-        """Return what the process ends with; `is_strict`: warnings count as errors."""
-        for finding in self._findings.values():
-            is_counted = is_strict or KINDS[finding.code].severity == "error"
-            if is_counted and finding.count > finding.mended:
+        """Return the exit code of the process; `is_strict`: warnings count as errors."""
+        for finding in self.findings:
+            if finding.count > finding.mended and (is_strict or finding.severity == "error"):
                 return WRONG
-        return HEALTHY if self.problem is None else UNFINISHED
-
-    def describe(self) -> dict[str, Any]:
-        """Return the report as `--json` prints it."""
-        return {
-            "complete": self.problem is None,
-            "problem": self.problem,
-            "next_room": self.next_room,
-            "seconds": round(time.monotonic() - self._started, 3),
-            "checked": self.checked,
-            "findings": [self._findings[code].describe() for code in sorted(self._findings)],
-        }
+        return HEALTHY if self.complete else UNFINISHED
 
 
 class Command(BaseCommand):
-    """Examines the database, reports, and with `--repair` mends what is surely safe to mend."""
+    """Examines the database, reports, and with `--repair` repairs what is surely safe to repair."""
 
     help = HELP
-    # A missing secret is not the database's; and an exit code has to mean one thing.
+    # A missing secret says nothing about the database; and an exit code has to mean one thing.
     requires_system_checks: list[str] = []  # noqa: RUF012 - Django's declaration
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the options."""
-        parser.add_argument("--json", action="store_true", help="print the report as JSON")
-        parser.add_argument(
-            "--repair",
-            action="store_true",
-            help="mend counts and channels of members, sequences and outbox rows; print each",
-        )
-        parser.add_argument("--strict", action="store_true", help="warnings exit with 1 too")
-        parser.add_argument(
-            "--seconds", type=_read_seconds, default=600.0, help="how long it may take; default 600"
-        )
-        parser.add_argument(
-            "--from-room", type=int, default=1, help="begin with this room, where a run ended"
-        )
-        parser.add_argument(
-            "--late",
-            type=_read_seconds,
-            default=30.0,
-            metavar="SECONDS",
-            help="how long a row may wait in the outbox; default 30",
-        )
-        parser.add_argument(
-            "--ignore",
-            action="append",
-            default=[],
-            choices=sorted(KINDS),
-            metavar="CODE",
-            help="leave out findings of this code; may be repeated",
-        )
+        add = parser.add_argument
+        add("--json", action="store_true", help="print the report as JSON")
+        add("--repair", action="store_true", help="repair what is surely safe; print each change")
+        add("--strict", action="store_true", help="exit with 1 for warnings too")
+        how_long = "how long the check may take; default 600"
+        add("--seconds", type=_read_seconds, default=600.0, help=how_long)
+        add("--from-room", type=int, default=1, help="begin with this room, where a run ended")
+        how_old = "how many seconds a row may wait in the outbox; default 30"
+        add("--late", type=_read_seconds, default=30.0, metavar="SECONDS", help=how_old)
+        what = "leave out findings of this code; may be repeated"
+        codes = sorted(CODES)
+        add("--ignore", action="append", default=[], choices=codes, metavar="CODE", help=what)
 
     def handle(self, **options: Any) -> None:
         """Examine, report, and end with the exit code."""
-        report = Report(options["ignore"])
-        say = self.stderr if options["json"] else self.stdout
-        deadline = time.monotonic() + options["seconds"]
-        repairer = Repairer(lambda line: say.write(line, style_func=str), deadline)
+        report = Report()
+        began = time.monotonic()
         try:
-            self._examine(report, repairer if options["repair"] else None, deadline, options)
-        except (UnfinishedError, psycopg.Error) as error:
-            report.problem = " ".join(str(error).split()) or type(error).__name__
-        except KeyboardInterrupt:
-            report.problem = "It was interrupted."
-        if options["json"]:
-            self.stdout.write(json.dumps(report.describe(), ensure_ascii=False))
-        else:
-            self._print(report)
+            try:
+                self._examine(report, began + options["seconds"], options)
+                report.complete, report.next_room = True, None
+            except (UnfinishedError, psycopg.Error) as error:
+                report.problem = " ".join(str(error).split()) or type(error).__name__
+            except KeyboardInterrupt:
+                report.problem = "It was interrupted."
+            report.seconds = round(time.monotonic() - began, 3)
+            if options["json"]:
+                self.stdout.write(json.dumps(msgspec.to_builtins(report), ensure_ascii=False))
+            else:
+                self._print(report)
+            self.stdout.flush()
+        except BrokenPipeError:
+            # Nobody reads any more, as after `| head`. Python must not flush to it at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(128 + signal.SIGPIPE)
         sys.exit(report.exit_code(is_strict=options["strict"]))
 
-    @staticmethod
-    def _examine(
-        report: Report, repairer: "Repairer | None", deadline: float, options: dict[str, Any]
-    ) -> None:
+    def _examine(self, report: Report, deadline: float, options: dict[str, Any]) -> None:
+        output = self.stderr if options["json"] else self.stdout
+        say = partial(output.write, style_func=str)
         with closing(_connect()) as connection:
-            examination = Examination(
-                connection,
-                deadline=deadline,
-                late_seconds=options["late"],
-                # A repair needs every place, which is a chunk's rows at most.
-                places=ROWS if repairer else EXAMPLES,
-            )
+            examination = Examination(connection, deadline, options["late"], options["from_room"])
             report.checked = examination.checked
-            report.next_room = options["from_room"]
             try:
-                for found in _find_all(examination, options["from_room"]):
-                    finding = report.add(found)
-                    if repairer is not None and finding is not None:
-                        finding.mended += repairer.mend(found)
-            except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
-                place = {"error": error.diag.message_primary}
-                report.add(Found("table_altered", 1, [place]))
-                raise UnfinishedError("What the tables hold was not looked at.") from error
+                for check, places in examination.run():
+                    if check.code in options["ignore"]:
+                        continue
+                    is_repaired = options["repair"] and check.code in REPAIRS
+                    mended = is_repaired and repair(_connect, check.code, places, deadline, say)
+                    report.add(check, places, mended)
             finally:
-                report.next_room = examination.next_room or report.next_room
-        if not examination.is_sound:
-            raise UnfinishedError("What the tables hold was not looked at: run `migrate` first.")
-        report.next_room = None
+                report.next_room = examination.next_room
 
     def _print(self, report: Report) -> None:
-        described = report.describe()
-        for finding in described["findings"]:
-            state = f", {finding['mended']} mended" if finding["mended"] else ""
-            hint = " `--repair` mends it." if finding["is_mendable"] else ""
-            style = self.style.ERROR if finding["severity"] == "error" else self.style.WARNING
-            self.stdout.write(
-                style(f"{finding['severity']}: {finding['code']} ({finding['count']}{state})")
-            )
-            self.stdout.write(f"  {finding['meaning']}{hint}")
-            for example in finding["examples"]:
+        for finding in report.findings:
+            state = f", {finding.mended} mended" if finding.mended else ""
+            hint = " `--repair` mends it." if finding.is_mendable else ""
+            style = self.style.ERROR if finding.severity == "error" else self.style.WARNING
+            self.stdout.write(style(f"{finding.severity}: {finding.code} ({finding.count}{state})"))
+            self.stdout.write(f"  {finding.meaning}{hint}")
+            for example in finding.examples:
                 self.stdout.write(f"  {json.dumps(example, ensure_ascii=False)}")
-        counts = ", ".join(f"{count:,} {name}" for name, count in described["checked"].items())
-        self.stdout.write(f"Checked {counts or 'nothing'} in {described['seconds']:.1f} s.")
+        counts = ", ".join(f"{count:,} {name}" for name, count in report.checked.items())
+        self.stdout.write(f"Checked {counts or 'nothing'} in {report.seconds:.1f} s.")
         if report.problem is not None:
-            at = f" Go on with --from-room {report.next_room}." if report.next_room else ""
-            self.stdout.write(self.style.ERROR(f"Not finished: {report.problem}{at}"))
-        elif not described["findings"]:
+            hint = f" Go on with --from-room {report.next_room}." if report.next_room else ""
+            self.stdout.write(self.style.ERROR(f"Not finished: {report.problem}{hint}"))
+        elif not report.findings:
             self.stdout.write(self.style.SUCCESS("Nothing is wrong."))
-
-
-class Repairer:
-    """Mends one place after the other, each in a transaction of its own, and tells of each.
-
-    `say`: takes a line of JSON for each change, with the place, what was before and what is after.
-    `deadline`: nothing more is begun after it, on the monotonic clock in seconds.
-    """
-
-    def __init__(self, say: Callable[[str], None], deadline: float) -> None:
-        self._say = say
-        self._deadline = deadline
-
-    def mend(self, found: Found) -> int:
-        """Mend what was found and return at how many places nothing is wrong any more."""
-        if found.code not in REPAIRS:
-            return 0
-        with closing(_connect()) as connection:
-            # Writers hold a room for milliseconds; one that stays locked is left for the next run.
-            connection.execute("SET lock_timeout = '2s'; SET statement_timeout = '60s'")
-            return sum(self._mend_place(connection, found.code, place) for place in found.places)
-
-    def _mend_place(self, connection: psycopg.Connection[Any], code: str, place: Place) -> bool:
-        if time.monotonic() >= self._deadline:
-            return False
-        try:
-            rows = run_call(connection, REPAIRS[code](place))
-        except (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled) as error:
-            self._say(json.dumps({"not_mended": code, **place, "why": str(error)}))
-            return False
-        for row in rows:
-            line = {"mended": code, **place, "before": row.before, "after": row.after}
-            self._say(json.dumps(line, ensure_ascii=False))
-        return True
 
 
 def _read_seconds(text: str) -> float:
@@ -252,10 +171,3 @@ def _connect() -> psycopg.Connection[Any]:
         keepalives_count=3,
         tcp_user_timeout=10_000,
     )
-
-
-def _find_all(examination: Examination, first_room: int) -> Iterator[Found]:
-    yield from examination.check_foundations()
-    if examination.is_sound:
-        yield from examination.check_queue()
-        yield from examination.check_rooms(first_room)

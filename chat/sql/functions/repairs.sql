@@ -1,70 +1,74 @@
--- What `manage.py doctor` judges by, and the few things it may mend. A repair recomputes under the
--- lock, so it is right whatever was seen before, and writes no message and no event. Each gives one
--- row when it changed something and none when nothing was wrong any more.
+-- What `manage.py doctor` judges the outbox by, and its repairs. A repair looks again under the
+-- lock, so it is right whatever was found before, and writes no message and no event. It returns
+-- one row if it changed something, and none if nothing was wrong any more.
 
--- Why Centrifugo could not deliver a row of the outbox, or null where it can. A command of ours is
--- a broadcast of one object to 1 to 1,000 personal channels of at most 255 bytes, with a key
+-- The epoch, room, version and chunk in the idempotency key of a row; null if it has no such key.
+CREATE OR REPLACE FUNCTION chat.outbox_key(p_payload json) RETURNS text[]
+LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RETURN regexp_match(p_payload->>'idempotency_key',
+                        '^([^:]+):([0-9]{1,18}):([0-9]{1,18}):([0-9]{1,9})$');
+EXCEPTION
+    -- A string with \u0000 or half a surrogate pair, which no text can hold.
+    WHEN data_exception THEN
+        RETURN NULL;
+END $$;
+
+-- Why Centrifugo could not deliver a row of the outbox, or null if it can. A command of ours is a
+-- broadcast of one object to 1 to 1,000 personal channels of at most 255 bytes, with a key
 -- `<epoch>:<room>:<version>:<chunk>`.
 CREATE OR REPLACE FUNCTION chat.outbox_fault(p_method text, p_payload json) RETURNS text
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
-    IF p_method <> 'broadcast' THEN
-        RETURN 'the method is not broadcast';
-    END IF;
-    IF json_typeof(p_payload) <> 'object'
-        OR json_typeof(p_payload->'data') IS DISTINCT FROM 'object'
-    THEN
-        RETURN 'data is not an object';
-    END IF;
-    IF coalesce(p_payload->>'idempotency_key', '') !~ '^[^:]+:[0-9]{1,18}:[0-9]{1,18}:[0-9]{1,9}$'
-    THEN
-        RETURN 'the idempotency key is not <epoch>:<room>:<version>:<chunk>';
-    END IF;
-    IF json_typeof(p_payload->'channels') IS DISTINCT FROM 'array'
-        OR json_array_length(p_payload->'channels') NOT BETWEEN 1 AND 1000
-    THEN
-        RETURN 'channels is not a list of 1 to 1,000';
-    END IF;
-    IF EXISTS (
-        SELECT FROM json_array_elements(p_payload->'channels') AS item (channel)
-        WHERE json_typeof(item.channel) <> 'string'
-           OR octet_length(item.channel #>> '{}') > 255
-           OR (item.channel #>> '{}') COLLATE "C" !~ '^personal:[!-~]+$')
-    THEN
-        RETURN 'a channel is not personal, not ASCII or longer than 255 bytes';
-    END IF;
-    RETURN NULL;
+    RETURN CASE
+        WHEN p_method <> 'broadcast' THEN 'the method is not broadcast'
+        WHEN json_typeof(p_payload) <> 'object'
+            OR json_typeof(p_payload->'data') IS DISTINCT FROM 'object'
+            THEN 'data is not an object'
+        WHEN json_typeof(p_payload->'channels') IS DISTINCT FROM 'array'
+            OR json_array_length(p_payload->'channels') NOT BETWEEN 1 AND 1000
+            THEN 'channels is not a list of 1 to 1,000'
+        WHEN EXISTS (
+            SELECT FROM json_array_elements(p_payload->'channels') AS item (channel)
+            WHERE json_typeof(item.channel) <> 'string'
+               OR octet_length(item.channel #>> '{}') > 255
+               OR (item.channel #>> '{}') COLLATE "C" !~ '^personal:[!-~]+$')
+            THEN 'a channel is not personal, not ASCII or longer than 255 bytes'
+        WHEN chat.outbox_key(p_payload) IS NULL
+            THEN 'the idempotency key is not <epoch>:<room>:<version>:<chunk>'
+    END;
 EXCEPTION
-    -- A string with \u0000 or half a surrogate pair, which no text can hold.
     WHEN data_exception THEN
         RETURN 'a string is not Unicode text';
 END $$;
 
--- The room that a deliverable row tells of.
-CREATE OR REPLACE FUNCTION chat.outbox_room(p_payload json) RETURNS bigint
-LANGUAGE sql IMMUTABLE AS $$
-    SELECT split_part(p_payload->>'idempotency_key', ':', 2)::bigint
+-- The seq of the last message that a room's log adds before a version: 0 if it adds none, null if
+-- that is unknown because events were pruned.
+CREATE OR REPLACE FUNCTION chat.last_added_seq(p_room_id bigint, p_version bigint) RETURNS bigint
+LANGUAGE sql STABLE AS $$
+    SELECT coalesce(
+        (SELECT m.seq FROM (
+            -- An event whose message is gone adds none; in a log of such events this ends.
+            SELECT e.version, e.message_id FROM chat_event e
+            WHERE e.room_id = p_room_id AND e.version < p_version AND e.type = 'message_added'
+            ORDER BY e.version DESC LIMIT 1000) AS e
+         JOIN chat_message m ON m.id = e.message_id AND m.room_id = p_room_id
+         ORDER BY e.version DESC LIMIT 1),
+        (SELECT 0 FROM chat_event e WHERE e.room_id = p_room_id AND e.version = 1))
 $$;
 
--- Counts a room's members anew.
+-- Counts the members of a room again.
 CREATE OR REPLACE FUNCTION chat.repair_member_count(p_room_id bigint)
 RETURNS TABLE (before text, after text) LANGUAGE plpgsql AS $$
-DECLARE
-    v_before int;
-    v_after int;
 BEGIN
     PERFORM chat.require_read_committed();
-    SELECT r.member_count INTO v_before FROM chat_room r WHERE r.id = p_room_id
-    FOR NO KEY UPDATE;
+    PERFORM FROM chat_room r WHERE r.id = p_room_id FOR NO KEY UPDATE;
     -- A statement of its own: it sees what the last holder of the lock committed.
-    SELECT count(*) INTO v_after FROM chat_member m WHERE m.room_id = p_room_id;
-    UPDATE chat_room r SET member_count = v_after
-    WHERE r.id = p_room_id AND r.member_count <> v_after;
-    IF FOUND THEN
-        before := v_before;
-        after := v_after;
-        RETURN NEXT;
-    END IF;
+    RETURN QUERY
+        UPDATE chat_room r SET member_count = counted.members
+        FROM (SELECT count(*) AS members FROM chat_member m WHERE m.room_id = p_room_id) AS counted
+        WHERE r.id = p_room_id AND r.member_count <> counted.members
+        RETURNING old.member_count::text, new.member_count::text;
 END $$;
 
 -- Gives a member the channel of its user. The lock keeps an event from being queued in between.
@@ -84,29 +88,19 @@ END $$;
 -- an id drawn between looking and setting would be drawn again.
 CREATE OR REPLACE FUNCTION chat.repair_sequence(p_table text)
 RETURNS TABLE (before text, after text) LANGUAGE plpgsql AS $$
-DECLARE
-    v_sequence text := pg_get_serial_sequence(p_table, 'id');
-    v_next bigint;
-    v_greatest bigint;
 BEGIN
     PERFORM chat.require_read_committed();
-    IF p_table NOT IN ('chat_room', 'chat_member', 'chat_message', 'chat_event', 'chat_outbox') THEN
-        RAISE EXCEPTION 'repair_sequence: % is no table of the chat', p_table
-            USING ERRCODE = 'invalid_parameter_value';
-    END IF;
     EXECUTE format('LOCK TABLE %I IN SHARE ROW EXCLUSIVE MODE', p_table);
-    EXECUTE format('SELECT s.last_value + s.is_called::int FROM %s s', v_sequence) INTO v_next;
-    EXECUTE format('SELECT max(t.id) FROM %I t', p_table) INTO v_greatest;
-    IF v_greatest >= v_next THEN
-        PERFORM setval(v_sequence, v_greatest);
-        before := v_next;
-        after := v_greatest + 1;
-        RETURN NEXT;
-    END IF;
+    RETURN QUERY EXECUTE format(
+        'SELECT drawn.next::text, (setval(%1$L, used.greatest) + 1)::text
+         FROM (SELECT last_value + is_called::int AS next FROM %1$s) AS drawn,
+              (SELECT max(id) AS greatest FROM %2$I) AS used
+         WHERE used.greatest >= drawn.next',
+        pg_get_serial_sequence(p_table, 'id'), p_table);
 END $$;
 
--- Moves a deliverable row of the outbox into its room's partition. It may come after later events
--- of the room: clients drop it by its version, and had fetched the gap.
+-- Moves a row of the outbox that can be delivered into the partition of its room. It may come after
+-- later events of the room: clients drop it by its version, and have fetched it before.
 CREATE OR REPLACE FUNCTION chat.repair_outbox_partition(p_id bigint)
 RETURNS TABLE (before text, after text) LANGUAGE plpgsql AS $$
 DECLARE
@@ -114,7 +108,7 @@ DECLARE
     v_partition int;
 BEGIN
     PERFORM chat.require_read_committed();
-    SELECT chat.outbox_room(o.payload) INTO v_room_id FROM chat_outbox o
+    SELECT (chat.outbox_key(o.payload))[2]::bigint INTO v_room_id FROM chat_outbox o
     WHERE o.id = p_id AND chat.outbox_fault(o.method, o.payload) IS NULL;
     PERFORM FROM chat_room r WHERE r.id = v_room_id FOR NO KEY UPDATE;
     SELECT v_room_id % i.outbox_partitions INTO v_partition FROM chat_installation i;
@@ -127,7 +121,7 @@ BEGIN
     END IF;
 END $$;
 
--- Removes a row of the outbox that can never be delivered; `before` is the row, whole. Its event
+-- Removes a row of the outbox that can never be delivered; `before` is the whole row. Its event
 -- stays in the log, where clients fetch it.
 CREATE OR REPLACE FUNCTION chat.repair_outbox_row(p_id bigint)
 RETURNS TABLE (before text, after text) LANGUAGE sql AS $$

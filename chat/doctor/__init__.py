@@ -1,0 +1,1 @@
+"""What examines a database in use, and repairs what is safe to repair: `manage.py doctor`."""

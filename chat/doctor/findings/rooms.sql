@@ -1,0 +1,38 @@
+-- name: seq_head
+-- error: last_seq is not the seq of the room's last message. {restore}
+SELECT r.id AS room, r.last_seq, last.seq AS last_message
+FROM {chunk} r, LATERAL (
+    SELECT coalesce(max(m.seq), 0) AS seq FROM chat_message m WHERE m.room_id = r.id) AS last
+WHERE r.last_seq <> last.seq;
+
+-- name: bumped_at
+-- error: bumped_at, the room's place in lists, is not the time of its last message. {restore}
+SELECT r.id AS room FROM {chunk} r LEFT JOIN LATERAL (
+    SELECT m.seq, m.created_at FROM chat_message m WHERE m.room_id = r.id
+    ORDER BY m.seq DESC LIMIT 1) AS last ON true
+WHERE r.last_seq = coalesce(last.seq, 0)
+  AND r.bumped_at <> coalesce(last.created_at, r.created_at);
+
+-- name: member_count
+-- error: member_count is not the number of the room's members.
+SELECT r.id AS room, r.member_count, counted.members
+FROM {chunk} r, LATERAL (
+    SELECT count(*) AS members FROM chat_member m WHERE m.room_id = r.id) AS counted
+WHERE r.member_count <> counted.members;
+
+-- name: log_head
+-- error: The room's version is not that of its last event, or is below its number of messages.
+-- {reset}
+SELECT r.id AS room, r.version, log.head
+FROM {chunk} r, LATERAL (
+    SELECT coalesce(max(e.version), r.version) AS head FROM chat_event e
+    WHERE e.room_id = r.id) AS log
+-- Each message took a version, even if its event was pruned since.
+WHERE r.version <> log.head OR r.version < r.last_seq;
+
+-- name: log_messages
+-- error: The log does not add each message once, in the order of the seqs. {reset}
+SELECT r.id AS room, last.seq, added AS after
+FROM {chunk} r, chat.last_added_seq(r.id, %(greatest)s) AS added, LATERAL (
+    SELECT coalesce(max(m.seq), 0) AS seq FROM chat_message m WHERE m.room_id = r.id) AS last
+WHERE last.seq <> added;
