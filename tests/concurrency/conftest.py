@@ -1,13 +1,14 @@
 """Sessions that meet in one room."""
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 
 import pytest
 
-from chat.actions.messages import NewMessage
-from chat.actions.rooms import create_room, read_created_room
+from chat.actions.messages import NewMessage, SentMessage
+from chat.actions.rooms import create_room
+from chat.errors import ChatError
 from chat.sql.database import run_call
 from tests.conftest import Connection
 from tests.support.sessions import Session
@@ -31,12 +32,23 @@ class Place:
     def room(self, *names: str) -> int:
         """Create a room with these users and return its id."""
         call = create_room("room", [self.user(name) for name in names])
-        (row,) = run_call(self._connection, call)
-        return read_created_room(row).id
+        return run_call(self._connection, call).room.id
 
     def message(self, room_id: int, name: str, key: str, content: str = "hello") -> NewMessage:
         """Return a message of a user with a key."""
         return NewMessage(room_id, self.user(name), key, content)
+
+
+def outcomes(results: Sequence[SentMessage | ChatError]) -> list[str | type[ChatError]]:
+    """Return for each message `sent`, `duplicate` or the class of its error."""
+    return [
+        type(result)
+        if isinstance(result, ChatError)
+        else "duplicate"
+        if result.is_duplicate
+        else "sent"
+        for result in results
+    ]
 
 
 @pytest.fixture

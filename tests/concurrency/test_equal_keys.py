@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from chat.actions.messages import send_messages
-from tests.concurrency.conftest import Place
+from chat.actions.messages import SentMessage, send_message, send_messages
+from chat.errors import IdempotencyConflictError
+from tests.concurrency.conftest import Place, outcomes
 from tests.conftest import Connection
 from tests.support.actors import Actor
 from tests.support.ledger import read_exact_ledger
@@ -19,16 +20,15 @@ def test_two_equal_sends_are_one_message(
     room = place.room("alice", "bob")
     message = place.message(room, "alice", "k")
     first.begin()
-    (sent,) = first.run(send_messages([message]))
-    waiting = second.start(send_messages([message]))
+    sent = first.run(send_message(message))
+    waiting = second.start(send_message(message))
     wait_until_waiting(connection)
     first.commit()
 
-    (repeated,) = waiting.result()
+    repeated = waiting.result()
 
-    assert (sent.outcome, repeated.outcome) == ("sent", "duplicate")
-    assert (repeated.message_id, repeated.message_seq) == (sent.message_id, sent.message_seq)
-    assert repeated.sent_at == sent.sent_at
+    assert (sent.is_duplicate, repeated.is_duplicate) == (False, True)
+    assert repeated.message == sent.message
     ledger = read_exact_ledger(connection, room)
     assert (ledger.room["version"], ledger.seqs) == (3, [1])
 
@@ -40,19 +40,19 @@ def test_a_send_that_was_undone_never_was(
     room = place.room("alice", "bob")
     message = place.message(room, "alice", "k")
     first.begin()
-    (undone,) = first.run(send_messages([message]))
-    waiting = second.start(send_messages([message]))
+    undone = first.run(send_message(message))
+    waiting = second.start(send_message(message))
     wait_until_waiting(connection)
     first.rollback()
 
-    (sent,) = waiting.result()
+    sent = waiting.result()
 
-    assert (undone.outcome, sent.outcome) == ("sent", "sent")
-    assert sent.message_seq == 1
-    assert sent.message_id != undone.message_id
+    assert (undone.is_duplicate, sent.is_duplicate) == (False, False)
+    assert sent.message.seq == 1
+    assert sent.message.id != undone.message.id
     ledger = read_exact_ledger(connection, room)
     assert ledger.room["version"] == 3
-    assert [row.event["body"].get("id") for row in ledger.queued] == [None, None, sent.message_id]
+    assert [row.event["body"].get("id") for row in ledger.queued] == [None, None, sent.message.id]
 
 
 def test_two_contents_under_one_key_are_one_message(
@@ -61,15 +61,15 @@ def test_two_contents_under_one_key_are_one_message(
     """Of two contents under one key the first is stored and the second refused."""
     room = place.room("alice")
     first.begin()
-    (sent,) = first.run(send_messages([place.message(room, "alice", "k", "this")]))
-    waiting = second.start(send_messages([place.message(room, "alice", "k", "that")]))
+    sent = first.run(send_message(place.message(room, "alice", "k", "this")))
+    waiting = second.start(send_message(place.message(room, "alice", "k", "that")))
     wait_until_waiting(connection)
     first.commit()
 
-    (refused,) = waiting.result()
+    with pytest.raises(IdempotencyConflictError):
+        waiting.result()
 
-    assert (sent.outcome, refused.outcome) == ("sent", "conflict")
-    assert (refused.message_id, refused.message_seq, refused.sent_at) == (None, None, None)
+    assert not sent.is_duplicate
     assert read_exact_ledger(connection, room).contents == ["this"]
 
 
@@ -86,11 +86,12 @@ def test_a_key_twice_in_one_batch_is_one_message(
         place.message(room, "alice", "l", "next"),
     ]
 
-    rows = first.run(send_messages(batch))
+    results = first.run(send_messages(batch))
 
-    assert [row.outcome for row in rows] == ["sent", "duplicate", "sent", "conflict", "sent"]
-    assert [row.message_seq for row in rows] == [1, 1, 2, None, 3]
-    assert rows[0].message_id == rows[1].message_id
+    assert outcomes(results) == ["sent", "duplicate", "sent", IdempotencyConflictError, "sent"]
+    messages = [result.message for result in results if isinstance(result, SentMessage)]
+    assert [message.seq for message in messages] == [1, 1, 2, 3]
+    assert messages[0].id == messages[1].id
     assert read_exact_ledger(connection, room).contents == ["this", "mine", "next"]
 
 
@@ -100,14 +101,14 @@ def test_keys_are_of_one_sender_and_one_room(
     """The same key of another sender, or in another room, is another message."""
     room, other = place.room("alice", "bob"), place.room("alice", "bob")
     first.begin()
-    first.run(send_messages([place.message(room, "alice", "k")]))
+    first.run(send_message(place.message(room, "alice", "k")))
     waiting = second.start(
         send_messages([place.message(room, "bob", "k"), place.message(other, "alice", "k")])
     )
     wait_until_waiting(connection)
     first.commit()
 
-    assert [row.outcome for row in waiting.result()] == ["sent", "sent"]
+    assert outcomes(waiting.result()) == ["sent", "sent"]
     assert read_exact_ledger(connection, room).seqs == [1, 2]
     assert read_exact_ledger(connection, other).seqs == [1]
 
@@ -122,10 +123,10 @@ def test_many_sessions_with_one_key(
     message = place.message(room, "alice", "k")
     sessions = [open_session() for _ in range(8)]
 
-    rows = run_at_once(lambda s: s.run(send_messages([message]))[0], sessions)
+    results = run_at_once(lambda s: s.run(send_message(message)), sessions)
 
-    assert sorted(row.outcome for row in rows) == ["duplicate"] * 7 + ["sent"]
-    assert len({row.message_id for row in rows}) == 1
+    assert sorted(result.is_duplicate for result in results) == [False] + [True] * 7
+    assert len({result.message.id for result in results}) == 1
     assert read_exact_ledger(connection, room).room["version"] == 2
 
 

@@ -7,11 +7,12 @@ import psycopg
 import pytest
 
 from chat.actions.members import add_members, remove_member
-from chat.actions.messages import send_messages
+from chat.actions.messages import send_message, send_messages
 from chat.actions.rooms import create_room
+from chat.errors import ChatError, InvalidInputError, NotAMemberError, NotFoundError
 from chat.sql import Call
 from chat.sql.database import run_call
-from tests.concurrency.conftest import Place
+from tests.concurrency.conftest import Place, outcomes
 from tests.conftest import Connection
 from tests.support.ledger import read_exact_ledger, read_outbox
 from tests.support.sessions import Session
@@ -40,9 +41,9 @@ def test_what_is_rolled_back_leaves_no_trace(
         first.rollback()
         assert read_outbox(connection, after=head["id"], room_id=room) == []
 
-        (row,) = first.run(send_messages([place.message(room, "alice", f"kept{n}")]))
+        sent = first.run(send_message(place.message(room, "alice", f"kept{n}")))
 
-        assert (row.outcome, row.message_seq) == ("sent", n + 1)
+        assert (sent.is_duplicate, sent.message.seq) == (False, n + 1)
         head["id"] = read_outbox(connection)[-1].id
 
     ledger = read_exact_ledger(connection, room)
@@ -105,8 +106,8 @@ def test_a_message_is_undone_with_the_hosts_own_rows(
 
     def send_and_fail() -> None:
         with host.transaction():
-            (row,) = run_call(host, send_messages([place.message(room, "alice", order)]))
-            assert row.outcome == "sent"
+            sent = run_call(host, send_message(place.message(room, "alice", order)))
+            assert not sent.is_duplicate
             host.execute("INSERT INTO host_order VALUES (%s)", [order])
 
     with pytest.raises(psycopg.errors.UniqueViolation):
@@ -124,15 +125,20 @@ def test_a_refusal_does_not_abort_the_hosts_transaction(
     room = place.room("alice")
     stranger = place.message(room, "stranger", "k")
     unknown = place.message(10**15, "alice", "k")
+    refusals: tuple[tuple[type[ChatError], Call[Any]], ...] = (
+        (NotFoundError, add_members(10**15, [place.user("bob")])),
+        (InvalidInputError, add_members(room, [""])),
+        (NotFoundError, remove_member(10**15, place.user("bob"))),
+        (InvalidInputError, create_room("room", [""])),
+    )
     with connection.transaction():
         refused = run_call(connection, send_messages([stranger, unknown]))
-        run_call(connection, add_members(10**15, [place.user("bob")]))
-        run_call(connection, add_members(room, [""]))
-        run_call(connection, remove_member(10**15, place.user("bob")))
-        run_call(connection, create_room("room", [""]))
+        for error, call in refusals:
+            with pytest.raises(error):
+                run_call(connection, call)
         run_call(connection, send_messages([place.message(room, "alice", "k")]))
 
-    assert [row.outcome for row in refused] == ["not_member", "not_member"]
+    assert outcomes(refused) == [NotAMemberError, NotAMemberError]
     assert read_exact_ledger(connection, room).seqs == [1]
 
 
