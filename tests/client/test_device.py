@@ -1,13 +1,12 @@
 """A device holds what the service has, after any interruption."""
 
 import asyncio
-import json
 import signal
 
 import httpx
 import pytest
 
-from chat.actions.messages import NewMessage, delete_message, send_messages
+from chat.actions.messages import NewMessage, SentMessage, delete_message, send_messages
 from chat.actions.rooms import create_room, rename_room
 from chat.sql.database import run_call
 from client.reducer import Reducer
@@ -31,8 +30,9 @@ def room_id(host: Actor, alice: Actor, bob: Actor) -> int:
 def send_many(connection: Connection, user: Actor, room_id: int, count: int) -> None:
     """Send messages in one transaction."""
     messages = [NewMessage(room_id, user.user_id, f"{n}", f"text {n}") for n in range(count)]
-    rows = run_call(connection, send_messages(messages))
-    assert {row.outcome for row in rows} == {"sent"}
+    for result in run_call(connection, send_messages(messages)):
+        assert isinstance(result, SentMessage)
+        assert not result.is_duplicate
 
 
 def go_back(connection: Connection, room_id: int) -> None:
@@ -60,8 +60,8 @@ def test_at_the_first_start_everything_is_held(
     crowd = [f"{alice.user_id}-{n}" for n in range(203)]
     for n in range(203):
         run_call(connection, create_room(f"room {n}", [alice.user_id]))
-    (row,) = run_call(connection, create_room("large", [alice.user_id, *crowd]))
-    send_many(connection, alice, json.loads(row.room or "")["id"], 250)
+    created = run_call(connection, create_room("large", [alice.user_id, *crowd]))
+    send_many(connection, alice, created.room.id, 250)
 
     async def scenario() -> None:
         async with follow(alice, reducer=Reducer(alice.user_id, keep=220)) as follower:

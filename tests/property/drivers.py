@@ -8,14 +8,23 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
-from chat.actions.members import add_members, read_room_after, remove_member
-from chat.actions.messages import NewMessage, send_messages
+from chat.actions.members import join_room, remove_member
+from chat.actions.messages import NewMessage, SentMessage, send_messages
 from chat.actions.rooms import create_room
-from chat.errors import NotAMemberError
-from chat.queries.events import list_events, read_events
-from chat.queries.members import list_members, read_members
-from chat.queries.messages import list_messages_before, read_messages
-from chat.queries.rooms import list_rooms, read_rooms
+from chat.errors import (
+    ChatError,
+    IdempotencyConflictError,
+    InvalidInputError,
+    NotAMemberError,
+    NotFoundError,
+)
+from chat.events import EventRoom
+from chat.queries.events import list_events
+from chat.queries.keyset import Slice
+from chat.queries.members import list_members
+from chat.queries.messages import Window, list_messages
+from chat.queries.rooms import list_rooms
+from chat.sql import Call
 from chat.sql.database import run_call
 from tests.conftest import Connection
 from tests.property.model import Answer
@@ -70,75 +79,105 @@ class SqlDriver:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def say(self, call: str, words: list[str]) -> list[str]:  # noqa: ARG002 - of the protocol
-        """Return the words unchanged."""
+    def say(self, call: str, words: list[str]) -> list[str]:
+        """Return the words; a join or leave only tells whether there is the room."""
+        if call in {"join", "leave"} and words != ["room_not_found"]:
+            return ["done"]
         return words
 
     def create_room(self, name: str, users: Sequence[str]) -> int | None:
-        """Call the function."""
-        (row,) = run_call(self._connection, create_room(name, users))
-        assert (row.outcome == "created") == (row.room is not None)
-        return None if row.room is None else json.loads(row.room)["id"]
+        """Run the call."""
+        try:
+            created = run_call(self._connection, create_room(name, users))
+        except InvalidInputError:
+            return None
+        assert not created.is_duplicate
+        return created.room.id
 
     def add_members(self, room_id: int, users: Sequence[str]) -> Answer:
         """Call the function."""
-        rows = run_call(self._connection, add_members(room_id, users))
-        if rows and rows[0].room is not None:
-            assert [row.user_id for row in rows] == list(dict.fromkeys(users))
-            return Answer([row.outcome for row in rows], read_room_after(rows[0]).version)
-        return Answer([row.outcome for row in rows])
+        rows = self._connection.execute(
+            "SELECT user_id, outcome, room FROM chat.add_members(%s, %s::text[])",
+            [room_id, list(users)],
+        ).fetchall()
+        words = [row["outcome"] for row in rows]
+        if rows and rows[0]["room"] is not None:
+            assert [row["user_id"] for row in rows] == list(dict.fromkeys(users))
+            return Answer(words, rows[0]["room"]["version"])
+        return Answer(words)
 
     def remove_member(self, room_id: int, user: str) -> Answer:
         """Call the function."""
-        (row,) = run_call(self._connection, remove_member(room_id, user))
-        return Answer([row.outcome], read_room_after(row).version if row.room else None)
+        (row,) = self._connection.execute(
+            "SELECT outcome, room FROM chat.remove_member(%s, %s)", [room_id, user]
+        )
+        return Answer([row["outcome"]], row["room"]["version"] if row["room"] else None)
 
     def join(self, room_id: int, user: str) -> Answer:
-        """Call the function."""
-        return self.add_members(room_id, [user])
+        """Run the call."""
+        return self._change(join_room(room_id, user))
 
     def leave(self, room_id: int, user: str) -> Answer:
-        """Call the function."""
-        return self.remove_member(room_id, user)
+        """Run the call."""
+        return self._change(remove_member(room_id, user))
+
+    def _change(self, call: Call[EventRoom]) -> Answer:
+        try:
+            return Answer(["done"], run_call(self._connection, call).version)
+        except NotFoundError:
+            return Answer(["room_not_found"])
 
     def send(self, messages: Sequence[NewMessage]) -> Answer:
-        """Call the function."""
-        rows = sorted(
-            run_call(self._connection, send_messages(messages)), key=lambda row: row.ordinal
-        )
-        assert [row.ordinal for row in rows] == list(range(1, len(messages) + 1))
+        """Run the call."""
+        results = run_call(self._connection, send_messages(messages))
+        stored = [result.message if isinstance(result, SentMessage) else None for result in results]
+        for given, message in zip(messages, stored, strict=True):
+            assert message is None or (message.room_id, message.user, message.client_id) == (
+                given.room_id,
+                given.user_id,
+                given.client_id,
+            )
         return Answer(
-            [row.outcome for row in rows],
-            seqs=[row.message_seq for row in rows],
-            ids=[row.message_id for row in rows],
+            [_name_outcome(result) for result in results],
+            seqs=[message and message.seq for message in stored],
+            ids=[message and message.id for message in stored],
         )
 
     def list_rooms(self, user: str) -> list[Json]:
-        """Run the statement."""
-        rows = run_call(self._connection, list_rooms(user, after=None, limit=_ALL))
-        return [msgspec.to_builtins(room) for room in read_rooms(rows)]
+        """Run the call."""
+        return self._list(list_rooms(user, Slice(limit=_ALL)))
 
     def list_members(self, user: str, room_id: int) -> list[Json]:
-        """Run the statement."""
-        rows = run_call(self._connection, list_members(room_id, user, after=None, limit=_ALL))
-        return [msgspec.to_builtins(member) for member in read_members(rows)]
+        """Run the call."""
+        return self._list(list_members(room_id, user, Slice(limit=_ALL)))
 
     def list_messages(self, user: str, room_id: int) -> list[Json]:
-        """Run the statement."""
-        rows = run_call(
-            self._connection, list_messages_before(room_id, user, anchor=None, limit=_ALL)
-        )
-        return [
-            msgspec.to_builtins(message) for message in read_messages(rows, anchor_name="before")
-        ]
+        """Run the call."""
+        return self._list(list_messages(room_id, user, Window(older=_ALL)))
+
+    def _list(self, call: Call[list[Any]]) -> list[Json]:
+        return [msgspec.to_builtins(entry) for entry in run_call(self._connection, call)]
 
     def list_events(self, user: str, room_id: int, after: int) -> list[Json] | None:
-        """Run the statement."""
-        rows = run_call(self._connection, list_events(room_id, user, after=after, limit=_ALL))
+        """Run the call."""
+        call = list_events(room_id, user, after=after, limit=_ALL)
         try:
-            return [json.loads(bytes(event)) for event in read_events(rows, after=after)]
+            return [json.loads(bytes(event)) for event in run_call(self._connection, call)]
         except NotAMemberError:
             return None
+
+
+_WORD_OF_ERROR: dict[type[ChatError], str] = {
+    NotAMemberError: "not_member",
+    IdempotencyConflictError: "conflict",
+}
+
+
+def _name_outcome(result: SentMessage | ChatError) -> str:
+    """Return the function's word for the result of a send."""
+    if isinstance(result, ChatError):
+        return _WORD_OF_ERROR[type(result)]
+    return "duplicate" if result.is_duplicate else "sent"
 
 
 _STATUS_OF_WORD = {
