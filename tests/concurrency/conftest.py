@@ -6,9 +6,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from chat.actions.messages import NewMessage, SentMessage
+from chat.actions.messages import NewMessage
 from chat.actions.rooms import create_room
-from chat.errors import ChatError
 from chat.sql.database import run_call
 from tests.conftest import Connection
 from tests.support.sessions import Session

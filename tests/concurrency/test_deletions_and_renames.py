@@ -13,16 +13,16 @@ def test_deleting_twice_at_once_is_deleting_once(
 ) -> None:
     """One of two deletions deletes; the other changes nothing and sends nothing."""
     room = place.room("alice")
-    sent = first.run(send_message(place.message(room, "alice", "k")))
+    message = first.run(send_message(place.message(room, "alice", "k"))).message
     first.begin()
-    is_deleted = first.run(delete_message(sent.message.id))
-    waiting = second.start(delete_message(sent.message.id))
+    is_first = first.run(delete_message(message.id))
+    waiting = second.start(delete_message(message.id))
     wait_until_waiting(connection)
     first.commit()
 
-    is_deleted_again = waiting.result()
+    is_second = waiting.result()
 
-    assert (is_deleted, is_deleted_again) == (True, False)
+    assert (is_first, is_second) == (True, False)
     ledger = read_exact_ledger(connection, room)
     assert ledger.contents == [""]
     assert ledger.room["version"] == 3
@@ -74,11 +74,12 @@ def test_renaming_alike_at_once_is_renaming_once(
     """Of two renames to one name the second finds nothing to change."""
     room = place.room("alice")
     first.begin()
-    first.run(rename_room(room, "salon"))
+    is_first = first.run(rename_room(room, "salon"))
     waiting = second.start(rename_room(room, "salon"))
     wait_until_waiting(connection)
     first.commit()
 
-    waiting.result()
+    is_second = waiting.result()
 
+    assert (is_first, is_second) == (True, False)
     assert read_exact_ledger(connection, room).room["version"] == 2

@@ -4,12 +4,13 @@ from collections.abc import Callable
 
 import pytest
 
-from chat.actions.messages import SentMessage, send_message, send_messages
+from chat.actions.messages import send_message, send_messages
 from chat.errors import IdempotencyConflictError
-from tests.concurrency.conftest import Place, outcomes
+from tests.concurrency.conftest import Place
 from tests.conftest import Connection
 from tests.support.actors import Actor
 from tests.support.ledger import read_exact_ledger
+from tests.support.outcomes import name_outcome, require_sent
 from tests.support.sessions import Session, run_at_once, wait_until_waiting
 
 
@@ -61,7 +62,7 @@ def test_two_contents_under_one_key_are_one_message(
     """Of two contents under one key the first is stored and the second refused."""
     room = place.room("alice")
     first.begin()
-    sent = first.run(send_message(place.message(room, "alice", "k", "this")))
+    first.run(send_message(place.message(room, "alice", "k", "this")))
     waiting = second.start(send_message(place.message(room, "alice", "k", "that")))
     wait_until_waiting(connection)
     first.commit()
@@ -69,7 +70,6 @@ def test_two_contents_under_one_key_are_one_message(
     with pytest.raises(IdempotencyConflictError):
         waiting.result()
 
-    assert not sent.is_duplicate
     assert read_exact_ledger(connection, room).contents == ["this"]
 
 
@@ -86,12 +86,18 @@ def test_a_key_twice_in_one_batch_is_one_message(
         place.message(room, "alice", "l", "next"),
     ]
 
-    results = first.run(send_messages(batch))
+    sent = first.run(send_messages(batch))
 
-    assert outcomes(results) == ["sent", "duplicate", "sent", IdempotencyConflictError, "sent"]
-    messages = [result.message for result in results if isinstance(result, SentMessage)]
-    assert [message.seq for message in messages] == [1, 1, 2, 3]
-    assert messages[0].id == messages[1].id
+    assert [name_outcome(one) for one in sent] == [
+        "sent",
+        "duplicate",
+        "sent",
+        "client_id_conflict",
+        "sent",
+    ]
+    stored = [require_sent(sent[n]).message for n in (0, 1, 2, 4)]
+    assert [message.seq for message in stored] == [1, 1, 2, 3]
+    assert stored[0] == stored[1]
     assert read_exact_ledger(connection, room).contents == ["this", "mine", "next"]
 
 
@@ -108,7 +114,7 @@ def test_keys_are_of_one_sender_and_one_room(
     wait_until_waiting(connection)
     first.commit()
 
-    assert outcomes(waiting.result()) == ["sent", "sent"]
+    assert [name_outcome(one) for one in waiting.result()] == ["sent", "sent"]
     assert read_exact_ledger(connection, room).seqs == [1, 2]
     assert read_exact_ledger(connection, other).seqs == [1]
 
@@ -123,10 +129,10 @@ def test_many_sessions_with_one_key(
     message = place.message(room, "alice", "k")
     sessions = [open_session() for _ in range(8)]
 
-    results = run_at_once(lambda s: s.run(send_message(message)), sessions)
+    sent = run_at_once(lambda session: session.run(send_message(message)), sessions)
 
-    assert sorted(result.is_duplicate for result in results) == [False] + [True] * 7
-    assert len({result.message.id for result in results}) == 1
+    assert sorted(one.is_duplicate for one in sent) == [False] + [True] * 7
+    assert len({one.message.id for one in sent}) == 1
     assert read_exact_ledger(connection, room).room["version"] == 2
 
 

@@ -2,29 +2,19 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, LiteralString, Protocol
 from urllib.parse import quote
 
 import httpx
 import msgspec
 
-from chat.actions.members import join_room, remove_member
-from chat.actions.messages import NewMessage, SentMessage, send_messages
-from chat.actions.rooms import create_room
-from chat.errors import (
-    ChatError,
-    IdempotencyConflictError,
-    InvalidInputError,
-    NotAMemberError,
-    NotFoundError,
-)
-from chat.events import EventRoom
+from chat.actions.messages import NewMessage
+from chat.errors import NotAMemberError
 from chat.queries.events import list_events
 from chat.queries.keyset import Slice
 from chat.queries.members import list_members
 from chat.queries.messages import Window, list_messages
 from chat.queries.rooms import list_rooms
-from chat.sql import Call
 from chat.sql.database import run_call
 from tests.conftest import Connection
 from tests.property.model import Answer
@@ -86,20 +76,14 @@ class SqlDriver:
         return words
 
     def create_room(self, name: str, users: Sequence[str]) -> int | None:
-        """Run the call."""
-        try:
-            created = run_call(self._connection, create_room(name, users))
-        except InvalidInputError:
-            return None
-        assert not created.is_duplicate
-        return created.room.id
+        """Call the function."""
+        (row,) = self._call("chat.create_room(%s, %s::text[])", name, list(users))
+        assert (row["outcome"] == "created") == (row["room"] is not None)
+        return None if row["room"] is None else row["room"]["id"]
 
     def add_members(self, room_id: int, users: Sequence[str]) -> Answer:
         """Call the function."""
-        rows = self._connection.execute(
-            "SELECT user_id, outcome, room FROM chat.add_members(%s, %s::text[])",
-            [room_id, list(users)],
-        ).fetchall()
+        rows = self._call("chat.add_members(%s, %s::text[])", room_id, list(users))
         words = [row["outcome"] for row in rows]
         if rows and rows[0]["room"] is not None:
             assert [row["user_id"] for row in rows] == list(dict.fromkeys(users))
@@ -108,9 +92,7 @@ class SqlDriver:
 
     def remove_member(self, room_id: int, user: str) -> Answer:
         """Call the function."""
-        (row,) = self._connection.execute(
-            "SELECT outcome, room FROM chat.remove_member(%s, %s)", [room_id, user]
-        )
+        (row,) = self._call("chat.remove_member(%s, %s)", room_id, user)
         return Answer([row["outcome"]], row["room"]["version"] if row["room"] else None)
 
     def join(self, room_id: int, user: str) -> Answer:
@@ -128,38 +110,42 @@ class SqlDriver:
             return Answer(["room_not_found"])
 
     def send(self, messages: Sequence[NewMessage]) -> Answer:
-        """Run the call."""
-        results = run_call(self._connection, send_messages(messages))
-        stored = [result.message if isinstance(result, SentMessage) else None for result in results]
-        for given, message in zip(messages, stored, strict=True):
-            assert message is None or (message.room_id, message.user, message.client_id) == (
-                given.room_id,
-                given.user_id,
-                given.client_id,
-            )
+        """Call the function."""
+        rows = self._call(
+            "chat.send_messages(%s::bigint[], %s::text[], %s::text[], %s::text[])",
+            [message.room_id for message in messages],
+            [message.user_id for message in messages],
+            [message.client_id for message in messages],
+            [message.content for message in messages],
+        )
+        rows.sort(key=lambda row: row["ordinal"])
+        assert [row["ordinal"] for row in rows] == list(range(1, len(messages) + 1))
         return Answer(
-            [_name_outcome(result) for result in results],
-            seqs=[message and message.seq for message in stored],
-            ids=[message and message.id for message in stored],
+            [row["outcome"] for row in rows],
+            seqs=[row["message_seq"] for row in rows],
+            ids=[row["message_id"] for row in rows],
         )
 
+    def _call(self, function: LiteralString, *values: object) -> list[Json]:
+        return self._connection.execute("SELECT * FROM " + function, values).fetchall()
+
     def list_rooms(self, user: str) -> list[Json]:
-        """Run the call."""
-        return self._list(list_rooms(user, Slice(limit=_ALL)))
+        """Run the statement."""
+        rooms = run_call(self._connection, list_rooms(user, Slice(_ALL)))
+        return [msgspec.to_builtins(room) for room in rooms]
 
     def list_members(self, user: str, room_id: int) -> list[Json]:
-        """Run the call."""
-        return self._list(list_members(room_id, user, Slice(limit=_ALL)))
+        """Run the statement."""
+        members = run_call(self._connection, list_members(room_id, user, Slice(_ALL)))
+        return [msgspec.to_builtins(member) for member in members]
 
     def list_messages(self, user: str, room_id: int) -> list[Json]:
-        """Run the call."""
-        return self._list(list_messages(room_id, user, Window(older=_ALL)))
-
-    def _list(self, call: Call[list[Any]]) -> list[Json]:
-        return [msgspec.to_builtins(entry) for entry in run_call(self._connection, call)]
+        """Run the statement."""
+        messages = run_call(self._connection, list_messages(room_id, user, Window(older=_ALL)))
+        return [msgspec.to_builtins(message) for message in messages]
 
     def list_events(self, user: str, room_id: int, after: int) -> list[Json] | None:
-        """Run the call."""
+        """Run the statement."""
         call = list_events(room_id, user, after=after, limit=_ALL)
         try:
             return [json.loads(bytes(event)) for event in run_call(self._connection, call)]

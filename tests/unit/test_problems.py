@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 import chat.errors
-from chat.api.problems import STATUS_OF_ERROR, answer_chat_error
+from chat.api.problems import PROBLEMS, answer_chat_error
 from chat.errors import (
     ChatError,
     EventsGoneError,
@@ -37,7 +37,7 @@ def make(kind: type[ChatError]) -> ChatError:
 @pytest.mark.parametrize("kind", OWN)
 def test_an_error_has_a_status_a_code_and_a_message(kind: type[ChatError]) -> None:
     """A new class of errors is not left to chance: it has a row, a code and words of its own."""
-    assert kind in STATUS_OF_ERROR
+    assert kind.code in PROBLEMS
     assert "code" in vars(kind)
     assert "default_message" in vars(kind)
 
@@ -66,7 +66,7 @@ def test_the_body_repeats_the_status_and_the_code(kind: type[ChatError]) -> None
     answer = answer_chat_error(NO_REQUEST, make(kind))
 
     problem = msgspec.json.decode(answer.content)
-    assert problem["status"] == answer.status_code == STATUS_OF_ERROR[kind]
+    assert problem["status"] == answer.status_code == PROBLEMS[kind.code].status
     assert problem["code"] == kind.code
     assert answer.media_type == "application/problem+json"
 

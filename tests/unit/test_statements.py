@@ -7,7 +7,7 @@ import ast
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from chat.queries.messages import Window
 from chat.queries.rooms import RoomPosition
 from chat.sql import FOLDER, Call, load_statements
 
-ROOM = RoomPosition(datetime(2026, 1, 2, 3, 4, 5, 678901, UTC), 500)
+POSITION = RoomPosition(datetime.fromisoformat("2026-01-02T03:04:05.678901Z"), 500)
 MEMBER = MemberPosition("user-5")
 # One call of each statement, as the code builds it; room 1 and its members are made below.
 CALLS: list[Call[Any]] = [
@@ -42,11 +42,11 @@ CALLS: list[Call[Any]] = [
     events.list_events(1, "user-9", after=900, limit=51),
     members.list_members(1, "user-9", Slice(50, MEMBER)),
     members.list_members(1, "user-9", Slice(50, MEMBER, is_backwards=True)),
-    messages.list_messages(1, "user-9", Window(older=25, newer=25, anchor=500, with_anchor=True)),
+    messages.list_messages(1, "user-9", Window(25, 25, anchor=500, with_anchor=True)),
     readiness.read_readiness(),
     readiness.is_copy(),
-    rooms.list_rooms("user-9", Slice(50, ROOM)),
-    rooms.list_rooms("user-9", Slice(50, ROOM, is_backwards=True)),
+    rooms.list_rooms("user-9", Slice(50, POSITION)),
+    rooms.list_rooms("user-9", Slice(50, POSITION, is_backwards=True)),
     rooms.get_room("user-9", 1),
     search.search_rooms("room 9", "user-9", Slice(50, 900)),
     search.search_rooms("room 9", "user-9", Slice(50, 100, is_backwards=True)),
@@ -85,17 +85,18 @@ def session(clone_database: Callable[[], str]) -> Iterator[psycopg.Connection]:
         connection.rollback()
 
 
-def find_call_sites() -> Iterator[tuple[str, Path]]:
-    """Give the name in every `Call("name", …)` and `part.choose("name")`, and the module."""
+def find_call_sites() -> Iterator[str]:
+    """Give the name in every `Call("name", …)` of the code, both of `part.choose("name")`."""
     for path in (FOLDER.parent).rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             match node:
                 case ast.Call(func=ast.Name(id="Call"), args=[ast.Constant(value=str(name)), *_]):
-                    yield name, path
+                    yield name
                 case ast.Call(
-                    func=ast.Attribute(attr="choose"), args=[ast.Constant(value=str(name))]
+                    func=ast.Name(id="Call"),
+                    args=[ast.Call(args=[ast.Constant(value=str(name))]), *_],
                 ):
-                    yield from ((name, path), (f"{name}_backwards", path))
+                    yield from (name, f"{name}_backwards")
 
 
 def test_every_statement_is_called_from_one_module() -> None:
