@@ -6,7 +6,7 @@ import signal
 import httpx
 import pytest
 
-from chat.actions.messages import NewMessage, SentMessage, delete_message, send_messages
+from chat.actions.messages import NewMessage, delete_message, send_messages
 from chat.actions.rooms import create_room, rename_room
 from chat.sql.database import run_call
 from client.reducer import Reducer

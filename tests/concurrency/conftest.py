@@ -1,7 +1,7 @@
 """Sessions that meet in one room."""
 
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
@@ -36,18 +36,6 @@ class Place:
     def message(self, room_id: int, name: str, key: str, content: str = "hello") -> NewMessage:
         """Return a message of a user with a key."""
         return NewMessage(room_id, self.user(name), key, content)
-
-
-def outcomes(results: Sequence[SentMessage | ChatError]) -> list[str | type[ChatError]]:
-    """Return for each message `sent`, `duplicate` or the class of its error."""
-    return [
-        type(result)
-        if isinstance(result, ChatError)
-        else "duplicate"
-        if result.is_duplicate
-        else "sent"
-        for result in results
-    ]
 
 
 @pytest.fixture

@@ -10,9 +10,8 @@ import pytest
 
 from chat.actions.members import add_members
 from chat.actions.messages import send_messages
-from chat.errors import NotAMemberError, RoomBusyError
 from chat.sql.database import run_call
-from tests.concurrency.conftest import Place, outcomes
+from tests.concurrency.conftest import Place
 from tests.conftest import Connection
 from tests.support.actors import Actor, Cast
 from tests.support.ledger import read_exact_ledger

@@ -107,7 +107,7 @@ def test_keys_are_of_one_sender_and_one_room(
     """The same key of another sender, or in another room, is another message."""
     room, other = place.room("alice", "bob"), place.room("alice", "bob")
     first.begin()
-    first.run(send_message(place.message(room, "alice", "k")))
+    first.run(send_messages([place.message(room, "alice", "k")]))
     waiting = second.start(
         send_messages([place.message(room, "bob", "k"), place.message(other, "alice", "k")])
     )

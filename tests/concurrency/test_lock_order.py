@@ -7,7 +7,7 @@ import pytest
 
 from chat.actions.members import add_members, remove_member
 from chat.actions.messages import NewMessage, send_messages
-from tests.concurrency.conftest import Place, outcomes
+from tests.concurrency.conftest import Place
 from tests.conftest import Connection
 from tests.support.ledger import read_exact_ledger
 from tests.support.outcomes import name_outcome

@@ -6,9 +6,8 @@ import pytest
 
 from chat.actions.members import add_members, join_room, remove_member
 from chat.actions.messages import send_messages
-from chat.errors import ChatError, NotAMemberError
 from chat.realtime.channels import personal_channel
-from tests.concurrency.conftest import Place, outcomes
+from tests.concurrency.conftest import Place
 from tests.conftest import Connection
 from tests.support.ledger import read_exact_ledger
 from tests.support.outcomes import name_outcome
@@ -82,7 +81,7 @@ def test_a_sender_who_is_being_removed(
     second: Session,
     connection: Connection,
     is_undone: bool,  # noqa: FBT001 - a parameter of the test
-    outcome: str | type[ChatError],
+    outcome: str,
     contents: list[str],
 ) -> None:
     """A send that waited for a removal is judged by how the removal ended."""
@@ -109,7 +108,7 @@ def test_a_sender_who_is_just_joining(
     second: Session,
     connection: Connection,
     is_undone: bool,  # noqa: FBT001 - a parameter of the test
-    outcome: str | type[ChatError],
+    outcome: str,
 ) -> None:
     """A send that waited for its sender's join is judged by how the join ended."""
     room = place.room("alice")

@@ -69,10 +69,8 @@ class SqlDriver:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def say(self, call: str, words: list[str]) -> list[str]:
-        """Return the words; a join or leave only tells whether there is the room."""
-        if call in {"join", "leave"} and words != ["room_not_found"]:
-            return ["done"]
+    def say(self, call: str, words: list[str]) -> list[str]:  # noqa: ARG002 - of the protocol
+        """Return the words unchanged."""
         return words
 
     def create_room(self, name: str, users: Sequence[str]) -> int | None:
@@ -96,18 +94,12 @@ class SqlDriver:
         return Answer([row["outcome"]], row["room"]["version"] if row["room"] else None)
 
     def join(self, room_id: int, user: str) -> Answer:
-        """Run the call."""
-        return self._change(join_room(room_id, user))
+        """Call the function."""
+        return self.add_members(room_id, [user])
 
     def leave(self, room_id: int, user: str) -> Answer:
-        """Run the call."""
-        return self._change(remove_member(room_id, user))
-
-    def _change(self, call: Call[EventRoom]) -> Answer:
-        try:
-            return Answer(["done"], run_call(self._connection, call).version)
-        except NotFoundError:
-            return Answer(["room_not_found"])
+        """Call the function."""
+        return self.remove_member(room_id, user)
 
     def send(self, messages: Sequence[NewMessage]) -> Answer:
         """Call the function."""
@@ -151,19 +143,6 @@ class SqlDriver:
             return [json.loads(bytes(event)) for event in run_call(self._connection, call)]
         except NotAMemberError:
             return None
-
-
-_WORD_OF_ERROR: dict[type[ChatError], str] = {
-    NotAMemberError: "not_member",
-    IdempotencyConflictError: "conflict",
-}
-
-
-def _name_outcome(result: SentMessage | ChatError) -> str:
-    """Return the function's word for the result of a send."""
-    if isinstance(result, ChatError):
-        return _WORD_OF_ERROR[type(result)]
-    return "duplicate" if result.is_duplicate else "sent"
 
 
 _STATUS_OF_WORD = {
