@@ -47,8 +47,16 @@ def _read_origin(request: ApiRequest) -> str:
     return f"{request.scope['scheme']}://{host}"
 
 
-def read_slice(query: PageQuery, position: Any) -> Slice[Any]:  # noqa: ANN401 - a type, perhaps annotated
-    """Return the part of a list that a query asks for; `position`: the type of its positions.
+def read_slice(
+    query: PageQuery,
+    position: Any,  # noqa: ANN401 - a type, perhaps annotated
+    *,
+    find_fault: Callable[[Any], str | None] = lambda _: None,
+) -> Slice[Any]:
+    """Return the part of a list that a query asks for.
+
+    `position`: the type of the list's positions. `find_fault`: says what is wrong with a position
+    of that type, or None.
 
     Errors: `InvalidInputError` for a cursor that this list did not make.
     """
@@ -59,8 +67,14 @@ def read_slice(query: PageQuery, position: Any) -> Slice[Any]:  # noqa: ANN401 -
         cursor = msgspec.json.decode(raw, type=Cursor)
         place = msgspec.json.decode(cursor.position, type=position)
     except (binascii.Error, ValueError, RecursionError) as error:
-        raise InvalidInputError("This is not a cursor of this list.", pointer="cursor") from error
+        raise _refuse_cursor() from error
+    if find_fault(place):
+        raise _refuse_cursor()
     return Slice(query.limit, place, cursor.is_backwards)
+
+
+def _refuse_cursor() -> InvalidInputError:
+    return InvalidInputError("This is not a cursor of this list.", pointer="cursor")
 
 
 def _write_cursor(position: object, *, is_backwards: bool) -> str:
