@@ -1,15 +1,23 @@
 """What every endpoint answers when a request is wrong: RFC 9457 problems, never a 500"""
 
+import re
 from collections.abc import Iterator
 
 import httpx
 import pytest
 
+from chat.api.application import ROUTES
+from chat.api.openapi.document import build_document
 from tests.contract.wire import send_bytes
-from tests.support.actors import Actor
+from tests.support.actors import Actor, Cast, make_token
 
 JSON = {"Content-Type": "application/json"}
 LIMIT = 65_536
+# The methods that the description has for each address.
+METHODS = {
+    address: {method.upper() for method in item}
+    for address, item in build_document(ROUTES)["paths"].items()
+}
 
 
 def assert_problem(answer: httpx.Response, status: int, code: str) -> None:
@@ -70,6 +78,17 @@ def test_a_wrong_method_is_told_the_right_ones(
     assert answer.status_code == 405
     assert answer.headers["content-type"] == "application/problem+json"
     assert set(answer.headers["allow"].split(", ")) - {"OPTIONS"} == allowed
+
+
+@pytest.mark.parametrize("address, methods", METHODS.items())
+def test_options_names_all_methods_of_an_address(
+    anonymous: Actor, address: str, methods: set[str]
+) -> None:
+    """OPTIONS needs no token, and `Allow` has each method of the address, of whichever handler."""
+    answer = anonymous.http.options(address.replace("{room_id}", "1").replace("{user_id}", "bob"))
+
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert answer.headers["allow"].split(", ") == sorted(methods | {"OPTIONS"})
 
 
 def test_a_wrong_method_is_a_problem(alice: Actor) -> None:
@@ -279,3 +298,27 @@ def test_a_host_that_is_none_is_refused(alice: Actor, host_header: bytes) -> Non
 def test_unknown_parameters_are_left_alone(alice: Actor, query: str) -> None:
     """What a list does not know it does not read, whatever bytes it is of."""
     assert alice.get(f"/api/rooms/?{query}").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path, body, pointer, words",
+    [
+        ("messages/", {"content": "a\x00"}, "/content", "without NUL characters"),
+        ("messages/", {"content": "a", "client_id": "~a"}, "/client_id", "does not begin with `~`"),
+        ("messages/", {"content": "a", "client_id": "a\x00"}, "/client_id", "no NUL characters"),
+        ("members/", {"users": ["a\x1f"]}, "/users/0", "without control characters"),
+    ],
+)
+def test_a_detail_says_in_words_what_is_wrong(
+    cast: Cast, host: Actor, path: str, body: object, pointer: str, words: str
+) -> None:
+    """The `detail` of a 422 is for people: it shows no regular expression."""
+    member = cast.with_token(make_token("member", role="service"), "member")
+    room = host.create_room(member)
+
+    answer = member.post(f"/api/rooms/{room}/{path}", body)
+
+    assert_problem(answer, 422, "invalid_input")
+    assert answer.json()["pointer"] == pointer
+    assert words in answer.json()["detail"]
+    assert not re.search(r"regex|\\|\[\^", answer.json()["detail"])
