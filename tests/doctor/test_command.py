@@ -1,6 +1,8 @@
 """`manage.py doctor` as monitoring runs it: exit codes, the report, the options."""
 
 import itertools
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -115,6 +117,26 @@ def test_a_wrong_address_exits_2() -> None:
 
     assert done.returncode == 2
     assert done.stderr == "DATABASE_URL must begin with postgresql://, not 'mysql'.\n"
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "json"])
+def test_a_closed_pipe_ends_the_run_quietly(url: str, options: list[str]) -> None:
+    """After `| head` the command ends as SIGPIPE ends other programs, and prints nothing."""
+    reading, writing = os.pipe()
+    os.close(reading)
+
+    done = subprocess.run(
+        [sys.executable, "manage.py", "doctor", *TOLERANT, *options],
+        cwd=PROJECT,
+        env={"DATABASE_URL": url},
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writing)
+
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")
 
 
 @pytest.mark.parametrize("options", [["--seconds=nan"], ["--seconds=-5"], ["--late=soon"]])
