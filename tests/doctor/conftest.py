@@ -115,5 +115,5 @@ def url(history_url: str) -> str:
     execute(postgres_url, f'CREATE DATABASE "{name}" TEMPLATE "{source}"')
     url = template_url.replace(f"/{TEMPLATE}?", f"/{name}?")
     # It is a copy, and knows it: as after a move that lost nothing.
-    execute(url, "SELECT chat.keep_on()")
+    execute(url, "SELECT chat.accept_identity()")
     return url
