@@ -6,7 +6,7 @@ import psycopg
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
-from chat.actions.installation import start_over, accept_identity
+from chat.actions.installation import accept_identity, start_over
 from chat.sql.database import run_call_in_django
 
 QUESTION = """\
