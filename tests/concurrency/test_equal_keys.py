@@ -77,7 +77,7 @@ def test_two_contents_under_one_key_are_one_message(
 def test_a_key_twice_in_one_batch_is_one_message(
     place: Place, first: Session, connection: Connection
 ) -> None:
-    """Within one call, too, a key stands for the first content it came with."""
+    """Within one call, too, a key belongs to the first content sent with it."""
     room = place.room("alice", "bob")
     batch = [
         place.message(room, "alice", "k", "this"),

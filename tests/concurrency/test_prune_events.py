@@ -42,6 +42,6 @@ def test_old_events_go_and_clients_below_are_told(clone_database: Callable[[], s
 
 @pytest.mark.parametrize("days", ["0", "-3"])
 def test_a_log_that_would_be_emptied_is_kept(database_url: str, days: str) -> None:
-    """A mistyped age deletes nothing, and is told."""
+    """A mistyped age deletes nothing, and the error names it."""
     with pytest.raises(AssertionError, match="the log is kept for at least one"):
         run_manage("prune_events", f"--days={days}", DATABASE_URL=database_url)

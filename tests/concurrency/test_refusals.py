@@ -1,4 +1,4 @@
-"""What a caller of the functions is told, in rows that leave its transaction alive."""
+"""What the functions answer to impossible values: rows that do not abort the transaction."""
 
 import pytest
 

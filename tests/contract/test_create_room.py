@@ -30,7 +30,7 @@ def test_the_service_creates_a_room(host: Actor, alice: Actor, bob: Actor) -> No
 def test_the_first_members_hear_of_each_other(
     host: Actor, alice: Actor, bob: Actor, connection: Connection
 ) -> None:
-    """Creation is one change: every first member is told of every first member."""
+    """Creation is one change: every first member receives an event for every first member."""
     room = host.create_room(alice, bob)
 
     queued = connection.execute(
@@ -106,7 +106,7 @@ def test_a_name_is_kept_character_by_character(host: Actor, name: str) -> None:
     ],
 )
 def test_it_names_the_field_at_fault(host: Actor, body: object, pointer: str) -> None:
-    """A body that is no room is refused with a JSON pointer to the first offending field."""
+    """A body that is not a room is refused with a JSON pointer to the first offending field."""
     answer = host.post(PATH, body)
 
     assert answer.status_code == 422
@@ -137,7 +137,7 @@ def test_a_thousand_members_come_at_once(host: Actor, alice: Actor) -> None:
 
 
 def test_users_create_no_rooms(alice: Actor) -> None:
-    """The endpoint is the service's: a user's token is told so before the body is looked at."""
+    """The endpoint is for the service: a user's token is refused before the body is read."""
     answer = alice.post(PATH, {"nonsense": True})
 
     assert answer.status_code == 403

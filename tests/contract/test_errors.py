@@ -117,7 +117,7 @@ def test_an_unknown_address_is_not_found(alice: Actor, path: str) -> None:
 
 
 def test_an_address_works_without_its_last_slash(host: Actor, alice: Actor) -> None:
-    """A forgotten slash is no error and no redirect, which would lose the body of a POST."""
+    """A missing last slash is no error and no redirect, which would lose the body of a POST."""
     room = host.create_room(alice)
 
     assert alice.get("/api/rooms").status_code == 200
@@ -126,7 +126,7 @@ def test_an_address_works_without_its_last_slash(host: Actor, alice: Actor) -> N
 
 
 def test_a_body_has_at_most_64_kib(host: Actor, alice: Actor) -> None:
-    """65,536 bytes are taken, one more is not, whatever they say."""
+    """A body of 65,536 bytes is accepted; one more byte is refused, whatever the content."""
     path = f"/api/rooms/{host.create_room(alice)}/messages/"
     content = b'{"content":"a"}'
 
@@ -286,7 +286,7 @@ def test_links_repeat_no_strange_host(host: Actor, alice: Actor, host_header: by
 
 @pytest.mark.parametrize("host_header", [b"a b", b"<script>", b"a/b?c#d", b"e\xff"])
 def test_a_host_that_is_none_is_refused(alice: Actor, host_header: bytes) -> None:
-    """A `Host` that is no host at all is refused, not stumbled over."""
+    """A `Host` that cannot be a host is refused."""
     answer = send_bytes(alice, "GET", b"/api/rooms/", host=host_header)
 
     assert (answer.status, answer.json()["code"]) == (400, "bad_request")
@@ -296,7 +296,7 @@ def test_a_host_that_is_none_is_refused(alice: Actor, host_header: bytes) -> Non
     "query", ["%FF=1", "limit[]=1", "=", "&&&", "%", "%zz", "a=%00", "🙂=1", "x=" + "y" * 5000]
 )
 def test_unknown_parameters_are_left_alone(alice: Actor, query: str) -> None:
-    """What a list does not know it does not read, whatever bytes it is of."""
+    """A list ignores parameters that it does not know, whatever bytes they have."""
     assert alice.get(f"/api/rooms/?{query}").status_code == 200
 
 

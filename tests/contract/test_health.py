@@ -61,7 +61,7 @@ def test_a_migrated_database_is_ready(spare_api: str) -> None:
 
 
 def test_late_realtime_is_degraded_not_down(spare_api: str, spare_url: str) -> None:
-    """An old outbox is told in the body; sends are stored all the same, so the API stays in."""
+    """An old outbox is in the body; sends are still stored, so the API stays in service."""
     row = (
         "INSERT INTO chat_outbox (method, payload, partition, created_at)"
         " VALUES ('broadcast', '{}', 0, now() - interval '1 minute')"
@@ -140,7 +140,7 @@ def test_a_copied_database_is_ready_with_a_warning(spare_api: str, spare_url: st
 
 
 def test_a_database_without_functions_is_not_ready(spare_api: str, spare_url: str) -> None:
-    """Without the functions there is no write: a 503 that names the reason."""
+    """Without the functions nothing can be written: a 503 that names the reason."""
     away = "ALTER SCHEMA chat RENAME TO away"
     back = "ALTER SCHEMA away RENAME TO chat"
 

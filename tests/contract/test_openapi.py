@@ -35,7 +35,7 @@ SEED = (
     "DELETE /api/rooms/{room_id}/members/{user_id}/",
     *("GET /api/token/connection/", "GET /api/token/subscription/"),
 )
-# The examples, told as a story in an empty database: the first room and message have the id 1.
+# The examples, one after the other in an empty database: the first room and message have id 1.
 STORY = (
     *("create_room", "list_rooms", "read_room", "search_rooms", "send_message", "list_messages"),
     *("add_members", "list_members", "list_events", "join_room", "read_connection_token"),

@@ -58,7 +58,7 @@ PROMISES: dict[str, dict[str, tuple[str, ...]]] = {
             "rows_written_during_an_outage",
         ),
     },
-    "Every client ends with what the service has, whatever it missed": {
+    "Every client ends in the state that the service has, whatever it missed": {
         "client/test_convergence": ("any_order_of_deliveries_converges",),
         "client/test_device": ("a_realtime_server_may_lose_its_history",),
         "client/test_device_races": ("a_resync_while_another_runs",),

@@ -91,7 +91,7 @@ def write_history(connection: psycopg.Connection[Any]) -> None:
 
 
 def execute(url: str, statements: str) -> None:
-    """Run SQL as whoever owns the server."""
+    """Run SQL as the owner of the server."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(statements.encode())
 

@@ -62,7 +62,7 @@ def test_development_defaults_do_not_start() -> None:
 
 
 def test_short_and_equal_secrets_do_not_start() -> None:
-    """A secret that can be guessed, or stands for two things, is refused under its own code."""
+    """A secret that can be guessed, or is used twice, is refused with a code of its own."""
     done = run("manage.py", "check", **SHORT)
 
     assert done.returncode == 1
@@ -141,7 +141,7 @@ def test_host_names_are_stated(hosts: list[str], codes: list[str]) -> None:
     "serve, codes", [("api", []), ("admin", []), ("all", []), ("API", ["chat.E006"])]
 )
 def test_what_to_serve_is_one_of_three(serve: str, codes: list[str]) -> None:
-    """A misspelt SERVE is no silent default."""
+    """A misspelt SERVE is refused, and does not mean the default."""
     with override_settings(SERVE=serve):
         assert [message.id for message in check_serve()] == codes
 

@@ -46,7 +46,7 @@ def test_an_error_has_a_status_a_code_and_a_message(kind: type[ChatError]) -> No
 
 @pytest.mark.parametrize("kind", INHERITING)
 def test_an_inheriting_error_is_told_like_its_ancestor(kind: type[ChatError]) -> None:
-    """Where two errors must not be told apart, nothing of the answer differs."""
+    """Two errors that must look the same have exactly the same answer."""
     ancestor = INHERITING[kind]
 
     answers = [answer_chat_error(NO_REQUEST, error) for error in (kind(), ancestor())]

@@ -189,7 +189,7 @@ def test_a_socket_folder_can_be_the_host() -> None:
 
 
 def test_hosts_are_separated_by_commas() -> None:
-    """Spaces around a host name are no part of it."""
+    """Spaces around a host name are not part of it."""
     hosts = read(ALLOWED_HOSTS=" a.example , b.example,, ")["ALLOWED_HOSTS"]
 
     assert hosts == ["a.example", "b.example"]
