@@ -4,7 +4,7 @@ from typing import Any
 
 import psycopg
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
 
 from chat.actions.installation import accept_identity, start_over
 from chat.sql.database import run_call_in_django
@@ -30,7 +30,8 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, no_input: bool, nothing_lost: bool, **_: Any) -> None:
-        """Begin anew, or take note; either is one transaction."""
+        """Start a new epoch, or record the identity; both are one transaction."""
+        connection.ensure_connection()  # `manage.py` says in one line that there is no database
         if not (nothing_lost or no_input or _ask()):
             raise CommandError("Nothing was changed.")
         try:
