@@ -14,7 +14,7 @@ from django.db import connections
 from psycopg.rows import class_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
-from chat.conf import NOTICE_THE_DEAD, compose_conninfo
+from chat.conf import compose_conninfo
 from chat.sql import Call, Result
 from chat.sql.errors import ROLLED_BACK, find_meaning
 
@@ -23,7 +23,6 @@ from chat.sql.errors import ROLLED_BACK, find_meaning
 ANSWER_SECONDS = 4.5
 # How much of that may be the wait for a connection.
 POOL_TIMEOUT_SECONDS = 2.0
-CONNECT_TIMEOUT_SECONDS = NOTICE_THE_DEAD["connect_timeout"]
 # A statement can wait for a lock twice, for its place in the queue and for the holder, so this is
 # half of the two seconds that a request may wait for a room.
 LOCK_TIMEOUT_MS = 1000

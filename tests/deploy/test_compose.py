@@ -62,7 +62,7 @@ def test_centrifugo_and_the_api_share_the_token_secret() -> None:
 
 
 def test_centrifugo_has_a_connection_for_each_partition() -> None:
-    """Each partition has a connection of its own, or it would wait for the one of another partition."""
+    """A partition without a connection of its own would wait for one of another partition."""
     consumer = CONFIGURATION["consumers"][0]["postgresql"]
     dsn = SERVICES["centrifugo"]["environment"]["CENTRIFUGO_CONSUMERS_OUTBOX_POSTGRESQL_DSN"]
 
@@ -99,7 +99,7 @@ def test_centrifugo_has_the_security_fixes() -> None:
 
 @pytest.mark.parametrize("name", RUNNING)
 def test_every_service_has_a_health_check(name: str) -> None:
-    """For each service that keeps running, Compose can check that it works."""
+    """Compose can check whether each service that keeps running works."""
     check = SERVICES[name]["healthcheck"]
 
     assert check["test"][0] == "CMD"

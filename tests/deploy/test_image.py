@@ -129,13 +129,13 @@ def test_the_processes_are_not_root() -> None:
 def test_the_files_of_the_image_cannot_be_written(
     service: Path, production: dict[str, str]
 ) -> None:
-    """The following tests run without the rights of root."""
+    """The user of the following tests has no rights of root."""
     with pytest.raises(AssertionError, match="Permission denied"):
         run_command(service, production, "touch", "app/new")
 
 
 def test_the_deployment_check_finds_no_error(service: Path, production: dict[str, str]) -> None:
-    """`manage.py check --deploy` passes with a production environment, whatever is served."""
+    """`manage.py check --deploy` passes with a production environment, for every value of SERVE."""
     for serve in ("api", "admin", "all"):
         run_command(
             service, production | {"SERVE": serve}, "python", "manage.py", "check", "--deploy"

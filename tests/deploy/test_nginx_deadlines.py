@@ -53,7 +53,7 @@ def stall() -> Iterator[int]:
 
 
 def measure_close(front: Front, said: bytes) -> float:
-    """Send something incomplete and return after how long nginx closes the connection without an answer."""
+    """Send an incomplete request; return after how long nginx closes the connection."""
     with front.connect() as client:
         client.sendall(said)
         start = time.monotonic()
@@ -62,7 +62,7 @@ def measure_close(front: Front, said: bytes) -> float:
 
 
 def assert_unavailable(answer: httpx.Response) -> None:
-    """Require the 503 that says when to try again."""
+    """It is the 503 with the time to try again."""
     assert answer.status_code == 503
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["retry-after"] == "1"
@@ -104,7 +104,7 @@ def test_nginx_gives_up_idle_connections_first() -> None:
     ],
 )
 def test_a_slow_client_is_cut_at_its_deadline(directive: str, said: bytes, tmp_path: Path) -> None:
-    """A header or a body that stops arriving ends the connection, and the process behind nginx does not see it."""
+    """A header or a body that stops arriving ends the connection; it never reaches the API."""
     with stall() as backend, run_nginx(tmp_path, backend=backend, changes={directive: "1s"}) as it:
         took = measure_close(it, said)
 
@@ -136,13 +136,13 @@ def test_a_header_that_drips_is_cut_all_the_same(tmp_path: Path) -> None:
 
 
 def test_a_process_that_is_away_is_unavailable(tmp_path: Path) -> None:
-    """While nothing listens behind nginx, the answer is 503 with Retry-After."""
+    """While nothing listens behind nginx, clients get 503 with Retry-After."""
     with run_nginx(tmp_path, backend=find_free_port()) as front:
         assert_unavailable(httpx.get(f"{front.url}/api/rooms/", timeout=10))
 
 
 def test_a_process_that_does_not_answer_is_unavailable(tmp_path: Path) -> None:
-    """After the read timeout the answer is 503 with Retry-After."""
+    """After the read timeout the client gets 503 with Retry-After."""
     changes = {"proxy_read_timeout": "1s"}
     with stall() as backend, run_nginx(tmp_path, backend=backend, changes=changes) as front:
         assert_unavailable(httpx.get(f"{front.url}/api/rooms/", timeout=10))
@@ -166,7 +166,7 @@ def test_requests_do_not_pile_up(tmp_path: Path) -> None:
 
 
 def test_the_process_behind_learns_the_real_client(tmp_path: Path) -> None:
-    """The address is the one that the proxy in front of nginx saw; what a client adds is removed."""
+    """The address is the one that the proxy in front of nginx saw, not one that a client adds."""
     said = {"X-Forwarded-For": "6.6.6.6, 203.0.113.7", "X-Forwarded-Proto": "https"}
     with serve_echo() as backend, run_nginx(tmp_path, backend=backend) as front:
         arrived = httpx.get(f"{front.url}/api/", headers=said).json()

@@ -2,6 +2,7 @@
 
 import os
 import select
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -70,7 +71,7 @@ class Started:
 
     def __exit__(self, *_: object) -> None:
         if self.process.poll() is None:
-            self.process.terminate()
+            os.killpg(self.process.pid, signal.SIGTERM)  # what a shell started, too
             self.process.communicate(timeout=20)
         for stream in (self.process.stdin, self.process.stdout):
             if stream is not None:
