@@ -99,7 +99,7 @@ def _describe_database(url: str) -> dict[str, object]:
 
 
 DEBUG = _flag("DEBUG", default=False)
-# The admin is for HTTPS only, unless told otherwise; the API leaves TLS to whatever is in front.
+# By default the admin is for HTTPS only. The API leaves TLS to the proxy in front of it.
 REQUIRE_TLS = _flag("REQUIRE_TLS", default=not DEBUG)
 ALLOWED_HOSTS = _words("ALLOWED_HOSTS") or (["localhost", "127.0.0.1", "[::1]"] if DEBUG else [])
 CSRF_TRUSTED_ORIGINS = _words("CSRF_TRUSTED_ORIGINS")
@@ -135,11 +135,11 @@ LOGGING_CONFIG = None
 
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = REQUIRE_TLS
 SECURE_HSTS_SECONDS = 31_536_000 if REQUIRE_TLS else 0
-# HSTS for the whole domain, and preloading it, are the host's to decide: it owns the domain.
+# The host owns the domain, so it decides about HSTS for all of it, and about preloading.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 
 INSTALLED_APPS = [
-    # A process that serves only the API does not even load the admin.
+    # A process that serves only the API does not load the admin.
     *([] if SERVE == "api" else ["django.contrib.admin", "axes", "csp"]),
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -168,19 +168,19 @@ AUTHENTICATION_BACKENDS = [
     "django.contrib.auth.backends.ModelBackend",
 ]
 
-# Ten wrong passwords for one name lock that name, wherever they come from: an address can be
-# changed, forged in a header, or shared by everyone behind a proxy. The price is that a stranger
-# who knows a name can lock it; `manage.py axes_reset_username` opens it at once.
+# Ten wrong passwords for one name lock that name, from any address: an address can be
+# changed, forged in a header, or shared by everyone behind a proxy. In return, a stranger who knows
+# a name can lock it; `manage.py axes_reset_username` unlocks it at once.
 AXES_FAILURE_LIMIT = 10
 AXES_LOCKOUT_PARAMETERS = ["username"]
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_RESET_ON_SUCCESS = True
-# Attempts are summed up by name, so neither another address nor another browser starts anew.
+# Attempts are counted by name, so another address or another browser does not start a new count.
 SILENCED_SYSTEM_CHECKS += ["axes.W006"]
 AXES_LOCKOUT_CALLABLE = "chat.admin.lockout.answer_locked_out"
 
-# Nothing but the service's own files: no page of the admin needs an inline script or style.
+# Only the service's own files: no page of the admin needs an inline script or style.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": ["'none'"],

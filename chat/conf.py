@@ -9,7 +9,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 @dataclass(frozen=True, slots=True)
 class ChatConfiguration:
-    """The domain's settings as they stand at start."""
+    """The domain's settings, as they were when the process started."""
 
     message_max_length: int
     """Characters in one message. Default 4,000: a room's history of 100 events has to fit the
@@ -23,11 +23,11 @@ class ChatConfiguration:
 
     database_url: str
     database_pool_size: int
-    """Connections one API process holds at most."""
+    """The most connections that one API process opens."""
 
     metrics_host: str
     metrics_port: int
-    """Where Prometheus reads metrics; 0 for nowhere."""
+    """Where Prometheus reads metrics; with port 0, nowhere."""
 
 
 def load_configuration() -> ChatConfiguration:
@@ -94,12 +94,12 @@ USER_ID_MAX_LENGTH = 128
 CLIENT_ID_MAX_LENGTH = 64
 ROOM_NAME_MAX_LENGTH = 255
 MEMBERS_PER_CALL = 1000
-# A client that recovers is given a whole history at once: `history_size` events (100) must fit its
+# A client that recovers receives a whole history at once: `history_size` events (100) must fit its
 # queue (`client.queue_max_size`, 4 MiB); both are in centrifugo/config.json.
 EVENT_BYTES_MAX = 4 * 1024 * 1024 // 100
 # nginx/nginx.conf has the same bounds.
 BODY_MAX_BYTES = 65_536
-# The time a request's body may take in all. A slow client holds a place that another could have.
+# How long a request's body may take in all: a slow client uses a place that another one needs.
 BODY_SECONDS = 10.0
 PAGE_DEFAULT = 50
 PAGE_MAX = 200

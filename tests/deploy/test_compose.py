@@ -46,7 +46,7 @@ def test_jwt_secret_of_the_shell_reaches_the_backend() -> None:
 
 @pytest.mark.parametrize("text", ["$-y1ya7", "a$b", "${NAME}", "${}", "$"])
 def test_a_lone_dollar_is_found(text: str) -> None:
-    """This reader refuses what Compose would refuse or silently empty."""
+    """This reader refuses what Compose would refuse, or would silently replace by nothing."""
     with pytest.raises(AssertionError):
         interpolate(text, {})
 
@@ -122,7 +122,7 @@ def test_everything_waits_for_the_migration() -> None:
 
 
 def test_every_service_is_given_the_time_it_takes_to_stop() -> None:
-    """Docker kills later than a process gives up by itself."""
+    """Docker kills a process later than the process ends by itself."""
     flags = re.search(
         r'"--timeout-graceful-shutdown", "(\d+)"',
         (PROJECT / "Dockerfile").read_text(encoding="utf-8"),
@@ -146,7 +146,7 @@ def test_a_service_holds_no_rights(name: str) -> None:
 
 
 def test_the_data_outlives_the_containers() -> None:
-    """PostgreSQL 18's image keeps its data below /var/lib/postgresql: there is the volume."""
+    """PostgreSQL 18's image keeps its data below /var/lib/postgresql: the volume is there."""
     assert SERVICES["postgres"]["volumes"] == ["postgres:/var/lib/postgresql"]
     assert "postgres" in COMPOSE["volumes"]
 

@@ -25,7 +25,7 @@ from tests.support.processes import PROJECT
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 HOST = "chat.example"
-# As a proxy that ends TLS passes a request on.
+# As a proxy that ends TLS passes on a request.
 OUTER = {"Host": HOST, "X-Forwarded-Proto": "https"}
 
 
@@ -106,7 +106,7 @@ def test_the_image_holds_only_the_service(roots: Path) -> None:
 
 
 def test_the_build_context_is_what_the_dockerfile_copies() -> None:
-    """.dockerignore lets through every file that is copied, and nothing else."""
+    """.dockerignore allows each file that is copied, and no other."""
     copied = {
         rest.split()[0].split("/")[0]
         for steps in read_stages().values()
@@ -188,7 +188,7 @@ def test_the_command_of_the_image_serves(
 
 
 def test_the_health_checks_notice_a_dead_process(migrated: dict[str, str]) -> None:
-    """Where nothing listens, each check fails."""
+    """If nothing listens, each check fails."""
     composed = load_compose()["services"]
     commands = [composed[name]["healthcheck"]["test"][1:] for name in ("backend", "admin")]
     commands.append(read_health_command(read_instruction("service", "HEALTHCHECK")))

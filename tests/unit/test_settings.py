@@ -1,4 +1,4 @@
-"""Settings are read strictly: a mistake in the environment is named at the start."""
+"""Settings are read strictly: at the start, each mistake in the environment is named."""
 
 import json
 import os
@@ -114,7 +114,7 @@ def test_a_secret_is_taken_as_it_is() -> None:
     ],
 )
 def test_flags_are_read_in_any_usual_spelling(value: str, expected: object) -> None:
-    """A flag is what its writer meant."""
+    """Upper case, spaces and the usual words are accepted."""
     assert read(DEBUG=value)["DEBUG"] is expected
 
 
@@ -189,7 +189,7 @@ def test_a_socket_folder_can_be_the_host() -> None:
 
 
 def test_hosts_are_separated_by_commas() -> None:
-    """Spaces around a host name are not part of it."""
+    """Spaces around a host name are removed."""
     hosts = read(ALLOWED_HOSTS=" a.example , b.example,, ")["ALLOWED_HOSTS"]
 
     assert hosts == ["a.example", "b.example"]
