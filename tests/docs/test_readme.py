@@ -6,9 +6,11 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.support.actors import Cast
 from tests.support.processes import PROJECT, serve_api
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
@@ -29,7 +31,7 @@ def run_in_bash(script: str) -> str:
     return done.stdout
 
 
-def parse_answers(output: str) -> list[dict[str, object]]:
+def parse_answers(output: str) -> list[dict[str, Any]]:
     """Return the JSON documents that one curl after another printed."""
     decoder = json.JSONDecoder()
     answers = []
@@ -43,8 +45,12 @@ def parse_answers(output: str) -> list[dict[str, object]]:
 
 @pytest.mark.slow
 def test_every_line_of_the_walk_works(clone_database: Callable[[], str]) -> None:
-    """The walk, pasted from top to bottom into a shell, answers every step with success."""
-    with serve_api(clone_database()) as url:
+    """The walk, pasted from top to bottom into a shell, works in the room that it creates.
+
+    Another room is there before, as after `make up`, so the new one's id cannot be guessed.
+    """
+    with serve_api(clone_database()) as url, Cast(url) as cast:
+        earlier = cast.service().create_room("u123")
         script = (
             "\n".join(WALK)
             .replace("http://localhost:9000", url)
@@ -53,16 +59,17 @@ def test_every_line_of_the_walk_works(clone_database: Callable[[], str]) -> None
         )
         answers = parse_answers(run_in_bash(script))
 
-    created, rooms, message, connection, subscription = answers[:5]
-    added, members, messages, events, left, joined = answers[5:]
-    assert created["name"] == "general"
-    assert [room["id"] for room in rooms["results"]] == [1]  # type: ignore[attr-defined]
-    assert message["content"] == "hello"
+    rooms, message, connection, subscription, added = answers[:5]
+    members, messages, events, left, joined = answers[5:]
+    created, other = rooms["results"]
+    assert (created["name"], other["id"]) == ("general", earlier)
+    assert (message["content"], message["room_id"]) == ("hello", created["id"])
+    assert {answer["room"]["id"] for answer in (left, joined)} == {created["id"]}
     assert connection["channel"] == subscription["channel"] == "personal:u123"
     assert added == {"added": ["u789"], "already": ["u123"]}
-    assert len(members["results"]) == 3  # type: ignore[arg-type]
+    assert len(members["results"]) == 3
     assert messages["results"] == [message]
-    assert len(events["results"]) == 4  # type: ignore[arg-type]
+    assert len(events["results"]) == 4
     assert (left["joined"], joined["joined"]) == (False, True)
 
 
