@@ -1,5 +1,5 @@
-"""The reference client: the rules of docs/client.md as code, for implementers to copy.
+"""The reference client: the rules of docs/client.md as code, to copy from.
 
-`client.reducer` decides what an event means and does no I/O; `client.device` adds the official
-SDK and the API. Nothing here imports the service, and the service imports nothing of this.
+`client.reducer` decides what an event means and does no I/O. `client.device` adds the official
+SDK and the API. Neither the service nor this package imports the other.
 """

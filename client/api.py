@@ -12,8 +12,8 @@ from client.reducer import Json
 Read = Callable[[str], Awaitable[tuple[int, Any]]]
 """GETs a path (with its query) as the user and returns the status and the JSON.
 
-It raises an `OSError` (`TimeoutError` is one) where no answer came, and has a time limit of its
-own: 10 s is plenty.
+It raises an `OSError` (`TimeoutError` is one) if there is no answer, and has its own time limit;
+10 s is enough.
 """
 PAGE = 200
 """The largest page of the API."""
@@ -21,11 +21,11 @@ _REPEATED = {408, 425, 429}
 
 
 class DeviceEndedError(Exception):
-    """The device is refused, or has met an error of its own, and does nothing more."""
+    """The device was refused, or failed with an error, and does nothing more."""
 
 
 class UnexpectedAnswerError(DeviceEndedError):
-    """The API answered with a status that no repeating mends, such as 401."""
+    """The API answered with a status that a repetition does not change, such as 401."""
 
     def __init__(self, path: str, status: int) -> None:
         super().__init__(f"{status} for {path}")
@@ -34,9 +34,9 @@ class UnexpectedAnswerError(DeviceEndedError):
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """How long to wait before a read is repeated: full jitter, so that a herd spreads.
+    """How long to wait before a read is repeated; the waits are random, so that clients spread.
 
-    The nth wait is anything up to `first` × 2ⁿ seconds, and at most `most`.
+    The nth wait is between 0 and `first` × 2ⁿ seconds, and at most `most` ("full jitter").
     """
 
     first: float = 0.1
@@ -46,19 +46,19 @@ class Backoff:
         """Return the waits, in seconds, without end."""
         limit = self.first
         while True:
-            yield random.uniform(0, limit)  # noqa: S311 - it spreads clients, it guards nothing
+            yield random.uniform(0, limit)  # noqa: S311 - it only spreads clients
             limit = min(self.most, limit * 2)
 
 
 class Api:
-    """Repeats each read until there is an answer; 404 is one, and is told as None."""
+    """Repeats each read until there is an answer. 404 is an answer, and is returned as None."""
 
     def __init__(self, read: Read, backoff: Backoff) -> None:
         self._read = read
         self._backoff = backoff
 
     async def answer(self, path: str) -> tuple[int, Any]:
-        """Return the first answer that repeating would not mend."""
+        """Return the first answer that a repetition would not change."""
         for delay in self._backoff.delays():
             try:
                 status, body = await self._read(path)
@@ -71,7 +71,7 @@ class Api:
         raise AssertionError("the waits have no end")
 
     async def get(self, path: str) -> Json | None:
-        """Return what is there, or None for 404.
+        """Return the object at this path, or None for 404.
 
         Errors: `UnexpectedAnswerError`.
         """
@@ -83,7 +83,9 @@ class Api:
         return dict(body)
 
     async def list(self, path: str, *, most: int | None = None) -> list[Json] | None:
-        """Return a list's entries, page by page, or None for 404; `most` are enough.
+        """Read a list page by page and return its entries, or None for 404.
+
+        With `most`, it stops after the page that has the last of that many entries.
 
         Errors: `UnexpectedAnswerError`.
         """
@@ -99,9 +101,9 @@ class Api:
         return found
 
     async def get_once(self, path: str) -> Json:
-        """Return what is there, asked for once: for callers who repeat by themselves.
+        """Return the object at this path with one request, for callers that repeat it themselves.
 
-        Errors: `ConnectionError` where repeating may help, else `UnexpectedAnswerError`.
+        Errors: `ConnectionError` if a repetition may help, else `UnexpectedAnswerError`.
         """
         status, body = await self._read(path)
         if _is_worth_repeating(status):
@@ -116,6 +118,6 @@ def _is_worth_repeating(status: int) -> bool:
 
 
 def _path_of(address: str) -> str:
-    """Return an address of the API without its host, which may be another than the caller's."""
+    """Return an address of the API without its host, which can differ from the caller's."""
     parts = urlsplit(address)
     return f"{parts.path}?{parts.query}"

@@ -1,4 +1,4 @@
-"""A device: the reducer, the official SDK and the API, put together as docs/client.md says."""
+"""A device: the reducer, the official SDK and the API, combined as docs/client.md says."""
 
 import asyncio
 from collections import deque
@@ -23,18 +23,18 @@ from client.observer import Observer
 from client.reducer import Json, Outcome, Reducer
 
 BACKLOG = 10_000
-"""Events that may wait while the API does not answer; beyond it they are dropped for a resync."""
+"""How many events may wait while the API does not answer; beyond it, a resync replaces them."""
 _CALLED = 0
-"""The SDK's code for what the application itself asked for."""
+"""The SDK's code for a disconnect that the application itself requested."""
 
 
 class Device:
-    """Keeps a user's rooms as the service has them, through whatever happens to the connection.
+    """Keeps a user's rooms equal to those of the service, whatever happens to the connection.
 
-    `read` reaches the API as the user; `realtime_url` is Centrifugo's WebSocket; `backoff` spreads
-    repeated reads; `sdk_options` go to the SDK's `Client` as they are. All work is done by one
-    task, one thing after the other: the SDK's handlers only leave a note, so its reader never
-    waits for the API.
+    `read` reads the API as the user; `realtime_url` is Centrifugo's WebSocket; `backoff` gives the
+    waits between repeated reads; `sdk_options` are passed to the SDK's `Client`. One task does all
+    work, one step after the other. The SDK's handlers only put events into a queue, so the SDK
+    never waits for the API.
     """
 
     def __init__(
@@ -67,11 +67,11 @@ class Device:
     # What the application calls.
 
     async def start(self) -> None:
-        """Connect, subscribe, and return once the user's rooms are held.
+        """Connect, subscribe, and return when the user's rooms are held.
 
-        After `stop` it may be called again: the rooms are then compared with the service.
+        After `stop` it can be called again; the rooms are then compared with the API.
 
-        Errors: `DeviceEndedError` where the user is refused; nothing runs then.
+        Errors: `DeviceEndedError` if the user is refused; nothing runs then.
         """
         await self.stop()
         first = await self._api.get("/api/token/connection/")
@@ -102,12 +102,12 @@ class Device:
             raise
 
     async def stop(self) -> None:
-        """Disconnect and end all work; what is held stays in the reducer.
+        """Disconnect and end all work; the reducer keeps its state.
 
-        Whoever waits for something then hears that the device has ended.
+        Callers that wait for a condition get `DeviceEndedError`.
         """
         self.ended = self.ended or DeviceEndedError("the device was stopped")
-        await self._tell()
+        await self._notify()
         if self._client is not None:
             await self._client.disconnect()
             self._client = None
@@ -118,24 +118,24 @@ class Device:
         self._frames.clear()
 
     async def pause(self) -> None:
-        """Go offline as a phone in a tunnel does: the SDK keeps its place in the channel."""
+        """Go offline, as a phone without a network; the SDK keeps its position in the channel."""
         if self._client is not None:
             await self._client.disconnect()
 
     async def resume(self) -> None:
-        """Come back online, and recover what was missed or compare the rooms."""
+        """Go online again, and recover the missed events or compare the rooms."""
         if self._client is not None:
             await self._client.connect()
 
     @property
     def is_settled(self) -> bool:
-        """True while the device is subscribed and has done all that it knows to do."""
+        """True while the device is subscribed and has no work left."""
         return self._is_subscribed and not (self._has_work.is_set() or self._is_working)
 
     async def wait_until(self, condition: Callable[[], bool]) -> None:
-        """Wait until the condition holds; it is looked at after each change of the device.
+        """Wait until the condition is true; it is evaluated after each change of the device.
 
-        Errors: `DeviceEndedError` where it can no longer come to hold.
+        Errors: `DeviceEndedError` if the device ended first.
         """
         async with self._changed:
             await self._changed.wait_for(lambda: self.ended is not None or condition())
@@ -155,33 +155,33 @@ class Device:
                 )
             )
 
-    # What the SDK's handlers call. They return at once: the SDK reads nothing while they run.
+    # What the SDK's handlers call. They return at once, because the SDK reads nothing meanwhile.
 
     async def note_subscribed(self, ctx: SubscribedContext) -> None:
-        """Note a subscription; the events it recovered follow as if they were published now."""
+        """Note a subscription; recovered events follow like events that are published now."""
         self.observer.on_subscribed(ctx.recovered, ctx.was_recovering)
         self._is_subscribed = True
         if not ctx.recovered:
             self._must_resync = True
             self._has_work.set()
-        await self._tell()
+        await self._notify()
 
     def note_event(self, event: Json) -> None:
         """Note an event that was published."""
         self.observer.on_frame(event)
         if len(self._frames) >= BACKLOG:
-            # A later resync makes up for any of them.
+            # The resync reads what they would have changed.
             self._frames.clear()
             self._must_resync = True
         self._frames.append(event)
         self._has_work.set()
 
     def note_connection_lost(self) -> None:
-        """Note that events may be missing until the next subscription."""
+        """Note that events can be missed until the next subscription."""
         self._is_subscribed = False
 
     async def end(self, reason: str, cause: Exception | None = None) -> None:
-        """End for good; whoever waits is told."""
+        """End the device; callers that wait get `DeviceEndedError`."""
         if self.ended is None:
             self.ended = DeviceEndedError(reason)
             self.ended.__cause__ = cause
@@ -190,9 +190,9 @@ class Device:
         if self._worker is not None and self._worker is not asyncio.current_task():
             self._worker.cancel()
         if self._client is not None:
-            # Not here: the SDK may be the one who called, and waits for its handlers.
+            # In a task of its own: the SDK may be the caller, and it waits for its handlers.
             self._farewell = asyncio.create_task(self._client.disconnect())
-        await self._tell()
+        await self._notify()
 
     # What the worker does.
 
@@ -201,15 +201,15 @@ class Device:
             while True:
                 await self._has_work.wait()
                 await self._do_next()
-                await self._tell()
-        except Exception as error:  # noqa: BLE001 - whoever waits must hear of it
+                await self._notify()
+        except Exception as error:  # noqa: BLE001 - callers that wait must get it
             await self.end(str(error) or repr(error), error)
 
     async def _do_next(self) -> None:
-        """Resync, or take one event; or find that there is nothing to do.
+        """Resync, or process one event, or note that there is no work.
 
-        A resync goes first. Events that wait were published before its answers or follow them: the
-        first are dropped by their version. Two resyncs that wait are one.
+        A resync comes first. Events in the queue that are older than its answers are dropped by
+        their version. Two resyncs that are requested before one begins are done once.
         """
         self._is_working = True
         if self._must_resync:
@@ -222,34 +222,34 @@ class Device:
         self._is_working = False
 
     async def _take(self, event: Json) -> None:
-        """Apply an event, or fetch what it shows to be missing.
+        """Apply an event, or fetch the events that are missing before it.
 
-        What was fetched then has this event too: it was in the log before it was published.
+        The fetched events contain this one too: it is written to the log before it is published.
         """
         match self._receive(event):
             case Outcome.GAP:
                 await self._catch_up(event["body"]["room"]["id"])
             case Outcome.UNKNOWN_ROOM:
-                await self._read_anew(event["body"]["room"]["id"])
+                await self._read_room(event["body"]["room"]["id"])
 
     async def _resync(self) -> None:
-        """Compare every room with the service, and fetch where they differ.
+        """Compare every room with the API, and fetch what differs.
 
-        A room that is held but not listed was left, or was bumped to the front while the pages
-        were read: its log tells which.
+        A room that is held but not listed was left, or moved to the front of the list while its
+        pages were read. Its log shows which of the two.
         """
         listed = await self._api.list("/api/rooms/") or []
         for room in listed:
             version = self.reducer.version(room["id"])
             if version == 0 or room["version"] < version:
-                await self._read_anew(room["id"], room)
+                await self._read_room(room["id"], room)
             elif room["version"] > version:
                 await self._catch_up(room["id"])
         for room_id in self.reducer.versions().keys() - {room["id"] for room in listed}:
             await self._catch_up(room_id)
 
     async def _catch_up(self, room_id: int) -> None:
-        """Apply what follows the version that is held, page by page."""
+        """Fetch and apply the events after the held version, page by page."""
         is_more = True
         while is_more:
             after = self.reducer.version(room_id)
@@ -264,14 +264,14 @@ class Device:
             events = page["results"] if status == 200 else []
             for event in events:
                 self._receive(event)
-            # No further than before: the log was pruned, or the user left and came back in it.
+            # No progress: the log was pruned, or it has the user leaving and joining again.
             if status == 410 or (events and self.reducer.version(room_id) <= after):
-                await self._read_anew(room_id)
+                await self._read_room(room_id)
                 return
             is_more = page["next"] is not None
 
-    async def _read_anew(self, room_id: int, room: Json | None = None) -> None:
-        """Read a room, its members and its newest messages, in this order; forget it at a 404."""
+    async def _read_room(self, room_id: int, room: Json | None = None) -> None:
+        """Read a room, its members and its newest messages, in this order; forget it on a 404."""
         path, keep = f"/api/rooms/{room_id}/", self.reducer.keep
         if (
             (room := room or await self._api.get(path)) is None
@@ -282,7 +282,7 @@ class Device:
             return
         self.reducer.replace(room, members, messages)
         self.observer.on_snapshot(room_id, self.reducer.version(room_id))
-        await self._tell()
+        await self._notify()
 
     def _receive(self, event: Json) -> Outcome:
         outcome = self.reducer.receive(event)
@@ -299,13 +299,13 @@ class Device:
             self.observer.on_forget(room_id)
 
     async def _get_token(self, path: str) -> str:
-        """Return a token, asked for once: the SDK repeats, with its own back-off."""
+        """Return a token with one request: the SDK repeats it with its own back-off."""
         try:
             return str((await self._api.get_once(path))["token"])
         except UnexpectedAnswerError as error:
             raise UnauthorizedError(str(error)) from error
 
-    async def _tell(self) -> None:
+    async def _notify(self) -> None:
         async with self._changed:
             self._changed.notify_all()
 
@@ -325,7 +325,7 @@ class _ConnectionEvents(ClientEventHandler):
 
 
 class _ChannelEvents(SubscriptionEventHandler):
-    """Passes on what comes over the subscription."""
+    """Passes on the events of the subscription."""
 
     def __init__(self, device: Device) -> None:
         self._device = device

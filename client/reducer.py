@@ -1,4 +1,4 @@
-"""What a user sees, kept by events alone: every rule of docs/client.md that needs no I/O."""
+"""The state that a user sees, kept by events: the rules of docs/client.md that need no I/O."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -7,19 +7,19 @@ from typing import Any
 
 Json = dict[str, Any]
 KEEP = 200
-"""How many messages of a room are held; the largest page of the API."""
+"""How many messages of a room are held: the largest page of the API."""
 
 
 class Outcome(Enum):
-    """What became of an event."""
+    """What was done with an event."""
 
     APPLIED = "applied"
     DROPPED = "dropped"
-    """It had been applied, tells of one's own end in a room that is not held, or is of no room."""
+    """It was applied before, or the user leaves a room that is not held, or it has no room."""
     GAP = "gap"
-    """Events are missing before it: fetch those after `version(room_id)`, and apply them."""
+    """Events are missing before it: fetch the events after `version(room_id)`, and apply them."""
     UNKNOWN_ROOM = "unknown room"
-    """The room is not held: read it anew."""
+    """The room is not held: read it as a whole."""
 
 
 @dataclass(slots=True)
@@ -32,9 +32,9 @@ class _Held:
 
 
 class Reducer:
-    """Holds a user's rooms; whatever arrives in whatever order, they end as the service has them.
+    """Holds a user's rooms; whatever the order of events, they become equal to the service's.
 
-    `keep` is how many messages of each room are held, the newest, at least 1.
+    `keep` is how many of the newest messages of each room are held, at least 1.
     """
 
     def __init__(self, user_id: str, *, keep: int = KEEP) -> None:
@@ -44,7 +44,7 @@ class Reducer:
         self._positions: dict[int, int] = {}
 
     def receive(self, event: Json) -> Outcome:
-        """Apply the event if it is the next of its room, and say what became of it."""
+        """Apply the event if it is the next of its room, and return what was done with it."""
         body = event["body"]
         if "room" not in body:
             return Outcome.DROPPED
@@ -61,12 +61,12 @@ class Reducer:
         return Outcome.APPLIED
 
     def _apply(self, held: _Held, event: Json) -> None:
-        """Apply the next event, also to members and messages that were read after it."""
+        """Apply the next event; members and messages may have been read after it happened."""
         body = {name: value for name, value in event["body"].items() if name != "room"}
         held.room |= event["body"]["room"]
         match event["type"]:
             case "message_added":
-                # One that is held was read later than this was published: its text may be deleted.
+                # A held one was read after this was published, and its text may be deleted.
                 held.messages.setdefault(body["id"], body)
                 if len(held.messages) > self.keep:
                     del held.messages[min(held.messages)]
@@ -80,13 +80,13 @@ class Reducer:
                 if body["user"] == self.user_id:
                     self.forget(held.room["id"])
             case _:
-                pass  # of a later release: its version and its room are all that counts
+                pass  # a type of a later release: only its version and its room are used
 
     def replace(self, room: Json, members: Iterable[Json], messages: Iterable[Json]) -> None:
-        """Hold a room as it was read: the room first, then all members, then the newest messages.
+        """Hold a room as it was read: first the room, then all members, then the newest messages.
 
-        What happened between these reads is in some of them; its events follow `room["version"]`
-        and mend the rest. `messages` are the newest `keep`, or all there are.
+        A change between these reads is in some of them. Its event comes after `room["version"]`
+        and completes the others. `messages` are the newest `keep`, or all if there are fewer.
         """
         newest = sorted(messages, key=lambda message: message["id"])[-self.keep :]
         self._rooms[room["id"]] = _Held(
@@ -94,16 +94,16 @@ class Reducer:
             {member["user"]: member for member in members},
             {message["id"]: message for message in newest},
         )
-        # Further than the room itself: a position of before a backup was restored.
+        # A position beyond the last message is from before a backup was restored.
         last_seq = newest[-1]["seq"] if newest else 0
         self._positions[room["id"]] = min(last_seq, self.position(room["id"]))
 
     def forget(self, room_id: int) -> None:
-        """Hold the room no longer; the read position stays, for the user may come back."""
+        """Stop holding the room; the read position stays, because the user may join again."""
         self._rooms.pop(room_id, None)
 
     def version(self, room_id: int) -> int:
-        """Return the version of a room; 0 means that it is not held, for a member's is higher."""
+        """Return the version of a room, or 0 if it is not held (a version is at least 1)."""
         held = self._rooms.get(room_id)
         return 0 if held is None else int(held.room["version"])
 
@@ -112,7 +112,7 @@ class Reducer:
         return {room_id: self.version(room_id) for room_id in self._rooms}
 
     def state(self) -> Json:
-        """Return all that the user sees, in the order it is seen: what the API would answer."""
+        """Return everything that the user sees, in the order and form of the API's answers."""
         messages = {room_id: _newest_first(held) for room_id, held in self._rooms.items()}
         rooms = [
             held.room | {"last_message": next(iter(messages[room_id]), None)}
@@ -128,21 +128,21 @@ class Reducer:
         }
 
     def mark_read(self, room_id: int, seq: int) -> None:
-        """Note that the user has read up to a message; an earlier one changes nothing.
+        """Note that the user has read up to this message; an earlier one changes nothing.
 
-        The position is this device's own: the service keeps none yet.
+        Only this device has the position: the service stores none yet.
         """
         self._positions[room_id] = max(seq, self.position(room_id))
 
     def position(self, room_id: int) -> int:
-        """Return the seq up to which the user has read; 0 before the first."""
+        """Return the seq up to which the user has read, or 0."""
         return self._positions.get(room_id, 0)
 
     def unread(self, room_id: int) -> int:
-        """Count the messages of others beyond the position whose text is not deleted.
+        """Count the messages of other users after the position, without deleted ones.
 
-        Only what is held is counted: where more than `keep` messages follow the position, the
-        count is that of the newest `keep`. Show `keep` or more as "many".
+        Only held messages are counted: if more than `keep` messages follow the position, the count
+        is that of the newest `keep`. Show `keep` or more as "many".
         """
         held = self._rooms.get(room_id)
         if held is None:
