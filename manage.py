@@ -4,15 +4,21 @@
 import os
 import sys
 from pathlib import Path
+from typing import NoReturn
 
-RUN_ENVIRONMENT = Path(__file__).resolve().parent / ".data" / "run.env"
+ROOT = Path(__file__).resolve().parent
+RUN_ENVIRONMENT = ROOT / ".data" / "run.env"
+START_OR_SET = "start `make up`, or set DATABASE_URL"
+# These work without a database and without secrets. `DEBUG=1` is enough for the others that do.
+NEEDS_NOTHING = {"check", "collectstatic", "diffsettings", "findstatic", "help", "shell", "version"}
+HELP_OPTIONS = {"-h", "--help", "--version"}
 
 
 def adopt_run_environment() -> None:
-    """Point this command at the service that `make up` is running, unless told otherwise.
+    """Set the variables of the service that `make up` runs, so that the command works on it.
 
-    `make up` writes the variables of its run (database address, ports) to `.data/run.env` and
-    removes the file when it stops. A `DATABASE_URL` in the environment wins over the file.
+    `make up` writes them (database address, ports, secrets) to `.data/run.env` and removes the
+    file when it stops. A `DATABASE_URL` in the environment has priority over the file.
     """
     if "DATABASE_URL" in os.environ or not RUN_ENVIRONMENT.is_file():
         return
@@ -21,20 +27,54 @@ def adopt_run_environment() -> None:
         os.environ.setdefault(name, value)
 
 
-def main() -> None:
-    """Run one management command."""
-    adopt_run_environment()
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "app.settings")
-    from django.conf import settings  # noqa: PLC0415 - after the environment is set
+def is_unconfigured(arguments: list[str]) -> bool:
+    """Return whether the command needs a configuration and the environment has none at all."""
+    if not arguments or arguments[0] in NEEDS_NOTHING or HELP_OPTIONS & set(arguments):
+        return False
+    return not any(os.environ.get(name) for name in ("DATABASE_URL", "DEBUG", "SECRET_KEY"))
+
+
+def stop(sentence: str) -> NoReturn:
+    """Print what is wrong in one line, and exit with 2."""
+    sys.stderr.write(f"{sentence}\n")
+    sys.exit(2)
+
+
+def run_command(arguments: list[str]) -> None:
+    """Run one management command; if the database cannot be used, say so in one line."""
+    import psycopg  # noqa: PLC0415 - after the environment is set
+    from django.conf import settings  # noqa: PLC0415 - the same
     from django.core.management import execute_from_command_line  # noqa: PLC0415 - the same
+    from django.db import OperationalError  # noqa: PLC0415 - the same
 
     try:
-        settings.DEBUG  # noqa: B018 - the first look reads them all
+        settings.DEBUG  # noqa: B018 - the first access reads all settings
     except ValueError as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(2)
-    execute_from_command_line(sys.argv)
+        stop(str(error))
+    if (ROOT / "embedded").is_dir():
+        # The commands for development, such as `watch`. The image for production has none.
+        settings.INSTALLED_APPS.append("embedded")
+    try:
+        execute_from_command_line([sys.argv[0], *arguments])
+    except (OperationalError, psycopg.OperationalError) as error:
+        if "--traceback" in arguments:
+            raise
+        what = " ".join(str(error).split())
+        hint = "" if os.environ.get("DATABASE_URL") else f" ({START_OR_SET})"
+        stop(f"The database cannot be used{hint}: {what}")
+
+
+def main(arguments: list[str]) -> None:
+    """Run one management command; the exit code is 2 without a configuration or a database."""
+    adopt_run_environment()
+    if is_unconfigured(arguments):
+        stop(f"No database is configured: {START_OR_SET}.")
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "app.settings")
+    try:
+        run_command(arguments)
+    except KeyboardInterrupt:
+        sys.exit(130)  # as a shell reports Ctrl-C
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

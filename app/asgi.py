@@ -73,8 +73,8 @@ class Dispatcher:
             raw_path == prefix or raw_path.startswith(prefix + b"/") for prefix in API_PREFIXES
         )
         if is_api and self.api is not None:
-            # The API routes the path as it came: a user id may hold an escaped slash, and bytes
-            # that are no UTF-8 must not turn into something else before they are refused.
+            # The API routes the raw path: a user id may contain an escaped slash, and bytes that
+            # are not UTF-8 must be refused before they are replaced by something else.
             routed = {**scope, "path": raw_path.decode("latin-1")}
             await observe(self.api, routed, receive, send, area="api")
         elif not is_api and self.admin is not None:
@@ -96,7 +96,7 @@ class Dispatcher:
 
 
 async def _answer_unserved(scope: Message, _: Receive, send: Send) -> None:
-    """Answer what neither application serves here; the admin's process is alive all the same."""
+    """Answer an address that this process does not serve; liveness is answered in every process."""
     if scope["path"] == "/health/live":
         status, media_type, body = 200, "application/json", b'{"status":"ok"}'
     else:

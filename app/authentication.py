@@ -1,4 +1,4 @@
-"""Who is calling: a bearer token becomes a principal, and only here.
+"""Who is calling: the one place where a bearer token becomes a principal.
 
 The host signs a JWT; the user is the string in `sub`. To verify tokens elsewhere, for example at
 the host's `/auth/verify`, write a class with the one method of `TokenVerifier` and name it in the
@@ -23,7 +23,7 @@ SERVICE_SCOPE = "chat.manage"
 
 
 class InvalidTokenError(Exception):
-    """The token proves nothing; the message says why, for the one who integrates."""
+    """The token is not valid; the message says why, for the developer who integrates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Principal:
 
 
 class TokenVerifier(Protocol):
-    """What a verifier has to offer."""
+    """What a verifier has to implement."""
 
     async def verify(self, token: str) -> Principal:
         """Return who the token speaks for, or raise `InvalidTokenError`."""
@@ -43,10 +43,10 @@ class TokenVerifier(Protocol):
 
 
 class SharedSecretVerifier:
-    """Verifies HS256 tokens with `JWT_SECRET`, without asking anyone.
+    """Verifies HS256 tokens with `JWT_SECRET`, without a network call.
 
-    `sub` is required; `exp` and `nbf` are honoured with 30 s of leeway; `aud` and `iss` are looked
-    at only when `JWT_AUDIENCE` or `JWT_ISSUER` is set.
+    `sub` is required; `exp` and `nbf` are honoured with 30 s of leeway; `aud` and `iss` are
+    checked only when `JWT_AUDIENCE` or `JWT_ISSUER` is set.
     """
 
     def __init__(self) -> None:
@@ -80,7 +80,7 @@ class SharedSecretVerifier:
         except jwt.PyJWTError as error:
             raise InvalidTokenError(f"{str(error).rstrip('.')}.") from error
         except (ValueError, TypeError, OverflowError, RecursionError) as error:
-            # What PyJWT lets through from parsing hostile numbers, nesting and bytes.
+            # PyJWT does not catch these from hostile numbers, nesting and bytes.
             raise InvalidTokenError("The token is malformed.") from error
         return _read_principal(claims)
 
@@ -123,7 +123,7 @@ async def authenticate(authorization: str | None, verifier: TokenVerifier) -> Pr
     if scheme.lower() != "bearer" or not token.strip():
         raise InvalidTokenError("The Authorization header is not `Bearer <token>`.")
     principal = await verifier.verify(token.strip())
-    # Whoever verifies: an id that can be nobody's would fail later, and less clearly.
+    # Checked for every verifier: an impossible id would fail later, with a less clear error.
     if (reason := describe_invalid_user_id(principal.user_id)) is not None:
         raise InvalidTokenError(f"The token's user is none: {reason}")
     return principal

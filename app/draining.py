@@ -1,8 +1,8 @@
-"""Leaving without cutting anyone off: connections between being told to stop and closing.
+"""Stopping without cutting off a request: an idle connection stays open for a moment.
 
-HTTP/1.1 lets a server close an idle connection at any moment, also at the one when a client's next
-request is on its way, which is then lost. So a connection that is idle when the process is told to
-stop stays open for a moment, and what is still asked on it is answered as the last time.
+HTTP/1.1 lets a server close an idle connection at any time, also while the client's next request
+is on its way. That request is lost. So a connection that is idle when the process receives SIGTERM
+stays open for a second, and a request that arrives on it is answered with `Connection: close`.
 
     uvicorn app.asgi:application --http app.draining:DrainingProtocol
 """
@@ -10,17 +10,17 @@ stop stays open for a moment, and what is still asked on it is answered as the l
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 LAST_CALL_SECONDS = 1.0
-"""How long an idle connection stays open; a request that was under way when it began is here long
-before. New connections are refused from the first moment."""
+"""How long an idle connection stays open. A request that was on its way at the start arrives well
+before the end. New connections are refused from the start."""
 
 
 class DrainingProtocol(HttpToolsProtocol):
-    """A connection on which no request is lost while the process stops."""
+    """A connection that loses no request while the process stops."""
 
     is_draining = False
 
     def shutdown(self) -> None:
-        """Finish the request in progress, or wait a moment for the one that may be coming."""
+        """Finish the request in progress, or wait a moment for one that may be on its way."""
         if self._is_idle():
             self.is_draining = True
             self.loop.call_later(LAST_CALL_SECONDS, self._close_if_idle)

@@ -1,7 +1,7 @@
 """Logs: one JSON object a line in production, readable lines in development.
 
-A line holds ids, sizes and durations, never a body, a token or a query string. A traceback holds
-no values of variables, for the same reason.
+A line contains ids, sizes and durations, never a body, a token or a query string. A traceback
+contains no values of variables, for the same reason.
 """
 
 import logging
@@ -33,7 +33,7 @@ def _renderers() -> list[Processor]:
 
 
 def configure_logs() -> None:
-    """Send every line of this process, ours and the libraries', to stderr in one form."""
+    """Send every line of this process, ours and the libraries', to stderr in one format."""
     formatter: dict[str, Any] = {
         "()": structlog.stdlib.ProcessorFormatter,
         "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderers()],
@@ -52,7 +52,7 @@ def configure_logs() -> None:
                     "uvicorn": "WARNING",
                     "uvicorn.error": "WARNING",
                     "psycopg.pool": "WARNING",
-                    # Its warnings repeat what the line of the request says.
+                    # Its warnings repeat the request's own line.
                     "django.request": "ERROR",
                 }.items()
             },

@@ -13,12 +13,12 @@ from chat.metrics import REQUEST_SECONDS, REQUESTS
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-# The applications come from three projects with a type of their own each for the same protocol.
+# Django, Litestar and uvicorn each have types of their own for the same protocol.
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 
-# An id that a proxy gave is kept, so that its log and ours tell of one request.
+# The id that a proxy gave is kept, so that both logs show the request under one id.
 _ACCEPTED_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-# Asked every few seconds by every orchestrator there is.
+# Orchestrators ask for these every few seconds.
 _UNLOGGED_ROUTES = frozenset({"/health/live", "/health/ready"})
 
 log = structlog.get_logger("besedka.requests")
@@ -37,8 +37,8 @@ async def observe(
 ) -> None:
     """Answer a request, name it in its answer's `X-Request-Id`, log it and count it.
 
-    The line holds the route, the status, the duration and the user, never a query, body or token.
-    `area` stands for the route where there is none: in the admin, and for unknown addresses.
+    The line has the route, the status, the duration and the user, never a query, body or token.
+    `area` is used where there is no route: in the admin and for unknown addresses.
     """
     started = time.perf_counter()
     request_id = read_request_id(scope["headers"])
@@ -62,7 +62,7 @@ async def observe(
 
 
 def _record(scope: Message, area: str, status: int, seconds: float) -> None:
-    """Log and count; the label is the route's template, of which there are few, never a path."""
+    """Log and count. The label is the route's template, never a path: there are few templates."""
     route = scope.get("path_template") or area
     REQUESTS.labels(scope["method"], route, status).inc()
     REQUEST_SECONDS.labels(route).observe(seconds)

@@ -1,1 +1,1 @@
-"""The domain: rooms, members, messages, and the events that tell clients about them."""
+"""The domain: rooms, members, messages, and the events that are sent to clients."""

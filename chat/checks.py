@@ -6,12 +6,10 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004 - Django's name
 
-from chat.conf import EVENT_BYTES_MAX
+from chat.conf import DEVELOPMENT_CENTRIFUGO_SECRET, DEVELOPMENT_SECRET_KEY, EVENT_BYTES_MAX
 
 MINIMUM_SECRET_BYTES = 32
-DEVELOPMENT_SECRETS = frozenset(
-    {settings.DEVELOPMENT_SECRET_KEY, settings.DEVELOPMENT_CENTRIFUGO_SECRET}
-)
+DEVELOPMENT_SECRETS = frozenset({DEVELOPMENT_SECRET_KEY, DEVELOPMENT_CENTRIFUGO_SECRET})
 _HINT = (
     "Set {name} to at least 32 random bytes, for example the output of "
     "`python -c 'import secrets; print(secrets.token_urlsafe(48))'`."

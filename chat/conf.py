@@ -1,8 +1,10 @@
-"""Every setting the domain reads, typed, in one place."""
+"""Every setting the domain reads, typed, in one place; and what several modules agree on."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from django.conf import settings
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,49 @@ def load_configuration() -> ChatConfiguration:
         metrics_host=settings.METRICS_HOST,
         metrics_port=settings.METRICS_PORT,
     )
+
+
+# The published secrets of development. `chat.checks` refuses them when DEBUG is off.
+DEVELOPMENT_SECRET_KEY = "django-insecure-x7gca%3()9-8a!mo%v+x2_f4to#yvo(d1+@g8*sv4bz$-y1ya7"  # noqa: S105 - published
+DEVELOPMENT_CENTRIFUGO_SECRET = "besedka-development-centrifugo-token-secret"  # noqa: S105 - the same
+
+KEEPALIVES: Mapping[str, int] = {
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+}
+"""After how many seconds, how often and how many times TCP asks a silent peer. PostgreSQL's own
+settings have the same names after `tcp_`."""
+NOTICE_THE_DEAD: Mapping[str, int] = {
+    **KEEPALIVES,
+    # In milliseconds. Keepalives are not sent while an answer to sent data is awaited.
+    "tcp_user_timeout": 10_000,
+    "connect_timeout": 3,
+}
+"""Parameters of libpq. With them a connection to a server that vanished ends within seconds, not
+after the kernel's two hours."""
+
+
+def compose_conninfo(url: str, application_name: str, **session_settings: str | int) -> str:
+    """Return the address of the database for a connection of the service's own.
+
+    It notices a dead server. `session_settings` are settings of PostgreSQL for the session: they
+    take precedence over those of the same name in the URL's `options`; its other options apply.
+    """
+    given = conninfo_to_dict(url).get("options") or ""
+    ours = " ".join(f"-c {name}={_escape(value)}" for name, value in session_settings.items())
+    # Of two settings of one name, PostgreSQL takes the later one.
+    return make_conninfo(
+        url,
+        application_name=application_name,
+        options=f"{given} {ours}".strip(),
+        **NOTICE_THE_DEAD,
+    )
+
+
+def _escape(value: str | int) -> str:
+    """Escape what would end an option for PostgreSQL."""
+    return str(value).replace("\\", "\\\\").replace(" ", "\\ ")
 
 
 # Limits of the contract, the same on every installation.

@@ -1,8 +1,8 @@
-"""What can go wrong in the domain, each as one class that names the fact.
+"""What can go wrong in the domain: one class for each, named after the fact.
 
     ChatError
     ├── InvalidInputError        a value that can never be accepted        422
-    ├── NotFoundError            unknown, or not yours: told alike         404
+    ├── NotFoundError            unknown, or not yours: same answer        404
     │   └── NotAMemberError
     ├── ServiceRightsRequiredError                                          403
     ├── IdempotencyConflictError one client_id, two contents               409
@@ -17,7 +17,7 @@ from typing import ClassVar
 
 
 class ChatError(Exception):
-    """Something the caller can be told about; `code` is stable, the message is for people."""
+    """An error that is reported to the caller; `code` is stable, the message is for people."""
 
     code: ClassVar[str] = "chat_error"
     default_message: ClassVar[str] = "The request could not be fulfilled."
@@ -45,7 +45,7 @@ class NotFoundError(ChatError):
 
 
 class NotAMemberError(NotFoundError):
-    """The caller is no member of the room; told exactly like a room that does not exist."""
+    """The caller is not a member of the room; answered exactly like a room that does not exist."""
 
 
 class ServiceRightsRequiredError(ChatError):
@@ -73,7 +73,7 @@ class EventsGoneError(ChatError):
     code = "events_gone"
     default_message = (
         "The event log does not hold the events after this version. Fetch the room, its members "
-        "and its messages anew, and go on from the room's version."
+        "and its messages again, and continue from the room's version."
     )
 
     def __init__(self, *, floor: int, head: int) -> None:

@@ -1,8 +1,8 @@
-"""What clients are told, as typed payloads: the wire names are declared here and in `chat/sql`.
+"""The events that clients receive, as types. The wire names are declared here and in `chat/sql`.
 
 Every event carries its room with the room's version at that event. Versions count a room's events
-1, 2, 3…, so a client that holds version v applies v + 1, drops anything up to v, and fetches
-`events/?after=v` when it sees anything beyond.
+1, 2, 3…, so a client at version v applies v + 1, ignores anything up to v, and fetches
+`events/?after=v` when it receives a version beyond v + 1.
 """
 
 from typing import Literal
@@ -76,14 +76,14 @@ class RoomUpdated(msgspec.Struct, frozen=True):
 
 
 class UserJoined(msgspec.Struct, frozen=True):
-    """A user became a member; the one who joined hears it too."""
+    """A user became a member; that user receives the event too."""
 
     type: Literal["user_joined"]
     body: MemberBody
 
 
 class UserLeft(msgspec.Struct, frozen=True):
-    """A member left or was removed; the one who left hears it too."""
+    """A member left or was removed; that user receives the event too."""
 
     type: Literal["user_left"]
     body: MemberBody

@@ -1,7 +1,7 @@
 """Prometheus metrics, served at `/metrics` on a port of their own.
 
-Requests and sends are counted as they happen; the outbox and the pool are looked at when somebody
-asks, so a process that nobody scrapes pays nothing for them.
+Requests and sends are counted as they happen. The outbox and the pool are read when the metrics are
+scraped, so a process without a scraper pays nothing for them.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -12,6 +12,8 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+
+from chat.conf import compose_conninfo
 
 REGISTRY = CollectorRegistry()
 
@@ -27,9 +29,9 @@ REQUEST_SECONDS = Histogram(
 )
 SENDS = Counter("besedka_sends", "Messages by what became of them.", ["outcome"], registry=REGISTRY)
 
-# One look at all partitions, the empty ones included: an alert needs a series that is there. The
-# age is read at the head of the index and the count ends at 10,000, so that a backlog does not
-# blind its own alarm.
+# Reads all partitions, the empty ones too: an alert needs a series that exists. The age is read at
+# the head of the index and the count ends at 10,000, so that a long backlog does not make its own
+# alarm fail.
 OUTBOX = """
 SELECT partition,
        (SELECT count(*) FROM (
@@ -45,10 +47,10 @@ log = structlog.get_logger(__name__)
 
 
 class OutboxCollector(Collector):
-    """Looks at the outbox when metrics are read; a database that is away leaves a gap."""
+    """Reads the outbox when metrics are scraped; while the database is away there is a gap."""
 
     def __init__(self, database_url: str) -> None:
-        self._database_url = database_url
+        self._conninfo = compose_conninfo(database_url, "besedka-metrics", statement_timeout=3000)
 
     def collect(self) -> Iterator[Metric]:
         """Yield rows and the age in seconds of the oldest row, by partition."""
@@ -59,12 +61,7 @@ class OutboxCollector(Collector):
             "besedka_outbox_age_seconds", "Age of the oldest row.", labels=["partition"]
         )
         try:
-            with psycopg.connect(
-                self._database_url,
-                connect_timeout=3,
-                options="-c statement_timeout=3000",
-                application_name="besedka-metrics",
-            ) as connection:
+            with psycopg.connect(self._conninfo) as connection:
                 for partition, count, seconds in connection.execute(OUTBOX):
                     rows.add_metric([str(partition)], count)
                     age.add_metric([str(partition)], seconds)
@@ -79,7 +76,7 @@ class OutboxCollector(Collector):
 
 
 class PoolCollector(Collector):
-    """Looks at the pool of connections when metrics are read."""
+    """Reads the pool of connections when metrics are scraped."""
 
     def __init__(self, read_statistics: Callable[[], Mapping[str, int]]) -> None:
         self._read_statistics = read_statistics

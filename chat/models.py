@@ -24,7 +24,7 @@ class JSONTextField(models.JSONField):
 
 
 class Installation(models.Model):
-    """One row: what makes this database's events distinct, and how the outbox is divided."""
+    """One row: what distinguishes this database's events, and how the outbox is divided."""
 
     id = models.SmallIntegerField(primary_key=True, default=1)
     epoch = models.CharField(max_length=32)
@@ -51,7 +51,7 @@ class Installation(models.Model):
 
 
 class Room(models.Model):
-    """A room; its row is the lock and the counters that give its events their order."""
+    """A room. Its row is the lock, and has the counters, that give its events their order."""
 
     name = models.CharField(max_length=ROOM_NAME_MAX_LENGTH)
     version = models.BigIntegerField(default=0)
@@ -128,7 +128,7 @@ class Message(models.Model):
     client_id = models.CharField(max_length=CLIENT_ID_MAX_LENGTH, db_collation="C")
     """The sender's idempotency key; one made by the service begins with `~`."""
     content = models.TextField()
-    """Empty once the message is deleted: the text is gone, its place in the room is not."""
+    """Empty once the message is deleted: the text is removed, its place in the room stays."""
     created_at = models.DateTimeField()
     deleted_at = models.DateTimeField(null=True)
 
@@ -140,7 +140,7 @@ class Message(models.Model):
                 fields=["room", "user_id", "client_id"], name="chat_message_client_id_once"
             ),
         ]
-        # What staff ask first: everything this user wrote.
+        # Staff often ask for everything that a user wrote.
         indexes: ClassVar = [Index(fields=["user_id", "id"], name="chat_message_of_user")]
 
     def __str__(self) -> str:
@@ -154,7 +154,7 @@ class Event(models.Model):
     version = models.BigIntegerField()
     type = models.CharField(max_length=32)
     message = models.ForeignKey(Message, on_delete=models.PROTECT, null=True, db_index=False)
-    user_id = models.CharField(max_length=USER_ID_MAX_LENGTH, db_collation="C", null=True)  # noqa: DJ001 - the room's own events are of nobody
+    user_id = models.CharField(max_length=USER_ID_MAX_LENGTH, db_collation="C", null=True)  # noqa: DJ001 - events of the room itself have no user
     joined_at = models.DateTimeField(null=True)
     member_count = models.IntegerField()
     bumped_at = models.DateTimeField()
@@ -171,7 +171,7 @@ class Event(models.Model):
 
 
 class OutboxRow(models.Model):
-    """A command for Centrifugo, written in the transaction of the change it tells of."""
+    """A command for Centrifugo, written in the transaction of its change."""
 
     method = models.TextField(default="broadcast")
     payload = JSONTextField()

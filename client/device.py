@@ -10,6 +10,7 @@ from centrifuge import (
     Client,
     ClientEventHandler,
     DisconnectedContext,
+    ErrorContext,
     PublicationContext,
     SubscribedContext,
     SubscriptionEventHandler,
@@ -310,10 +311,13 @@ class Device:
 
 
 class _ConnectionEvents(ClientEventHandler):
-    """Passes on the end of the connection."""
+    """Passes on the failures and the end of the connection."""
 
     def __init__(self, device: Device) -> None:
         self._device = device
+
+    async def on_error(self, ctx: ErrorContext) -> None:
+        self._device.observer.on_connection_error(str(ctx.error))
 
     async def on_disconnected(self, ctx: DisconnectedContext) -> None:
         if ctx.code != _CALLED:

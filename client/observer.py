@@ -16,6 +16,9 @@ class Observer:
     def on_subscribed(self, recovered: bool, was_recovering: bool) -> None:  # noqa: FBT001 - Centrifugo's two flags
         """The subscription stands; without `recovered` the rooms are compared with the service."""
 
+    def on_connection_error(self, reason: str) -> None:
+        """A connection to Centrifugo failed; the SDK tries again."""
+
     def on_fetch(self, room_id: int, after: int, status: int) -> None:
         """The log was asked for what follows a version, and answered."""
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from embedded.processes import die_with_parent
+from embedded.processes import prepare_child
 from embedded.terminal import DIM
 
 REMEMBERED_LINES = 12
@@ -55,7 +55,7 @@ class Child:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            preexec_fn=die_with_parent(signal.SIGKILL),  # noqa: PLW1509 - it takes no lock
+            preexec_fn=prepare_child(signal.SIGKILL),  # noqa: PLW1509 - it takes no lock
             # Ctrl-C reaches the whole terminal group, and only the supervisor knows the order.
             start_new_session=True,
         )

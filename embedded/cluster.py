@@ -7,6 +7,7 @@ import importlib.metadata
 import importlib.util
 import os
 import pwd
+import shlex
 import shutil
 import signal
 import stat
@@ -16,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from embedded.processes import die_with_parent
+from embedded.processes import prepare_child
 
 SUPERUSER = "besedka"
 PORT = 5432  # only names the socket file; nothing listens on TCP
@@ -115,6 +116,7 @@ def check_cluster(data: Path) -> bool:
             f"{data} was made by PostgreSQL {found}, and this is PostgreSQL {wanted}: "
             "export it with the old version, or run `make reset` to start empty."
         )
+    _require_private(data, stat.S_IWGRP | stat.S_IRWXO)  # what PostgreSQL refuses
     return True
 
 
@@ -146,6 +148,8 @@ def make_socket_folder(folder: Path) -> Path:
     link = folder / "socket"
     with explained(folder):
         remove_socket_folder(folder)
+        if link.exists():
+            _require_private(link, stat.S_IRWXG | stat.S_IRWXO)
         path = os.fsencode(link / f".s.PGSQL.{PORT}")
         if len(path) <= LONGEST_SOCKET_PATH and b"," not in path:
             link.mkdir(mode=0o700)
@@ -203,7 +207,7 @@ def _run(command: list[str]) -> None:
             text=True,
             check=False,
             env=english_environment(),
-            preexec_fn=die_with_parent(signal.SIGTERM),
+            preexec_fn=prepare_child(signal.SIGTERM),
             start_new_session=True,
         )
     except FileNotFoundError as error:
@@ -218,6 +222,16 @@ def _sync(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _require_private(folder: Path, refused: int) -> None:
+    """Raise PostgresError if the folder's mode has one of the `refused` bits; name the `chmod`."""
+    mode = stat.S_IMODE(folder.stat().st_mode)
+    if mode & refused:
+        raise PostgresError(
+            f"{folder} is open to other users (its permissions are {mode:04o}), which is not safe: "
+            f"run `chmod 700 {shlex.quote(str(folder))}`."
+        )
 
 
 def _name(uid: int) -> str:

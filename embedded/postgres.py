@@ -20,7 +20,7 @@ from psycopg import sql
 
 from embedded import cluster
 from embedded.cluster import PORT, SUPERUSER, PostgresError, explained
-from embedded.processes import die_with_parent, end, find_postgres, read_first_number
+from embedded.processes import end, find_postgres, prepare_child, read_first_number
 
 __all__ = ["PostgresError", "PostgresServer"]
 
@@ -155,7 +155,7 @@ class PostgresServer:
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     env=cluster.english_environment(),
-                    preexec_fn=die_with_parent(signal.SIGINT),  # noqa: PLW1509 - it takes no lock
+                    preexec_fn=prepare_child(signal.SIGINT),  # noqa: PLW1509 - it takes no lock
                     # Ctrl-C reaches the whole terminal group; the database must stop last.
                     start_new_session=True,
                 )

@@ -32,6 +32,24 @@ def die_with_parent(signum: signal.Signals) -> Callable[[], None] | None:
     return arm
 
 
+def prepare_child(signum: signal.Signals) -> Callable[[], None]:
+    """Return a `preexec_fn`: the child is sent `signum` when its parent ends, and ignores nothing.
+
+    A shell that starts a job in the background may have it ignore SIGINT and SIGQUIT, and a child
+    inherits what its parent ignores or blocks.
+    """
+    arm = die_with_parent(signum)
+
+    def prepare() -> None:
+        for ending in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(ending, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        if arm is not None:
+            arm()
+
+    return prepare
+
+
 def find_identity(pid: int) -> str | None:
     """Tell one process from any later one of the same pid; None when it is gone or a zombie."""
     if not HAS_PROC:

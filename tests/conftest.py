@@ -8,7 +8,7 @@ own, so nothing is ever cleaned up between them.
 import os
 import secrets
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from tests.support.processes import run_manage, serve_api
 Connection = psycopg.Connection[dict[str, Any]]
 TEMPLATE = "besedka"
 _run = ExitStack()
+_left_out: set[str] = set()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -47,6 +48,20 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput["template_url"] = os.environ["DATABASE_URL"]
 
 
+def pytest_deselected(items: Sequence[pytest.Item]) -> None:
+    """Note which of the long tests this run leaves out, for its summary."""
+    left_out = {item.nodeid for item in items if item.get_closest_marker("long")}
+    for config in {item.config for item in items}:
+        if (worker := getattr(config, "workeroutput", None)) is not None:
+            worker["left_out"] = sorted(left_out)
+    _left_out.update(left_out)
+
+
+def pytest_testnodedown(node: Any) -> None:
+    """Take from a worker what it left out."""
+    _left_out.update(getattr(node, "workeroutput", {}).get("left_out", ()))
+
+
 def pytest_unconfigure() -> None:
     """Stop PostgreSQL."""
     _run.close()
@@ -54,9 +69,12 @@ def pytest_unconfigure() -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say what the run covered; here, because only this file is read by the process that leads."""
-    from tests.support.covered import describe_coverage  # noqa: PLC0415 - needs Django's settings
+    from tests.support.covered import (  # noqa: PLC0415 - needs Django's settings
+        describe_coverage,
+        describe_left_out,
+    )
 
-    for line in describe_coverage():
+    for line in [*describe_coverage(), *describe_left_out(_left_out)]:
         terminalreporter.write_line(line)
 
 

@@ -1,12 +1,12 @@
 """Joining, leaving, adding and removing."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from chat.errors import InvalidInputError, NotFoundError
 from chat.events import EventRoom
-from chat.sql import Call, read_only_row
+from chat.sql import Call, Result
 
 
 class Addition(msgspec.Struct, frozen=True):
@@ -41,9 +41,7 @@ def add_members(room_id: int, user_ids: Sequence[str]) -> Call[Addition]:
 
     Errors: `NotFoundError`; `InvalidInputError` for an id that cannot be a user's.
     """
-    return Call(
-        "add_members", _AddRow, {"room_id": room_id, "user_ids": list(user_ids)}, _read_addition
-    )
+    return _make_addition(room_id, user_ids, _read_addition)
 
 
 def join_room(room_id: int, user_id: str) -> Call[EventRoom]:
@@ -51,7 +49,7 @@ def join_room(room_id: int, user_id: str) -> Call[EventRoom]:
 
     Errors: `NotFoundError`.
     """
-    return Call("add_members", _AddRow, {"room_id": room_id, "user_ids": [user_id]}, _read_room)
+    return _make_addition(room_id, [user_id], _read_room)
 
 
 def remove_member(room_id: int, user_id: str) -> Call[EventRoom]:
@@ -60,6 +58,12 @@ def remove_member(room_id: int, user_id: str) -> Call[EventRoom]:
     The user receives the event too. Errors: `NotFoundError`.
     """
     return Call("remove_member", _RemoveRow, {"room_id": room_id, "user_id": user_id}, _read_room)
+
+
+def _make_addition(
+    room_id: int, user_ids: Sequence[str], read: Callable[[list[_AddRow]], Result]
+) -> Call[Result]:
+    return Call("add_members", _AddRow, {"room_id": room_id, "user_ids": list(user_ids)}, read)
 
 
 def _read_addition(rows: list[_AddRow]) -> Addition:
@@ -73,8 +77,8 @@ def _read_addition(rows: list[_AddRow]) -> Addition:
     return Addition(**users)
 
 
-def _read_room(rows: list[_AddRow | _RemoveRow]) -> EventRoom:
-    room = read_only_row(rows).room
-    if room is None:
+def _read_room(rows: list[_AddRow] | list[_RemoveRow]) -> EventRoom:
+    (row,) = rows
+    if row.room is None:
         raise NotFoundError
-    return _ROOM.decode(room)
+    return _ROOM.decode(row.room)

@@ -18,7 +18,7 @@ from chat.errors import (
 from chat.events import Message
 from chat.metrics import SENDS
 from chat.queries.messages import decode_message
-from chat.sql import Call, read_only_row
+from chat.sql import Call, Result, read_only_row
 
 
 class NewMessage(msgspec.Struct, frozen=True):
@@ -71,7 +71,7 @@ def send_message(message: NewMessage) -> Call[SentMessage]:
 
     Errors: `NotAMemberError`, `IdempotencyConflictError`, `RoomBusyError`, `InvalidInputError`.
     """
-    return Call("send_messages", _SendRow, _pack([message], wait=True), _read_sent)
+    return _make_call([message], _read_sent, wait=True)
 
 
 def send_messages(
@@ -84,7 +84,7 @@ def send_messages(
 
     `wait`: whether to wait for a room that someone else has locked, or to return `RoomBusyError`.
     """
-    return Call("send_messages", _SendRow, _pack(messages, wait=wait), _read_each)
+    return _make_call(messages, _read_each, wait=wait)
 
 
 def delete_message(message_id: int) -> Call[bool]:
@@ -97,14 +97,21 @@ def delete_message(message_id: int) -> Call[bool]:
     return Call("delete_message", _DeleteRow, {"message_id": message_id}, _read_deleted)
 
 
-def _pack(messages: Sequence[NewMessage], *, wait: bool) -> Mapping[str, object]:
-    return {
-        "room_ids": [message.room_id for message in messages],
-        "user_ids": [message.user_id for message in messages],
-        "client_ids": [message.client_id for message in messages],
-        "contents": [message.content for message in messages],
-        "wait": wait,
-    }
+def _make_call(
+    messages: Sequence[NewMessage], read: Callable[[list[_SendRow]], Result], *, wait: bool
+) -> Call[Result]:
+    return Call(
+        "send_messages",
+        _SendRow,
+        {
+            "room_ids": [message.room_id for message in messages],
+            "user_ids": [message.user_id for message in messages],
+            "client_ids": [message.client_id for message in messages],
+            "contents": [message.content for message in messages],
+            "wait": wait,
+        },
+        read,
+    )
 
 
 def _read_each(rows: list[_SendRow]) -> list[SentMessage | ChatError]:

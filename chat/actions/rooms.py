@@ -59,8 +59,10 @@ def create_room(
     )
 
 
-def rename_room(room_id: int, name: str) -> Call[None]:
+def rename_room(room_id: int, name: str) -> Call[bool]:
     """Give a room another name and send the members an event; repeating it changes nothing.
+
+    Returns whether the name was changed by this call.
 
     Errors: `NotFoundError`, `InvalidInputError`.
     """
@@ -84,9 +86,10 @@ def _read_created(rows: list[_CreateRow]) -> CreatedRoom:
     raise InvalidInputError(f"{row.invalid_user_id!r} is not a user id.", pointer="/members")
 
 
-def _read_renamed(rows: list[_RenameRow]) -> None:
+def _read_renamed(rows: list[_RenameRow]) -> bool:
     outcome = read_only_row(rows).outcome
     if outcome == "invalid_name":
         raise _refuse_name()
     if outcome == "room_not_found":
         raise NotFoundError("There is no such room.")
+    return outcome == "renamed"

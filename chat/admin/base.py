@@ -1,4 +1,4 @@
-"""What all pages of the chat share: what may be done, how it is refused, how lists are read."""
+"""What all pages of the chat share: permissions, refusals, and how lists are read."""
 
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -52,7 +52,7 @@ class ChatAdmin(Base):
         return IndexedChangeList
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        """Allow what an index finds: an address made by hand cannot ask for anything else."""
+        """Allow only terms that an index serves, also in an address typed by hand."""
         return lookup in self.terms
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -80,13 +80,13 @@ class ChatAdmin(Base):
         raise NotImplementedError
 
     def describe(self, row: Any) -> str:
-        """Name a row for somebody who is asked whether to delete it."""
+        """Name a row on the page that asks whether to delete it."""
         return str(row)
 
     def get_deleted_objects(
         self, objs: Iterable[Any], request: HttpRequest
     ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
-        """Name the rows themselves; what refers to them stays, so nothing else is looked for."""
+        """Name the rows themselves. Rows that refer to them stay, so they are not collected."""
         names = [self.describe(row) for row in objs]
         lacking = set() if self.has_delete_permission(request) else {str(self.opts.verbose_name)}
         return names, {str(self.opts.verbose_name_plural): len(names)}, lacking, []
@@ -152,7 +152,7 @@ class ChatAdmin(Base):
 
 
 REFUSED = "besedka.refused"
-"""Where a request carries why it was refused; no header of a client can have this name."""
+"""The key in `request.META` for the reason of a refusal. No client header can have this name."""
 
 
 def is_permitted(request: HttpRequest, action: str, model: str) -> bool:

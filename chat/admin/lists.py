@@ -1,7 +1,7 @@
 """Lists that open as fast with a million rows as with ten.
 
-No row is counted. A page is the rows next to a position in an index, never an OFFSET, so the last
-page costs what the first does. What can be asked for is what an index finds.
+No rows are counted. A page starts at a position in an index, never at an OFFSET, so the last page
+costs as much as the first. Every term that a list can be narrowed by is served by an index.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -32,7 +32,7 @@ def read_user(text: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """Something a list can be narrowed by: a word of the address and the field it is about."""
+    """A term that a list can be narrowed by: a query parameter and the field it filters."""
 
     label: str
     field: str
@@ -40,7 +40,7 @@ class Term:
 
 
 class Find(admin.ListFilter):
-    """A small form with one input for each term of the list; what is found meets all of them."""
+    """A small form with one input for each term of the list; the results match all of them."""
 
     title = "find"
     template = "admin/chat/find.html"
@@ -67,14 +67,14 @@ class Find(admin.ListFilter):
         return [*self.terms]
 
     def choices(self, changelist: Any) -> Iterator[Any]:
-        """Give the template an input for each term, and the rest of the address to keep."""
+        """Give the template an input for each term, and the other parameters to keep."""
         for name, term in self.terms.items():
             yield {"name": name, "label": term.label, "text": self.used_parameters.get(name, "")}
         if changelist.query:
             yield {"name": "q", "label": None, "text": changelist.query}
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Narrow the list; a text that can be no such value finds nothing."""
+        """Narrow the list; a text that cannot be such a value finds nothing."""
         for name, text in self.used_parameters.items():
             term = self.terms[name]
             value = term.read(str(text))
@@ -83,18 +83,18 @@ class Find(admin.ListFilter):
 
 
 class IndexedChangeList(ChangeList):
-    """A list in the order of one unique index, moved through by positions in it."""
+    """A list in the order of one unique index, with pages at positions in it."""
 
     model_admin: Any
     newer: str | None
     older: str | None
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
-        """Return the order that the terms in use leave unique; a column cannot be clicked."""
+        """Return the order of the unique index for the terms in use; columns cannot be sorted."""
         return [self.model_admin.get_list_order(set(self.filter_params))]
 
     def get_results(self, request: HttpRequest) -> None:
-        """Read one page and one row more, which tells whether there is a next page."""
+        """Read one page and one row more, which shows whether there is a next page."""
         (order,) = self.get_ordering(request, self.queryset)
         field = order.removeprefix("-")
         word, _, text = request.GET.get(PAGE_VAR, "").partition(".")
@@ -125,7 +125,7 @@ class IndexedChangeList(ChangeList):
         return self.get_query_string({PAGE_VAR: f"{word}.{getattr(page[index], field)}"})
 
     def _show(self, page: list[Any]) -> None:
-        """Set what Django's own templates and actions read."""
+        """Set the attributes that Django's own templates and actions read."""
         self.result_list = page
         self.result_count = len(page)
         self.full_result_count = len(page)

@@ -1,4 +1,4 @@
-"""Events and the outbox: what was told, and what still waits to be told. To be read only."""
+"""The event log and the outbox, to be read only."""
 
 import json
 from collections.abc import Collection
@@ -28,17 +28,17 @@ class EventAdmin(ChatAdmin):
 
     @admin.display(description="room")
     def room_column(self, event: Event) -> SafeString:
-        """Show the room's id and lead to its page; its name would cost a join."""
+        """Show the room's id, with a link to its page; its name would need a join."""
         return link_page("room", event.room_id, event.room_id)
 
     @admin.display(description="user")
     def user_column(self, event: Event) -> str:
-        """Show whom the event is about and lead to the rooms they are in."""
+        """Show the event's user, with a link to the user's rooms."""
         return link_list("member", event.user_id, user=event.user_id) if event.user_id else NOTHING
 
     @admin.display(description="message")
     def message_column(self, event: Event) -> str:
-        """Show the message's id and lead to its page."""
+        """Show the message's id, with a link to its page."""
         key = event.message_id
         return link_page("message", key, key) if key else NOTHING
 
@@ -60,7 +60,7 @@ class OutboxAdmin(ChatAdmin):
     fields = readonly_fields = (*list_display, "method", "whole_payload")
 
     def get_list_order(self, words: Collection[str]) -> str:
-        """Return the oldest first: its age tells whether delivery keeps up."""
+        """Return the oldest first: its age shows whether delivery keeps up."""
         return "id"
 
     @admin.display(description="age")
@@ -75,13 +75,13 @@ class OutboxAdmin(ChatAdmin):
 
     @admin.display(description="room")
     def room(self, row: OutboxRow) -> str:
-        """Show the room's id and lead to its page."""
+        """Show the room's id, with a link to its page."""
         key = _read_event(row).get("body", {}).get("room", {}).get("id")
         return link_page("room", key, key) if key else NOTHING
 
     @admin.display(description="channels")
     def channels(self, row: OutboxRow) -> int:
-        """Show how many channels the event goes to."""
+        """Show the number of channels the event is sent to."""
         return len(row.payload.get("channels", []))
 
     @admin.display(description="payload")

@@ -39,7 +39,7 @@ class MemberAdmin(ChatAdmin):
         return is_permitted(request, "delete", "member")
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
-        """Remove one member; everyone in the room is told, and the one who is removed."""
+        """Remove one member; all members and the removed user receive an event."""
         run_call_in_django(remove_member(obj.room_id, obj.user_id))
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
@@ -49,12 +49,12 @@ class MemberAdmin(ChatAdmin):
 
     @admin.display(description="room")
     def room_column(self, member: Member) -> SafeString:
-        """Show the room's id and lead to its page; its name would cost a join."""
+        """Show the room's id, with a link to its page; its name would need a join."""
         return link_page("room", member.room_id, member.room_id)
 
     @admin.display(description="user")
     def user_column(self, member: Member) -> SafeString:
-        """Show the user and lead to the rooms they are in."""
+        """Show the user, with a link to the user's rooms."""
         return link_list("member", member.user_id, user=member.user_id)
 
     @admin.display(description="joined")

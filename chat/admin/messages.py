@@ -20,7 +20,7 @@ from chat.sql.database import run_call_in_django
 
 @admin.register(Message)
 class MessageAdmin(ChatAdmin):
-    """Deleting a message takes its text from everyone; its place in the room stays."""
+    """Deleting a message removes its text for everyone; its place in the room stays."""
 
     terms: ClassVar = {
         "room": Term("Room id", "room_id"),
@@ -60,17 +60,17 @@ class MessageAdmin(ChatAdmin):
 
     @admin.display(description="room")
     def room_column(self, message: Message) -> SafeString:
-        """Show the room's id and lead to its page; its name would cost a join."""
+        """Show the room's id, with a link to its page; its name would need a join."""
         return link_page("room", message.room_id, message.room_id)
 
     @admin.display(description="user")
     def user_column(self, message: Message) -> SafeString:
-        """Show the sender and lead to what else they sent."""
+        """Show the sender, with a link to the sender's messages."""
         return link_list("message", message.user_id, user=message.user_id)
 
     @admin.display(description="text")
     def text(self, message: Message) -> str:
-        """Show how the text begins."""
+        """Show the beginning of the text."""
         return _mark_deleted() if message.deleted_at else shorten(message.content)
 
     @admin.display(description="text")
@@ -82,7 +82,7 @@ class MessageAdmin(ChatAdmin):
 
     @admin.display(description="client_id")
     def key(self, message: Message) -> str:
-        """Show the sender's key; one that the service made means nothing to anyone."""
+        """Show the sender's key; a key that the service made is not shown."""
         is_own = message.client_id.startswith(SERVER_KEY_PREFIX)
         return NOTHING if is_own else message.client_id
 

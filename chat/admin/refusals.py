@@ -1,4 +1,4 @@
-"""What a failed change is called in plain words."""
+"""The message for a change that failed."""
 
 from typing import Final
 
@@ -9,13 +9,13 @@ from chat.errors import ChatError, RoomBusyError
 from chat.sql.errors import find_meaning
 
 REFUSALS: Final = (ChatError, psycopg.Error, Error)
-"""What a view catches; `explain` tells which of them is a refusal and which is a defect."""
+"""What a view catches. `explain` decides which is a refusal and which is a defect."""
 
 
 def explain(error: Exception) -> str:
-    """Return what to tell the person, or raise the error again where it is a defect.
+    """Return the message to show, or raise the error again where it is a defect.
 
-    Errors of the functions come as the driver raises them, those of the ORM wrapped by Django.
+    The driver raises the errors of the functions; Django wraps those of the ORM.
     """
     if isinstance(error, ChatError):
         return str(error)

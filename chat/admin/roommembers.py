@@ -1,4 +1,4 @@
-"""The first members of a room on the room's page, each to be removed by a tick."""
+"""The first members of a room on the room's page, each with a box to remove it."""
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,7 +14,7 @@ from chat.admin.lists import read_number
 from chat.models import Member
 
 MEMBERS_SHOWN = 50
-"""A room with 100,000 members opens as fast as one with two; the rest have a list of their own."""
+"""A room with 100,000 members opens as fast as one with two; a list of its own has the rest."""
 
 if TYPE_CHECKING:
     Formset = forms.BaseInlineFormSet[Any, Any, Any]
@@ -28,7 +28,7 @@ class FirstMembers(Formset):
     """The first members by user id; when saved, those of them that are still members.
 
     People join and leave between the page and its saving. Django's formsets take the order and
-    the number of rows for granted, so the rows that are gone are taken out of the data first.
+    the number of rows for granted, so rows that no longer exist are removed from the data first.
     """
 
     def __init__(self, data: QueryDict | None = None, *args: Any, **options: Any) -> None:
@@ -48,7 +48,7 @@ class FirstMembers(Formset):
         super().__init__(data, *args, **options)
 
     def add_fields(self, form: Any, index: Any) -> None:
-        """Carry the row's key without a query for each row: the rows were read together."""
+        """Carry the row's key without one query a row: the rows were read together."""
         super().add_fields(form, index)
         form.fields["id"] = forms.IntegerField(
             required=False, initial=form.instance.pk, widget=forms.HiddenInput
@@ -66,7 +66,7 @@ def _compose_data(prefix: str, keys: list[int], ticks: dict[int, bool]) -> Query
 
 
 class MembersInline(Inline):
-    """Shows the first members; the one change of a member is that it is removed."""
+    """Shows the first members; the only change is to remove one."""
 
     model = Member
     formset = FirstMembers
@@ -77,11 +77,11 @@ class MembersInline(Inline):
     shown = MEMBERS_SHOWN
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None) -> bool:  # type: ignore[override]
-        """Refuse a row to fill in: users are added by the field above, many at once."""
+        """Refuse an empty row: users are added with the field above, many at once."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Whether ticks are read: without it Django takes the rows for pictures."""
+        """Whether the boxes are read: without it Django shows the rows read-only."""
         return is_permitted(request, "delete", "member")
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
@@ -90,7 +90,7 @@ class MembersInline(Inline):
 
     @admin.display(description="user")
     def user(self, member: Member) -> SafeString:
-        """Show the id and lead to the user's rooms."""
+        """Show the id, with a link to the user's rooms."""
         return link_list("member", member.user_id, user=member.user_id)
 
     @admin.display(description="joined")

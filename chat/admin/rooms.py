@@ -30,7 +30,7 @@ else:
 
 
 class RoomForm(Form):
-    """A room's name, kept to the letter as the API keeps it."""
+    """A room's name, kept exactly as the API keeps it."""
 
     refusal: ClassVar[str | None] = None
     name = forms.CharField(
@@ -110,7 +110,7 @@ class RoomAdmin(ChatAdmin):
         change: bool = False,  # noqa: FBT001, FBT002 - Django's signature
         **options: Any,
     ) -> Any:
-        """Return a form with the fields the person may use; nobody else's are read."""
+        """Return a form with only the fields that the person may use."""
         may_add = is_permitted(request, "add", "member")
         options["form"] = RoomFormWithMembers if may_add else RoomForm
         # Django asks for the names in the fieldsets; those of no column are the form's own.
@@ -137,7 +137,7 @@ class RoomAdmin(ChatAdmin):
         return queryset.filter(RawSQL(containing, [search_term], BooleanField())) | ids, False  # noqa: S611 - the text is a parameter
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: Any) -> None:
-        """Create the room with its first members, or rename it; the members are told."""
+        """Create the room with its first members, or rename it; the members receive events."""
         user_ids = form.cleaned_data.get("add_users", [])
         if not change:
             obj.pk = run_call_in_django(create_room(obj.name, user_ids)).room.id
@@ -146,7 +146,7 @@ class RoomAdmin(ChatAdmin):
         del request
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: Any) -> None:
-        """Remove who was ticked, then add who was named, all in the transaction of the page."""
+        """Remove the ticked members, then add the named users, in the transaction of the page."""
         super().save_related(request, form, formsets, change)
         user_ids = form.cleaned_data.get("add_users", [])
         if change and user_ids:
@@ -155,7 +155,7 @@ class RoomAdmin(ChatAdmin):
             messages.info(request, f"New members: {len(addition.added)}.{already}")
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: Any) -> None:
-        """Remove the members that were ticked; whoever left meanwhile is no error."""
+        """Remove the ticked members; a member who has left in the meantime is no error."""
         formset.save(commit=False)
         for member in formset.deleted_objects:
             run_call_in_django(remove_member(member.room_id, member.user_id))
@@ -177,7 +177,7 @@ class RoomAdmin(ChatAdmin):
 
     @admin.display(description="lists")
     def lists(self, room: Room) -> SafeString:
-        """Lead to the room's messages, members and events."""
+        """Link to the room's messages, members and events."""
         models = (("message", "Messages"), ("member", "Members"), ("event", "Events"))
         return format_html_join(
             " · ", "{}", ((link_list(model, text, room=room.pk),) for model, text in models)

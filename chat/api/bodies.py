@@ -25,14 +25,14 @@ _SAID: Mapping[str, str] = {repr(pattern): text for pattern, text in PATTERNS.it
 Body = TypeVar("Body")
 
 
-def with_body_deadline(application: ASGIApp) -> ASGIApp:
+def with_body_deadline(app: ASGIApp) -> ASGIApp:
     """Return the application with a bound on the time that a request's body may take in all.
 
     Beyond `BODY_SECONDS` reading the body raises `RequestError` with the code `body_too_slow`.
     """
 
     async def run(scope: Scope, receive: Receive, send: Send) -> None:
-        await application(scope, _bound(receive), send)
+        await app(scope, _bound(receive), send)
 
     return run
 

@@ -9,8 +9,9 @@ from chat.api.openapi.operations import Operation
 from chat.api.pagination import make_page, read_slice
 from chat.api.paths import parse_room_id, parse_user_id
 from chat.api.query import PageQuery, parse_query
-from chat.api.schemas import AddMembersBody, MemberPage, Membership, UserId
+from chat.api.schemas import AddMembersBody, MemberPage, Membership
 from chat.api.security import ApiRequest, authenticated, service_only
+from chat.queries.members import Member, MemberPosition
 from chat.sql.database import Database
 
 PATH = "/api/rooms/{room_id:str}/members"
@@ -24,10 +25,14 @@ async def list_members(request: ApiRequest, room_id: str, database: Database) ->
 
     404 when the room is unknown or the caller is not a member.
     """
-    part = read_slice(parse_query(request, PageQuery), UserId)
+    part = read_slice(parse_query(request, PageQuery), MemberPosition)
     call = queries.members.list_members(parse_room_id(room_id), request.user.user_id, part)
     members = await database.run(call)
-    return make_page(MemberPage, request, part, members, lambda member: member.user)
+    return make_page(MemberPage, request, part, members, _position_of)
+
+
+def _position_of(member: Member) -> MemberPosition:
+    return MemberPosition(member.user)
 
 
 @post("/api/rooms/{room_id:str}/join", guards=[authenticated], status_code=200)

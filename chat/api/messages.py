@@ -94,7 +94,7 @@ async def list_messages(request: ApiRequest, room_id: str, database: Database) -
         anchor_name=name,
     )
     messages = await database.run(call)
-    # A message beyond the page tells that there are newer ones; a room's oldest has seq 1.
+    # One message beyond the page shows that there are newer ones; a room's oldest has seq 1.
     has_newer = len(messages) > query.limit if name == "after" else bool(given)
     messages = messages[-query.limit :]
     if not messages:

@@ -6,7 +6,7 @@
 
     query = parse_query(request, ListEventsQuery)
 
-What OpenAPI says of the parameters comes from the same struct, and so do the errors.
+The OpenAPI description of the parameters and the errors are made from the same struct.
 """
 
 from collections.abc import Mapping

@@ -120,12 +120,12 @@ class Liveness(msgspec.Struct):
     status: Literal["ok"]
 
 
-class Readiness(msgspec.Struct):
+class Readiness(msgspec.Struct, omit_defaults=True):
     """Whether this process can serve, and how far realtime is behind."""
 
     status: Literal["ok", "unavailable"]
     database: DatabaseState
     realtime: Literal["ok", "degraded"]
     outbox_age_seconds: float | None
-    warnings: list[str]
+    warnings: list[str] = []
     """Codes of `manage.py doctor` that do not keep the process from serving."""

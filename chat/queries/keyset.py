@@ -10,8 +10,8 @@ Position = TypeVar("Position")
 class Slice(msgspec.Struct, Generic[Position], frozen=True):
     """Which part of a list to read.
 
-    A call that takes it returns up to `limit` + 1 entries in reading order: the one beyond tells
-    that there are more. Its two statements are `<name>` and `<name>_backwards`.
+    A call that takes it returns up to `limit` + 1 entries in reading order: the one beyond
+    shows that there are more. Its two statements are `<name>` and `<name>_backwards`.
     """
 
     limit: int

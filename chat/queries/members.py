@@ -4,6 +4,7 @@ import msgspec
 
 from chat.errors import NotAMemberError
 from chat.queries.keyset import Slice
+from chat.realtime.channels import describe_invalid_user_id
 from chat.sql import Call
 
 
@@ -14,6 +15,17 @@ class Member(msgspec.Struct, frozen=True):
     joined_at: str
 
 
+class MemberPosition(msgspec.Struct, frozen=True):
+    """A place in a list of members."""
+
+    user: str
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be a user id."""
+        if reason := describe_invalid_user_id(self.user):
+            raise ValueError(reason)
+
+
 class _MemberRow(msgspec.Struct, frozen=True):
     """A member, or nulls for an empty page."""
 
@@ -22,7 +34,7 @@ class _MemberRow(msgspec.Struct, frozen=True):
     joined_at: str | None
 
 
-def list_members(room_id: int, user_id: str, part: Slice[str]) -> Call[list[Member]]:
+def list_members(room_id: int, user_id: str, part: Slice[MemberPosition]) -> Call[list[Member]]:
     """Return a part of the room's members by user id. Errors: `NotAMemberError`."""
     return Call(
         part.choose("list_members"),
@@ -30,7 +42,7 @@ def list_members(room_id: int, user_id: str, part: Slice[str]) -> Call[list[Memb
         {
             "room_id": room_id,
             "user_id": user_id,
-            "position": part.position,
+            "position": part.position.user if part.position else None,
             "limit": part.limit + 1,
         },
         _read_members,

@@ -31,6 +31,11 @@ class RoomPosition(msgspec.Struct, frozen=True, array_like=True):
     bumped_at: Annotated[datetime, Meta(tz=True)]
     id: Annotated[int, Meta(ge=1, le=BIGINT_MAX)]
 
+    def __post_init__(self) -> None:
+        """Refuse a time that is not in UTC: answers have no such times."""
+        if self.bumped_at.utcoffset():
+            raise ValueError("The time is not in UTC.")
+
 
 class _RoomRow(msgspec.Struct, frozen=True):
     """A room, composed in SQL."""

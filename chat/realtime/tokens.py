@@ -1,7 +1,7 @@
 """Tokens for Centrifugo: who may connect, and to which channel.
 
-They are signed with a secret of their own. With the API's secret, a connection token would be an
-API token, and a token of the host that happens to name channels would subscribe to them.
+They are signed with a secret of their own. With the API's secret, a connection token would be valid
+at the API, and a token of the host with a channel claim would be valid at Centrifugo.
 """
 
 import random
@@ -13,8 +13,8 @@ from chat.conf import ChatConfiguration
 from chat.realtime.channels import personal_channel
 
 LEAST_OF_LIFETIME = 0.8
-"""Tokens given out at one moment expire over a fifth of their lifetime: all who connected after an
-outage would otherwise come for new ones together, again and again."""
+"""Tokens that were issued together expire at times spread over a fifth of their lifetime. Otherwise
+all clients that connected after an outage would ask for new ones together, again and again."""
 
 
 def create_connection_token(user_id: str, configuration: ChatConfiguration) -> str:
@@ -23,7 +23,7 @@ def create_connection_token(user_id: str, configuration: ChatConfiguration) -> s
 
 
 def create_subscription_token(user_id: str, configuration: ChatConfiguration) -> str:
-    """Return a token that lets this user, and only this user, subscribe to the own channel."""
+    """Return a token that lets only this user subscribe to the user's own channel."""
     return _sign({"sub": user_id, "channel": personal_channel(user_id)}, configuration)
 
 

@@ -5,7 +5,7 @@ import contextlib
 import os
 import select
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -14,20 +14,20 @@ from django.db import connections
 from psycopg.rows import class_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
+from chat.conf import compose_conninfo
 from chat.sql import Call, Result
 from chat.sql.errors import ROLLED_BACK, find_meaning
 
-# How long a request may take in all, in seconds: to get a connection and to hear the answer. A
-# database that is silent, frozen or behind a dead network is a 503 by then, never a hang.
+# How long a request may take in all, in seconds: to get a connection and the answer. A database
+# that is silent, frozen or behind a dead network is answered with 503 by then; no request hangs.
 ANSWER_SECONDS = 4.5
 # How much of that may be the wait for a connection.
 POOL_TIMEOUT_SECONDS = 2.0
-CONNECT_TIMEOUT_SECONDS = 3
 # A statement can wait for a lock twice, for its place in the queue and for the holder, so this is
 # half of the two seconds that a request may wait for a room.
 LOCK_TIMEOUT_MS = 1000
-# What is still at work then is stopped by PostgreSQL, which answers; only silence is left for the
-# deadline above. With the longest wait for a connection it stays within it.
+# PostgreSQL stops a statement that takes longer, and answers. Together with the longest wait for a
+# connection this stays below the deadline above, which is for a silent server only.
 STATEMENT_TIMEOUT_MS = 2400
 # How often a transaction that PostgreSQL rolled back (a deadlock, a serialization failure) is run
 # again. Nothing of it was done, so any call may be.
@@ -36,21 +36,22 @@ ROLLED_BACK_TRIES = 3
 # ended at once, the next one may be about to end too.
 LOST_TRIES = 4
 
-_SESSION_OPTIONS = (
-    f"-c lock_timeout={LOCK_TIMEOUT_MS} -c statement_timeout={STATEMENT_TIMEOUT_MS} "
-    "-c default_transaction_isolation=read\\ committed "
-    "-c idle_in_transaction_session_timeout=10000"
-)
+_SESSION_SETTINGS: Mapping[str, str | int] = {
+    "lock_timeout": LOCK_TIMEOUT_MS,
+    "statement_timeout": STATEMENT_TIMEOUT_MS,
+    "default_transaction_isolation": "read committed",
+    "idle_in_transaction_session_timeout": 10_000,
+}
 
 
 def _sever(connection: psycopg.AsyncConnection[Any]) -> None:
-    """Break the connection's socket, so that whoever waits on it is told that it is lost.
+    """Break the connection's socket, so that the task that waits on it gets an error.
 
-    Cancelling the task instead would not do: psycopg then asks the server to stop and waits for its
-    word, twice five seconds where the server is silent.
+    Cancelling the task would not do: psycopg then asks the server to stop and waits for the answer,
+    two times five seconds where the server is silent.
     """
     with (
-        contextlib.suppress(OSError, psycopg.OperationalError),  # closed meanwhile
+        contextlib.suppress(OSError, psycopg.OperationalError),  # it was closed before
         socket.socket(fileno=os.dup(connection.fileno())) as twin,
     ):
         twin.shutdown(socket.SHUT_RDWR)
@@ -68,8 +69,8 @@ def _severed_at(deadline: float, connection: psycopg.AsyncConnection[Any]) -> It
 def _is_silent(connection: psycopg.AsyncConnection[Any]) -> bool:
     """Whether an idle connection has nothing to read, as it should.
 
-    What a server says unasked is nearly always that it ends the session. Looking costs a system
-    call, where a question would cost a round trip.
+    Data that a server sends unasked is nearly always the end of the session. This check costs a
+    system call; a test query would cost a round trip.
     """
     if connection.closed:
         return False
@@ -135,9 +136,9 @@ class Database:
             await self._pool.putconn(connection)
 
     async def _take_connection(self, deadline: float) -> psycopg.AsyncConnection[Any]:
-        """Return a connection that was alive a moment ago; those that ended are thrown away."""
+        """Return a connection that was alive a moment ago; connections that ended are discarded."""
         now = asyncio.get_running_loop().time()
-        # At most half of the time: what is taken too late would have to be severed at once.
+        # At most half of the time: a connection taken at the end would be severed at once.
         patience = now + min(POOL_TIMEOUT_SECONDS, (deadline - now) / 2)
         while True:
             left = patience - asyncio.get_running_loop().time()
@@ -164,11 +165,11 @@ def _is_connection_lost(error: psycopg.OperationalError) -> bool:
 async def open_database(url: str, pool_size: int) -> AsyncIterator[Database]:
     """Offer a `Database` on a pool of up to `pool_size` connections.
 
-    The pool fills in the background: a service that starts before its database comes up as not
-    ready, and becomes ready by itself.
+    The pool fills in the background: a service that starts before its database is not ready, and
+    becomes ready by itself.
     """
     pool = AsyncConnectionPool(
-        url,
+        compose_conninfo(url, "besedka-api", **_SESSION_SETTINGS),
         min_size=min(2, pool_size),
         max_size=pool_size,
         timeout=POOL_TIMEOUT_SECONDS,
@@ -176,17 +177,7 @@ async def open_database(url: str, pool_size: int) -> AsyncIterator[Database]:
         reconnect_timeout=30,
         open=False,
         name="api",
-        kwargs={
-            "autocommit": True,
-            "application_name": "besedka-api",
-            "connect_timeout": CONNECT_TIMEOUT_SECONDS,
-            "options": _SESSION_OPTIONS,
-            "keepalives_idle": 5,
-            "keepalives_interval": 2,
-            "keepalives_count": 3,
-            # Keepalives are not sent while an answer to sent data is awaited.
-            "tcp_user_timeout": 10_000,
-        },
+        kwargs={"autocommit": True},
     )
     await pool.open(wait=False)
     try:

@@ -1,12 +1,12 @@
-"""What the tests of the admin talk about: rooms made beforehand, and what clients were told."""
+"""Rooms for the tests of the admin, and the events that were queued for clients."""
 
 import re
 import secrets
 from typing import Any
 
 from chat.actions.members import add_members
-from chat.actions.messages import NewMessage, delete_message, make_server_key, send_messages
-from chat.actions.rooms import create_room, read_created_room
+from chat.actions.messages import NewMessage, delete_message, make_server_key, send_message
+from chat.actions.rooms import create_room
 from chat.sql.database import run_call
 from tests.conftest import Connection
 
@@ -21,8 +21,7 @@ class Stage:
 
     def make_room(self, *user_ids: str, name: str = "general") -> int:
         """Create a room and return its id."""
-        (row,) = run_call(self.connection, create_room(name, user_ids))
-        return read_created_room(row).id
+        return run_call(self.connection, create_room(name, user_ids)).room.id
 
     def add(self, room_id: int, *user_ids: str) -> None:
         """Add users."""
@@ -31,9 +30,7 @@ class Stage:
     def send(self, room_id: int, user_id: str, content: str = "hello") -> int:
         """Send a message and return its id."""
         message = NewMessage(room_id, user_id, make_server_key(), content)
-        (row,) = run_call(self.connection, send_messages([message]))
-        assert row.message_id is not None
-        return row.message_id
+        return run_call(self.connection, send_message(message)).message.id
 
     def delete(self, message_id: int) -> None:
         """Delete a message."""

@@ -27,13 +27,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="session")
 def database_url(clone_database: Callable[[], str]) -> str:
-    """Return a database of these tests' own: a server drains the outbox that it finds."""
+    """Return a database for these tests alone, because a realtime server drains its outbox."""
     return clone_database()
 
 
 @pytest.fixture(scope="session")
 def api_url(database_url: str) -> Iterator[str]:
-    """Return an API whose tokens the realtime server knows."""
+    """Return an API whose tokens the realtime server accepts."""
     with serve_api(database_url, CENTRIFUGO_TOKEN_SECRET=SECRET) as url:
         yield url
 
@@ -50,29 +50,29 @@ def server(kind: str, database_url: str) -> Iterator[RunningServer]:
 
 
 def start_again(server: RunningServer) -> None:
-    """Start a killed server on its port; what it remembered of the channels is lost.
+    """Start a killed server again on its port; the history of its channels is lost.
 
-    To be called on the main thread, which stops for that time: the server dies with the thread
-    that started it.
+    Call this on the main thread, which blocks during it: the server is killed when the thread that
+    started it ends.
     """
     server.process = restart(server).process
 
 
 @dataclass
 class Gate:
-    """A place where an answer of the API waits on its way to the device."""
+    """A point at which an answer of the API waits on its way to the device."""
 
     reached: asyncio.Event = field(default_factory=asyncio.Event)
     opened: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 Gates = dict[str, Gate]
-"""By the beginning of the paths whose answers wait."""
+"""The gates, by the beginning of the paths whose answers wait there."""
 
 
 @dataclass
 class Follower:
-    """A user's device, what it told, and the API as the user."""
+    """A user's device, its notebook, and the API as the user sees it."""
 
     http: httpx.AsyncClient
     device: Device
@@ -82,7 +82,7 @@ class Follower:
     """The paths of reads that failed."""
 
     def close_gate(self, path: str) -> Gate:
-        """Make the answers for paths that begin so wait until the gate is opened."""
+        """Make the answers for paths with this beginning wait until the gate is opened."""
         return self.gates.setdefault(path, Gate())
 
     @property
@@ -91,7 +91,7 @@ class Follower:
         return self.device.reducer
 
     async def wait_for(self, *room_ids: int) -> None:
-        """Wait until the device holds the present version of these rooms."""
+        """Wait until the device holds the current version of these rooms."""
         versions = {
             room_id: (await self.http.get(f"/api/rooms/{room_id}/")).json()["version"]
             for room_id in room_ids
@@ -99,7 +99,7 @@ class Follower:
         await self.device.wait_for_versions(versions, within=20)
 
     async def check(self) -> None:
-        """Compare all that the device shows with all that the API shows."""
+        """Compare everything that the device shows with everything that the API shows."""
         fresh = await fetch_state(self.http, keep=self.reducer.keep)
         assert self.reducer.state() == fresh
 
@@ -109,7 +109,7 @@ Follow = Callable[..., AbstractAsyncContextManager[Follower]]
 
 @pytest.fixture
 def follow(api_url: str, server: RunningServer) -> Follow:
-    """Make a user's device, which is stopped when the block ends; the test starts it."""
+    """Make a user's device; the test starts it, and it is stopped when the block ends."""
 
     @asynccontextmanager
     async def start(
@@ -138,7 +138,7 @@ def follow(api_url: str, server: RunningServer) -> Follow:
 
 
 def _read_through(http: httpx.AsyncClient, gates: Gates, unanswered: asyncio.Queue[str]) -> Read:
-    """Read as the user, past the gates."""
+    """Return a function that reads as the user, through the gates."""
     read = make_read(http)
 
     async def pass_gates(path: str) -> tuple[int, object]:

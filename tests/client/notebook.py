@@ -1,4 +1,4 @@
-"""What a device did, in order, for a test to look at and to wait for."""
+"""What a device did, in order; a test can read it and wait for it."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from client.reducer import Json
 
 
 class Notebook(Observer):
-    """Keeps all that a device tells."""
+    """Keeps everything that a device reports."""
 
     def __init__(self) -> None:
         self.frames: list[Json] = []
@@ -24,7 +24,7 @@ class Notebook(Observer):
 
     @property
     def applied_versions(self) -> list[int]:
-        """The versions applied, in order, of whatever rooms."""
+        """The versions applied, in order, of all rooms."""
         return [event["body"]["room"]["version"] for event in self.applied]
 
     async def wait_until(self, condition: Callable[[], bool]) -> None:

@@ -1,4 +1,4 @@
-"""The API as a device reads it, and as one who asks for everything anew sees it."""
+"""The API as a device reads it, and as a client sees it that reads everything again."""
 
 from typing import Any
 
@@ -9,14 +9,14 @@ from client.reducer import KEEP, Json
 
 
 def make_read(http: httpx.AsyncClient) -> Read:
-    """Return what a device reads by; `http` is the user's."""
+    """Return the function with which a device reads; `http` is the user's client."""
 
     async def read(path: str) -> tuple[int, Any]:
         try:
             answer = await http.get(path)
         except httpx.TransportError as error:
             raise ConnectionError(str(error)) from error
-        # A front may answer 503 with a page of its own.
+        # A proxy in front may answer 503 with an HTML page.
         is_json = "json" in answer.headers.get("content-type", "")
         return answer.status_code, answer.json() if is_json else None
 
@@ -24,7 +24,7 @@ def make_read(http: httpx.AsyncClient) -> Read:
 
 
 async def read_all(http: httpx.AsyncClient, path: str) -> list[Json]:
-    """Read a list to its end."""
+    """Read all pages of a list."""
     found: list[Json] = []
     url: str | None = f"{path}?limit={PAGE}"
     while url is not None:
@@ -36,7 +36,7 @@ async def read_all(http: httpx.AsyncClient, path: str) -> list[Json]:
 
 
 async def fetch_state(http: httpx.AsyncClient, *, keep: int = KEEP) -> Json:
-    """Return all that a user sees, read while nothing changes: what `Reducer.state` should be."""
+    """Return everything that a user sees, as `Reducer.state` should have it; nothing may change."""
     rooms = await read_all(http, "/api/rooms/")
     paths = {room["id"]: f"/api/rooms/{room['id']}" for room in rooms}
     return {

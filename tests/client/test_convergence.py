@@ -1,4 +1,4 @@
-"""Whatever order reads and events come in, a client ends with what the service has."""
+"""In any order of reads and events, a client ends with what the service has."""
 
 from collections.abc import Callable
 
@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from client.reducer import Json, Outcome, Reducer
-from tests.client.world import ME, ROOM, World
+from tests.client.room_history import ME, ROOM, RoomHistory
 
 KEEP = 3
 USERS = ["ann", "bob", ME, "zoe"]
-CHANGES: dict[str, Callable[[World, int], None]] = {
+CHANGES: dict[str, Callable[[RoomHistory, int], None]] = {
     "send": lambda world, n: world.send(USERS[n % 4]),
     "delete": lambda world, n: world.delete(1 + n % world.last_seq) if world.last_seq else None,
     "delete_last": lambda world, _: world.delete(world.last_seq) if world.last_seq else None,
@@ -27,48 +27,48 @@ kinds = st.one_of(st.just("send"), st.sampled_from(sorted(CHANGES)))
 histories = st.lists(st.tuples(kinds, st.integers(0, 11)), min_size=1, max_size=14)
 
 
-def make_world(history: list[tuple[str, int]]) -> World:
-    """Return a room that is mine and Ann's at first, after the changes."""
-    world = World("ann", ME)
+def make_world(history: list[tuple[str, int]]) -> RoomHistory:
+    """Return a room that has Ann and me as its first members, after the changes."""
+    world = RoomHistory("ann", ME)
     for kind, n in history:
         CHANGES[kind](world, n)
     return world
 
 
 class Reader:
-    """Reads as a device does; what it is answered is of any moment not before what it has seen.
+    """Reads as a device does; each answer has some version that is not older than those before.
 
-    `draw` chooses the moments: it is given the earliest and the latest version.
+    `draw` chooses the version between the earliest and the latest possible one.
     """
 
-    def __init__(self, world: World, draw: Callable[[int, int], int]) -> None:
+    def __init__(self, world: RoomHistory, draw: Callable[[int, int], int]) -> None:
         self.world = world
         self.reducer = Reducer(ME, keep=KEEP)
         self.now = 0
         self._draw = draw
 
     def deliver(self, event: Json) -> None:
-        """Take an event from the channel; it is published after it has happened."""
+        """Receive an event from the channel; it was published after its change."""
         self.now = max(self.now, event["body"]["room"]["version"])
         match self.reducer.receive(event):
             case Outcome.GAP:
                 self.catch_up()
             case Outcome.UNKNOWN_ROOM:
-                self.read_anew()
+                self.read_again()
 
     def catch_up(self) -> None:
-        """Fetch and apply what follows."""
+        """Fetch and apply the events that follow."""
         version = self._pass_time()
         if not self.world.is_mine(version):
             self.reducer.forget(ROOM)
             return
         for event in self.world.log(self.reducer.version(ROOM), version):
             if self.reducer.receive(event) is Outcome.UNKNOWN_ROOM:
-                self.read_anew()
+                self.read_again()
                 return
 
-    def read_anew(self) -> None:
-        """Read the room, its members in two pages, its messages: each a moment of its own."""
+    def read_again(self) -> None:
+        """Read the room, its members in two pages, and its messages, each at its own version."""
         versions = [self._pass_time() for _ in range(4)]
         if not all(self.world.is_mine(version) for version in versions):
             self.reducer.forget(ROOM)
@@ -93,14 +93,14 @@ class Reader:
 def test_a_room_read_piece_by_piece_converges(
     history: list[tuple[str, int]], data: st.DataObject
 ) -> None:
-    """Room, members and messages may be of different moments: the events that follow mend it."""
+    """Room, members and messages may be of different versions; the next events repair that."""
     world = make_world(history)
     reader = Reader(world, lambda low, high: data.draw(st.integers(low, high), label="version"))
-    # Subscribed before it reads: of what is published, it gets all that comes after.
+    # It subscribes before it reads, so it receives everything that is published afterwards.
     subscribed_at = data.draw(st.integers(1, world.head), label="subscribed at")
     reader.now = subscribed_at
 
-    reader.read_anew()
+    reader.read_again()
     for event in world.frames(after=subscribed_at):
         reader.deliver(event)
 
@@ -112,7 +112,7 @@ def test_a_room_read_piece_by_piece_converges(
 def test_any_order_of_deliveries_converges(
     history: list[tuple[str, int]], data: st.DataObject
 ) -> None:
-    """Late, twice, or shuffled: with the fetches they cause, events lead to the same end."""
+    """Events that come late, twice or in another order lead to the same state."""
     world = make_world(history)
     reader = Reader(world, lambda low, high: data.draw(st.integers(low, high), label="version"))
     frames = world.frames(after=0)

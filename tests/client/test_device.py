@@ -1,7 +1,6 @@
-"""A device holds what the service has, wherever it was in between."""
+"""A device holds what the service has, after any interruption."""
 
 import asyncio
-import json
 import signal
 
 import httpx
@@ -16,6 +15,7 @@ from tests.conformance.clients import Outbox, run
 from tests.conformance.servers import SECRET, RunningServer
 from tests.conftest import Connection
 from tests.support.actors import Actor
+from tests.support.outcomes import name_outcome
 from tests.support.processes import start_api
 
 OVERRUN = 110
@@ -31,12 +31,12 @@ def room_id(host: Actor, alice: Actor, bob: Actor) -> int:
 def send_many(connection: Connection, user: Actor, room_id: int, count: int) -> None:
     """Send messages in one transaction."""
     messages = [NewMessage(room_id, user.user_id, f"{n}", f"text {n}") for n in range(count)]
-    rows = run_call(connection, send_messages(messages))
-    assert {row.outcome for row in rows} == {"sent"}
+    sent = run_call(connection, send_messages(messages))
+    assert {name_outcome(one) for one in sent} == {"sent"}
 
 
 def go_back(connection: Connection, room_id: int) -> None:
-    """Make the room what it was at version 3, its first message's, as a restored backup would."""
+    """Set the room back to version 3, its first message, as a restored backup would."""
     connection.execute("DELETE FROM chat_event WHERE room_id = %s AND version > 3", [room_id])
     connection.execute("DELETE FROM chat_message WHERE room_id = %s AND seq > 1", [room_id])
     connection.execute(
@@ -47,7 +47,7 @@ def go_back(connection: Connection, room_id: int) -> None:
 
 
 async def wait_drained(database_url: str) -> None:
-    """Wait until all that was written is published."""
+    """Wait until everything that was written is published."""
     async with Outbox.open(database_url) as outbox:
         await outbox.wait_drained()
 
@@ -56,12 +56,12 @@ async def wait_drained(database_url: str) -> None:
 def test_at_the_first_start_everything_is_held(
     follow: Follow, connection: Connection, alice: Actor
 ) -> None:
-    """Rooms, members and messages, of all pages, as the API shows them."""
+    """The device reads all pages of rooms, members and messages, as the API shows them."""
     crowd = [f"{alice.user_id}-{n}" for n in range(203)]
     for n in range(203):
         run_call(connection, create_room(f"room {n}", [alice.user_id]))
-    (row,) = run_call(connection, create_room("large", [alice.user_id, *crowd]))
-    send_many(connection, alice, json.loads(row.room or "")["id"], 250)
+    created = run_call(connection, create_room("large", [alice.user_id, *crowd]))
+    send_many(connection, alice, created.room.id, 250)
 
     async def scenario() -> None:
         async with follow(alice, reducer=Reducer(alice.user_id, keep=220)) as follower:
@@ -76,7 +76,7 @@ def test_at_the_first_start_everything_is_held(
 def test_events_keep_it_up_to_date(
     follow: Follow, connection: Connection, room_id: int, alice: Actor, bob: Actor, host: Actor
 ) -> None:
-    """Whatever happens in a room is seen without asking for anything."""
+    """Every change of a room is shown without a further request."""
 
     async def scenario() -> None:
         async with follow(bob) as follower:
@@ -96,7 +96,7 @@ def test_events_keep_it_up_to_date(
     run(scenario())
 
 
-def test_a_room_that_one_is_added_to_appears(
+def test_a_room_appears_when_the_user_is_added(
     follow: Follow, alice: Actor, bob: Actor, host: Actor
 ) -> None:
     """The first event of a room makes the device read it."""
@@ -113,10 +113,10 @@ def test_a_room_that_one_is_added_to_appears(
     run(scenario())
 
 
-def test_a_room_that_one_is_removed_from_disappears(
+def test_a_room_disappears_when_the_user_is_removed(
     follow: Follow, database_url: str, room_id: int, alice: Actor, bob: Actor, host: Actor
 ) -> None:
-    """The last event of a room ends it, and an event that comes again does not bring it back."""
+    """The last event of a room removes it, and a repeated event does not bring it back."""
 
     async def scenario() -> None:
         async with follow(bob) as follower:
@@ -156,7 +156,7 @@ def test_a_gap_is_fetched(follow: Follow, room_id: int, alice: Actor, host: Acto
 def test_a_short_absence_is_recovered(
     follow: Follow, room_id: int, alice: Actor, bob: Actor
 ) -> None:
-    """What Centrifugo still has is replayed, and nothing is asked for."""
+    """What Centrifugo still has is replayed, without a request to the API."""
 
     async def scenario() -> None:
         async with follow(bob) as follower:
@@ -176,7 +176,7 @@ def test_a_short_absence_is_recovered(
     run(scenario())
 
 
-def test_a_long_absence_is_made_up_from_the_log(
+def test_events_of_a_long_absence_are_read_from_the_log(
     follow: Follow,
     connection: Connection,
     database_url: str,
@@ -184,7 +184,7 @@ def test_a_long_absence_is_made_up_from_the_log(
     alice: Actor,
     bob: Actor,
 ) -> None:
-    """What the channel's history lost is fetched page by page, and nothing is read twice."""
+    """Events that the channel's history no longer has are fetched page by page, none twice."""
 
     async def scenario() -> None:
         async with follow(bob) as follower:
@@ -204,7 +204,7 @@ def test_a_long_absence_is_made_up_from_the_log(
 
 
 @pytest.mark.parametrize("missed", [0, OVERRUN])
-def test_who_was_removed_and_added_again_sees_the_room_of_today(
+def test_a_user_removed_and_added_again_sees_the_current_room(
     follow: Follow,
     connection: Connection,
     database_url: str,
@@ -214,7 +214,7 @@ def test_who_was_removed_and_added_again_sees_the_room_of_today(
     host: Actor,
     missed: int,
 ) -> None:
-    """Whether the absence is recovered or fetched, what happened without the user is there too."""
+    """Changes while the user was no member are shown, after a recovery and after a fetch."""
 
     async def scenario() -> None:
         async with follow(bob) as follower:
@@ -234,7 +234,7 @@ def test_who_was_removed_and_added_again_sees_the_room_of_today(
     run(scenario())
 
 
-def test_who_was_removed_during_a_long_absence_holds_nothing(
+def test_a_user_removed_during_a_long_absence_holds_nothing(
     follow: Follow,
     connection: Connection,
     database_url: str,
@@ -243,7 +243,7 @@ def test_who_was_removed_during_a_long_absence_holds_nothing(
     bob: Actor,
     host: Actor,
 ) -> None:
-    """No event tells of it any more: the room is missing in the list, and its log answers 404."""
+    """The event is lost, but the room is missing in the list, and its log answers 404."""
     other_id = host.create_room(alice, bob)
 
     async def scenario() -> None:
@@ -265,10 +265,10 @@ def test_who_was_removed_during_a_long_absence_holds_nothing(
     run(scenario())
 
 
-def test_a_gateway_that_lost_its_history_is_made_up_for(
+def test_a_realtime_server_may_lose_its_history(
     follow: Follow, server: RunningServer, room_id: int, alice: Actor, bob: Actor
 ) -> None:
-    """After a crash of the realtime server the device comes back and fetches what it missed."""
+    """After a crash of the realtime server the device connects again and fetches what it missed."""
 
     async def scenario() -> None:
         async with follow(bob) as follower:
@@ -288,7 +288,7 @@ def test_a_gateway_that_lost_its_history_is_made_up_for(
     run(scenario())
 
 
-def test_a_pruned_log_makes_it_read_the_room_anew(
+def test_a_room_with_a_pruned_log_is_read_again(
     follow: Follow,
     connection: Connection,
     database_url: str,
@@ -296,7 +296,7 @@ def test_a_pruned_log_makes_it_read_the_room_anew(
     alice: Actor,
     bob: Actor,
 ) -> None:
-    """Where the log no longer reaches back (410), the room is read as it is, and followed on."""
+    """If the log no longer has the events (410), the room is read, and later events apply."""
 
     async def scenario() -> None:
         async with follow(bob) as follower:
@@ -318,10 +318,10 @@ def test_a_pruned_log_makes_it_read_the_room_anew(
     run(scenario())
 
 
-def test_a_room_that_went_back_is_read_anew(
+def test_a_room_that_went_back_is_read_again(
     follow: Follow, connection: Connection, room_id: int, alice: Actor, bob: Actor
 ) -> None:
-    """A restored database has a smaller version: what it lost is not seen any longer."""
+    """After a restored backup the version is smaller; messages that were lost are not shown."""
 
     async def scenario() -> None:
         async with follow(bob) as follower:
@@ -339,7 +339,7 @@ def test_a_room_that_went_back_is_read_anew(
 
 
 @pytest.mark.slow
-def test_an_api_that_does_not_answer_is_asked_again(
+def test_requests_are_repeated_until_the_api_answers(
     follow: Follow,
     connection: Connection,
     database_url: str,
@@ -347,7 +347,7 @@ def test_an_api_that_does_not_answer_is_asked_again(
     alice: Actor,
     bob: Actor,
 ) -> None:
-    """A fetch that meets a halted API is repeated until it answers; nothing is lost meanwhile."""
+    """A fetch from an API that is frozen is repeated until it answers, and nothing is lost."""
 
     async def scenario() -> None:
         with start_api(database_url, CENTRIFUGO_TOKEN_SECRET=SECRET) as (url, process):
@@ -360,12 +360,12 @@ def test_an_api_that_does_not_answer_is_asked_again(
                 (await follower.http.get("/health/ready", timeout=20)).raise_for_status()
                 process.send_signal(signal.SIGSTOP)
                 await follower.device.resume()
-                tried = [await follower.unanswered.get() for _ in range(3)]
+                attempts = [await follower.unanswered.get() for _ in range(3)]
                 alice.send(room_id, "meanwhile")
                 process.send_signal(signal.SIGCONT)
                 await follower.wait_for(room_id)
                 await follower.check()
-                assert len(tried) == 3
+                assert len(attempts) == 3
                 assert follower.notebook.applied_versions == list(range(3, OVERRUN + 4))
 
     run(scenario())

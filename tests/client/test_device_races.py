@@ -1,4 +1,4 @@
-"""What arrives while a device reads is neither lost nor applied out of order; refusals end it."""
+"""Events that arrive during reads are not lost or applied out of order; refusals end a device."""
 
 import asyncio
 from itertools import pairwise
@@ -24,7 +24,7 @@ def room_id(host: Actor, alice: Actor, bob: Actor) -> int:
 def test_events_that_arrive_during_the_first_reads_follow_them(
     follow: Follow, room_id: int, alice: Actor, bob: Actor, host: Actor, path: str
 ) -> None:
-    """Between any two reads things happen: they are applied once the reads are done, in order."""
+    """Events that arrive between two reads are applied after the reads, in order."""
 
     async def scenario() -> None:
         async with follow(bob) as follower:
@@ -50,7 +50,7 @@ def test_events_that_arrive_during_the_first_reads_follow_them(
 def test_a_resync_while_another_runs(
     follow: Follow, server: RunningServer, room_id: int, alice: Actor, bob: Actor
 ) -> None:
-    """A second loss during a resync is made up for as well: the first one's list is too old."""
+    """Events lost during a resync are fetched too, though its list of rooms is too old."""
 
     async def scenario() -> None:
         async with follow(bob) as follower:
@@ -69,7 +69,7 @@ def test_a_resync_while_another_runs(
     run(scenario())
 
 
-def test_a_room_that_moves_while_the_list_is_read_is_not_forgotten(
+def test_a_room_that_moves_while_the_list_is_read_is_not_dropped(
     follow: Follow,
     room_id: int,
     alice: Actor,
@@ -77,7 +77,7 @@ def test_a_room_that_moves_while_the_list_is_read_is_not_forgotten(
     host: Actor,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Bumped to the front between two pages, it is on neither; the user goes on seeing it."""
+    """Moved to the front between two pages, it is on neither; the user still sees it."""
     monkeypatch.setattr(api_module, "PAGE", 1)
     host.create_room(alice, bob, name="before it in the list")
 
@@ -98,7 +98,7 @@ def test_a_room_that_moves_while_the_list_is_read_is_not_forgotten(
     run(scenario())
 
 
-def test_more_events_than_may_wait_are_made_up_for(
+def test_events_beyond_the_backlog_are_fetched(
     follow: Follow,
     room_id: int,
     alice: Actor,
@@ -106,7 +106,7 @@ def test_more_events_than_may_wait_are_made_up_for(
     host: Actor,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """While the API hangs, memory is bounded: events beyond it are dropped and fetched later."""
+    """While the API hangs, memory is bounded: further events are dropped and fetched later."""
     monkeypatch.setattr(device_module, "BACKLOG", 3)
     other_id = host.create_room(alice, bob)
 
@@ -115,7 +115,7 @@ def test_more_events_than_may_wait_are_made_up_for(
             gate = follower.close_gate("/api/rooms/?")
             starting = asyncio.create_task(follower.device.start())
             await gate.reached.wait()
-            # The events of the first room are dropped, and those that are left tell nothing of it.
+            # The events of the first room are dropped, and the others do not mention it.
             for n in range(8):
                 alice.send(room_id if n < 4 else other_id, f"text {n}")
             await follower.notebook.wait_until(lambda: len(follower.notebook.frames) == 8)
@@ -132,7 +132,7 @@ def test_more_events_than_may_wait_are_made_up_for(
 def test_an_event_published_again_is_applied_once(
     follow: Follow, database_url: str, room_id: int, alice: Actor, bob: Actor
 ) -> None:
-    """After a crash events can come twice, and late: nobody sees a message twice."""
+    """After a crash events can come late and twice; no user sees a message twice."""
 
     async def scenario() -> None:
         async with follow(bob) as follower:
@@ -154,7 +154,7 @@ def test_an_event_published_again_is_applied_once(
 
 
 async def disconnect(database_url: str, user: Actor, code: int) -> None:
-    """Have the realtime server cut the user off."""
+    """Make the realtime server disconnect the user."""
     async with Outbox.open(database_url) as outbox:
         reason = {"code": code, "reason": "the test's"}
         await outbox.write("disconnect", {"user": user.user_id, "disconnect": reason})
@@ -163,7 +163,7 @@ async def disconnect(database_url: str, user: Actor, code: int) -> None:
 def test_a_server_that_refuses_for_good_ends_the_device(
     follow: Follow, database_url: str, room_id: int, bob: Actor
 ) -> None:
-    """Whoever waits hears that the device is no longer connected, and why."""
+    """A caller that waits gets an error which says that the device has ended, and why."""
 
     async def scenario() -> None:
         async with follow(bob) as follower:
@@ -178,13 +178,13 @@ def test_a_server_that_refuses_for_good_ends_the_device(
 def test_a_refused_token_ends_the_device(
     follow: Follow, database_url: str, room_id: int, bob: Actor
 ) -> None:
-    """Who is logged out and gets no new token when he needs one is told, not left waiting."""
+    """A user who is logged out gets an error when a new token is refused, and does not wait."""
 
     async def scenario() -> None:
         async with follow(bob) as follower:
             await follower.device.start()
             follower.http.headers["Authorization"] = "Bearer expired"
-            # State invalidated: the SDK comes back with new tokens.
+            # 3014, "state invalidated": the SDK connects again with new tokens.
             await disconnect(database_url, bob, 3014)
             with pytest.raises(DeviceEndedError, match="unauthorized"):
                 await follower.device.wait_for_versions({room_id: 99}, within=20)
@@ -195,7 +195,7 @@ def test_a_refused_token_ends_the_device(
 def test_an_api_that_refuses_ends_the_device(
     follow: Follow, alice: Actor, bob: Actor, host: Actor
 ) -> None:
-    """Who is logged out is not left with what he last saw, as if nothing had happened since."""
+    """A user who is logged out does not see an old state as if nothing had changed since."""
 
     async def scenario() -> None:
         async with follow(bob) as follower:
@@ -221,7 +221,7 @@ def test_a_stranger_cannot_start(follow: Follow, bob: Actor) -> None:
 
 
 def test_a_device_can_start_again(follow: Follow, room_id: int, alice: Actor, bob: Actor) -> None:
-    """Stopped and started, it goes on from what it holds: only what is missing is fetched."""
+    """After a stop and a start it keeps its state, and fetches only what is missing."""
 
     async def scenario() -> None:
         async with follow(bob) as follower:
@@ -236,8 +236,10 @@ def test_a_device_can_start_again(follow: Follow, room_id: int, alice: Actor, bo
     run(scenario())
 
 
-def test_whoever_waits_hears_that_the_device_was_stopped(follow: Follow, bob: Actor) -> None:
-    """A part of the application that waits for a room is not left waiting by one that logs out."""
+def test_a_caller_that_waits_gets_an_error_when_the_device_stops(
+    follow: Follow, bob: Actor
+) -> None:
+    """One part of an application does not wait for ever when another part logs out."""
 
     async def scenario() -> None:
         async with follow(bob) as follower:

@@ -19,7 +19,7 @@ PAGE = (PROJECT / "docs/client.md").read_text(encoding="utf-8")
 
 @pytest.mark.parametrize("function", [Reducer.receive, Reducer._apply])
 def test_the_page_shows_the_reducer_as_it_is(function: object) -> None:
-    """Whoever copies from the page copies what the tests hold to be right."""
+    """The code on the page is the code that the tests test."""
     assert inspect.getsource(function) in PAGE  # type: ignore[arg-type]
 
 
@@ -38,7 +38,7 @@ def test_the_example_runs(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The Python at the end, pasted into a file, prints the user's rooms."""
+    """The Python code at the end of the page prints the user's rooms."""
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
     host.create_room(alice, name="seen by the example")

@@ -1,21 +1,21 @@
-"""What an event does to what a user sees."""
+"""How an event changes what a user sees."""
 
 from typing import Any
 
 import pytest
 
 from client.reducer import Json, Outcome, Reducer
-from tests.client.world import ME, ROOM, World
+from tests.client.room_history import ME, ROOM, RoomHistory
 
 
 @pytest.fixture
-def world() -> World:
-    """Return a room of mine and Ann's, at version 2."""
-    return World(ME, "ann")
+def world() -> RoomHistory:
+    """Return a room with Ann and me, at version 2."""
+    return RoomHistory(ME, "ann")
 
 
-def read(world: World, version: int | None = None, **options: Any) -> Reducer:
-    """Return a reducer that has read the room at a version, else now."""
+def read(world: RoomHistory, version: int | None = None, **options: Any) -> Reducer:
+    """Return a reducer that has read the room at a version, by default the current one."""
     at = version or world.head
     reducer = Reducer(ME, **options)
     reducer.replace(world.room(at), world.members(at), world.messages(at, reducer.keep))
@@ -27,8 +27,8 @@ def with_type(event: Json, kind: str) -> Json:
     return event | {"type": kind}
 
 
-def test_the_next_event_is_applied(world: World) -> None:
-    """Version held + 1 changes what is seen, whatever kind of event it is."""
+def test_the_next_event_is_applied(world: RoomHistory) -> None:
+    """The event with the held version + 1 is applied, for every type of event."""
     reducer = read(world)
     world.send()
     world.delete(1)
@@ -43,8 +43,8 @@ def test_the_next_event_is_applied(world: World) -> None:
     assert reducer.versions() == {ROOM: 7}
 
 
-def test_what_was_applied_is_dropped(world: World) -> None:
-    """An event that comes again, however late, changes nothing."""
+def test_an_applied_event_is_dropped(world: RoomHistory) -> None:
+    """An event that comes again changes nothing, even if it comes late."""
     reducer = read(world)
     world.send()
     world.rename()
@@ -57,8 +57,8 @@ def test_what_was_applied_is_dropped(world: World) -> None:
     assert reducer.state() == world.state(keep=200)
 
 
-def test_a_gap_is_told_and_nothing_is_applied(world: World) -> None:
-    """An event beyond the next one waits for those before it."""
+def test_a_gap_is_reported_and_nothing_is_applied(world: RoomHistory) -> None:
+    """An event after the next one is not applied: those before it have to be fetched."""
     reducer = read(world)
     before = reducer.state()
     world.send()
@@ -69,8 +69,8 @@ def test_a_gap_is_told_and_nothing_is_applied(world: World) -> None:
     assert reducer.version(ROOM) == 2
 
 
-def test_an_unknown_room_is_told(world: World) -> None:
-    """An event of a room that is not held asks for the room, and adds nothing by itself."""
+def test_an_unknown_room_is_reported(world: RoomHistory) -> None:
+    """An event of a room that is not held makes the client read the room, and adds nothing."""
     reducer = Reducer(ME)
 
     assert reducer.receive(world.published[2]) is Outcome.UNKNOWN_ROOM
@@ -79,23 +79,23 @@ def test_an_unknown_room_is_told(world: World) -> None:
 
 
 def test_an_event_of_no_room_is_dropped() -> None:
-    """What a later release may tell a user besides, such as who is typing, disturbs nothing."""
+    """Events of a later release that belong to no room, such as typing, are dropped."""
     reducer = Reducer("ann")
 
     assert reducer.receive({"type": "typing", "body": {"user": "bob"}}) is Outcome.DROPPED
     assert reducer.versions() == {}
 
 
-def test_another_user_who_left_an_unknown_room_is_told(world: World) -> None:
-    """Only one's own end is dropped: who hears of another's is a member."""
+def test_another_user_leaving_an_unknown_room_is_reported(world: RoomHistory) -> None:
+    """Only the user's own leaving is dropped: if someone else left, the user is a member."""
     world.leave("ann")
     reducer = Reducer(ME)
 
     assert reducer.receive(world.published[3]) is Outcome.UNKNOWN_ROOM
 
 
-def test_ones_own_end_forgets_the_room(world: World) -> None:
-    """Who is removed sees the room no longer, and the same event again asks for nothing."""
+def test_leaving_drops_the_room(world: RoomHistory) -> None:
+    """A removed user no longer sees the room, and the repeated event causes no read."""
     reducer = read(world)
     world.leave(ME)
 
@@ -104,8 +104,8 @@ def test_ones_own_end_forgets_the_room(world: World) -> None:
     assert reducer.receive(world.published[3]) is Outcome.DROPPED
 
 
-def test_an_event_of_a_later_release_counts(world: World) -> None:
-    """A type that is not known moves the version on, so that what follows is no gap."""
+def test_an_unknown_type_of_event_moves_the_version(world: RoomHistory) -> None:
+    """An event of an unknown type counts as applied, so the next one is not a gap."""
     reducer = read(world)
     world.rename()
     world.send()
@@ -115,8 +115,8 @@ def test_an_event_of_a_later_release_counts(world: World) -> None:
     assert reducer.state() == world.state(keep=200)
 
 
-def test_a_deleted_text_does_not_come_back(world: World) -> None:
-    """The messages were read after a deletion whose events arrive afterwards: no flash of it."""
+def test_a_deleted_text_does_not_come_back(world: RoomHistory) -> None:
+    """If messages were read after a deletion, earlier events do not show the text again."""
     world.send()
     world.delete(1)
     reducer = Reducer(ME)
@@ -128,8 +128,8 @@ def test_a_deleted_text_does_not_come_back(world: World) -> None:
     assert reducer.state()["rooms"][0]["last_message"]["content"] == ""
 
 
-def test_only_the_newest_messages_are_held(world: World) -> None:
-    """`keep` bounds what is held, and the bound moves with each message."""
+def test_only_the_newest_messages_are_held(world: RoomHistory) -> None:
+    """`keep` limits what is held, also after each new message."""
     for _ in range(4):
         world.send()
     reducer = read(world, 5, keep=3)
@@ -138,8 +138,8 @@ def test_only_the_newest_messages_are_held(world: World) -> None:
     assert [message["seq"] for message in reducer.state()["messages"][ROOM]] == [4, 3, 2]
 
 
-def test_what_is_read_anew_is_all_that_is_held(world: World) -> None:
-    """A restored database may lack messages and members: they are not seen any longer."""
+def test_a_read_replaces_everything_that_is_held(world: RoomHistory) -> None:
+    """After a restored backup, messages and members that it does not have are not shown."""
     world.send()
     reducer = read(world)
 
@@ -150,8 +150,8 @@ def test_what_is_read_anew_is_all_that_is_held(world: World) -> None:
     assert reducer.version(ROOM) == 1
 
 
-def test_no_more_is_held_than_asked_for(world: World) -> None:
-    """Whoever reads whole pages gives more than is kept: the newest of them are."""
+def test_no_more_messages_are_held_than_keep(world: RoomHistory) -> None:
+    """Of pages with more messages than `keep`, the newest are held."""
     for _ in range(4):
         world.send()
     reducer = Reducer(ME, keep=3)
@@ -161,7 +161,7 @@ def test_no_more_is_held_than_asked_for(world: World) -> None:
 
 
 def test_rooms_are_in_the_order_of_their_last_message() -> None:
-    """The room with the latest message comes first; of two at one moment, the newer room."""
+    """The room with the latest message comes first; of two with equal times, the newer room."""
     reducer = Reducer(ME)
     for room_id, bumped_at in [(1, "t1"), (2, "t3"), (3, "t2"), (4, "t3")]:
         room = {"id": room_id, "version": 1, "bumped_at": bumped_at}
@@ -171,7 +171,7 @@ def test_rooms_are_in_the_order_of_their_last_message() -> None:
 
 
 def test_members_are_in_the_order_of_the_service() -> None:
-    """By the bytes of their ids, as the API lists them."""
+    """Members are ordered by the bytes of their ids, as the API lists them."""
     users = ["я", "b", "B", "a", "€"]
     reducer = Reducer(ME)
     reducer.replace({"id": 1, "version": 1, "bumped_at": "t"}, [{"user": u} for u in users], [])
@@ -181,8 +181,8 @@ def test_members_are_in_the_order_of_the_service() -> None:
     ]
 
 
-def test_unread_counts_what_others_wrote(world: World) -> None:
-    """Beyond the position, without one's own messages and deleted texts, as they come and go."""
+def test_unread_counts_what_others_wrote(world: RoomHistory) -> None:
+    """Messages of others above the read position count, except those with a deleted text."""
     reducer = read(world)
     for user in ["ann", ME, "ann", "ann"]:
         world.send(user)
@@ -198,8 +198,8 @@ def test_unread_counts_what_others_wrote(world: World) -> None:
     assert (reducer.unread(ROOM), reducer.position(ROOM)) == (1, 3)
 
 
-def test_a_read_position_only_rises(world: World) -> None:
-    """Scrolling back makes nothing unread; nor does leaving and coming back."""
+def test_a_read_position_only_rises(world: RoomHistory) -> None:
+    """Scrolling back makes nothing unread; neither does leaving and joining again."""
     world.send()
     world.send()
     reducer = read(world)
@@ -213,16 +213,16 @@ def test_a_read_position_only_rises(world: World) -> None:
     assert (reducer.unread(ROOM), reducer.position(ROOM)) == (0, 2)
 
 
-def test_unread_is_bounded_by_what_is_held(world: World) -> None:
-    """With more beyond the position than is held, the count is of what is held."""
+def test_unread_is_bounded_by_what_is_held(world: RoomHistory) -> None:
+    """Only messages that are held are counted."""
     for _ in range(5):
         world.send()
 
     assert read(world, keep=3).unread(ROOM) == 3
 
 
-def test_a_position_beyond_the_room_is_taken_back(world: World) -> None:
-    """After a restored backup messages that were read are gone; those that come are unread."""
+def test_a_position_beyond_the_room_is_taken_back(world: RoomHistory) -> None:
+    """After a restored backup a position beyond the room is lowered; new messages are unread."""
     world.send()
     reducer = read(world)
     reducer.mark_read(ROOM, 9)

@@ -7,14 +7,14 @@ from contextlib import ExitStack
 import pytest
 
 from chat.actions.messages import NewMessage
-from chat.actions.rooms import create_room, read_created_room
+from chat.actions.rooms import create_room
 from chat.sql.database import run_call
 from tests.conftest import Connection
 from tests.support.sessions import Session
 
 
 class Place:
-    """Users nobody else has, their rooms, and what they say; the names are unique to the test."""
+    """Users, rooms and messages of one test; the names are unique to it."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -31,8 +31,7 @@ class Place:
     def room(self, *names: str) -> int:
         """Create a room with these users and return its id."""
         call = create_room("room", [self.user(name) for name in names])
-        (row,) = run_call(self._connection, call)
-        return read_created_room(row).id
+        return run_call(self._connection, call).room.id
 
     def message(self, room_id: int, name: str, key: str, content: str = "hello") -> NewMessage:
         """Return a message of a user with a key."""

@@ -1,4 +1,4 @@
-"""A room that someone else holds: its callers wait or are told, all others go on."""
+"""A room that is locked by someone else: its callers wait or get `busy`, all others go on."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +15,7 @@ from tests.concurrency.conftest import Place
 from tests.conftest import Connection
 from tests.support.actors import Actor, Cast
 from tests.support.ledger import read_exact_ledger
+from tests.support.outcomes import name_outcome
 from tests.support.sessions import Session, run_at_once, wait_until_waiting
 
 
@@ -33,21 +34,16 @@ def test_without_waiting_a_locked_room_is_busy(
     ]
     first.lock_room(locked)
 
-    rows = second.run(send_messages(batch, wait=False))
+    sent = second.run(send_messages(batch, wait=False))
 
-    assert {row.ordinal: row.outcome for row in rows} == {
-        1: "sent",
-        2: "busy",
-        3: "not_member",
-        4: "busy",
-        5: "sent",
-        6: "not_member",
-    }
-    assert all(
-        (row.message_id, row.message_seq, row.sent_at) == (None, None, None)
-        for row in rows
-        if row.outcome != "sent"
-    )
+    assert [name_outcome(one) for one in sent] == [
+        "sent",
+        "room_busy",
+        "not_found",
+        "room_busy",
+        "sent",
+        "not_found",
+    ]
     first.rollback()
     assert read_exact_ledger(connection, free).seqs == [1, 2]
     assert read_exact_ledger(connection, locked).room["version"] == 1
@@ -65,8 +61,8 @@ def test_what_was_busy_is_sent_once_the_room_is_free(
 
     again = second.run(send_messages(batch, wait=False))
 
-    assert [row.outcome for row in busy] == ["busy", "sent"]
-    assert [row.outcome for row in again] == ["sent", "duplicate"]
+    assert [name_outcome(one) for one in busy] == ["room_busy", "sent"]
+    assert [name_outcome(one) for one in again] == ["sent", "duplicate"]
     assert read_exact_ledger(connection, locked).seqs == [1]
     assert read_exact_ledger(connection, free).seqs == [1]
 
@@ -83,15 +79,15 @@ def links(connection: Connection) -> Iterator[None]:
 def test_the_hosts_reference_to_a_room_does_not_make_it_busy(
     place: Place, first: Session, second: Session
 ) -> None:
-    """A host that has a foreign key to a room and is writing holds up nobody."""
+    """A host that writes a row with a foreign key to a room delays no send."""
     room = place.room("alice")
     first.begin()
     first.execute("INSERT INTO host_link VALUES (%s)", [room])
 
-    (row,) = second.run(send_messages([place.message(room, "alice", "k")], wait=False))
+    (sent,) = second.run(send_messages([place.message(room, "alice", "k")], wait=False))
 
     first.rollback()
-    assert row.outcome == "sent"
+    assert name_outcome(sent) == "sent"
 
 
 def test_a_session_that_waited_too_long_changed_nothing(
@@ -118,7 +114,7 @@ def test_a_session_that_waited_too_long_changed_nothing(
 def test_a_send_to_a_locked_room_is_told_so_in_time(
     host: Actor, alice: Actor, bob: Actor, first: Session, connection: Connection
 ) -> None:
-    """It waits two seconds and gets 503 with Retry-After; meanwhile another room is served."""
+    """It waits two seconds and gets 503 with Retry-After; other rooms are served meanwhile."""
     locked, free = host.create_room(alice), host.create_room(bob)
     first.lock_room(locked)
     with ThreadPoolExecutor(max_workers=1) as thread:

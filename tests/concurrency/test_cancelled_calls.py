@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from chat.actions.messages import send_messages
+from chat.actions.messages import send_message
 from chat.sql.database import open_database
 from tests.concurrency.conftest import Place
 from tests.conftest import Connection
@@ -21,15 +21,15 @@ def test_a_call_that_is_cancelled_gives_its_connection_back(
     async def scenario() -> None:
         async with open_database(database_url, 1) as database:
             await asyncio.to_thread(first.lock_room, room)
-            call = send_messages([place.message(room, "alice", "cancelled")])
-            waiting = asyncio.create_task(database.fetch_all(call))
+            call = send_message(place.message(room, "alice", "cancelled"))
+            waiting = asyncio.create_task(database.run(call))
             await asyncio.to_thread(wait_until_waiting, connection)
             waiting.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await waiting
             await asyncio.to_thread(first.rollback)
-            (row,) = await database.fetch_all(send_messages([place.message(room, "alice", "next")]))
-            assert (row.outcome, row.message_seq) == ("sent", 1)
+            sent = await database.run(send_message(place.message(room, "alice", "next")))
+            assert (sent.is_duplicate, sent.message.seq) == (False, 1)
             assert database.read_statistics()["pool_size"] == 1
 
     asyncio.run(scenario())

@@ -1,6 +1,6 @@
 """Deleting messages and renaming rooms while others write."""
 
-from chat.actions.messages import delete_message, send_messages
+from chat.actions.messages import delete_message, send_message
 from chat.actions.rooms import rename_room
 from tests.concurrency.conftest import Place
 from tests.conftest import Connection
@@ -13,17 +13,16 @@ def test_deleting_twice_at_once_is_deleting_once(
 ) -> None:
     """One of two deletions deletes; the other changes nothing and sends nothing."""
     room = place.room("alice")
-    (sent,) = first.run(send_messages([place.message(room, "alice", "k")]))
-    assert sent.message_id is not None
+    message = first.run(send_message(place.message(room, "alice", "k"))).message
     first.begin()
-    (deleted,) = first.run(delete_message(sent.message_id))
-    waiting = second.start(delete_message(sent.message_id))
+    is_first = first.run(delete_message(message.id))
+    waiting = second.start(delete_message(message.id))
     wait_until_waiting(connection)
     first.commit()
 
-    (repeated,) = waiting.result()
+    is_second = waiting.result()
 
-    assert (deleted.outcome, repeated.outcome) == ("deleted", "already")
+    assert (is_first, is_second) == (True, False)
     ledger = read_exact_ledger(connection, room)
     assert ledger.contents == [""]
     assert ledger.room["version"] == 3
@@ -32,20 +31,19 @@ def test_deleting_twice_at_once_is_deleting_once(
 def test_a_retry_during_a_deletion_is_the_deleted_message(
     place: Place, first: Session, second: Session, connection: Connection
 ) -> None:
-    """A send that is repeated while its message is deleted stores nothing anew."""
+    """A send that is repeated while its message is deleted stores nothing."""
     room = place.room("alice")
     message = place.message(room, "alice", "k")
-    (sent,) = first.run(send_messages([message]))
-    assert sent.message_id is not None
+    sent = first.run(send_message(message))
     first.begin()
-    first.run(delete_message(sent.message_id))
-    retrying = second.start(send_messages([message]))
+    first.run(delete_message(sent.message.id))
+    retrying = second.start(send_message(message))
     wait_until_waiting(connection)
     first.commit()
 
-    (retried,) = retrying.result()
+    retried = retrying.result()
 
-    assert (retried.outcome, retried.message_id) == ("duplicate", sent.message_id)
+    assert (retried.is_duplicate, retried.message.id) == (True, sent.message.id)
     assert read_exact_ledger(connection, room).contents == [""]
 
 
@@ -56,7 +54,7 @@ def test_a_send_after_a_rename_carries_the_new_name(
     room = place.room("alice")
     first.begin()
     first.run(rename_room(room, "salon"))
-    sending = second.start(send_messages([place.message(room, "alice", "k")]))
+    sending = second.start(send_message(place.message(room, "alice", "k")))
     wait_until_waiting(connection)
     first.commit()
     sending.result()
@@ -76,12 +74,12 @@ def test_renaming_alike_at_once_is_renaming_once(
     """Of two renames to one name the second finds nothing to change."""
     room = place.room("alice")
     first.begin()
-    (renamed,) = first.run(rename_room(room, "salon"))
+    is_first = first.run(rename_room(room, "salon"))
     waiting = second.start(rename_room(room, "salon"))
     wait_until_waiting(connection)
     first.commit()
 
-    (repeated,) = waiting.result()
+    is_second = waiting.result()
 
-    assert (renamed.outcome, repeated.outcome) == ("renamed", "unchanged")
+    assert (is_first, is_second) == (True, False)
     assert read_exact_ledger(connection, room).room["version"] == 2

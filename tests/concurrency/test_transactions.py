@@ -7,13 +7,15 @@ import psycopg
 import pytest
 
 from chat.actions.members import add_members, remove_member
-from chat.actions.messages import send_messages
+from chat.actions.messages import send_message, send_messages
 from chat.actions.rooms import create_room
+from chat.errors import ChatError
 from chat.sql import Call
 from chat.sql.database import run_call
 from tests.concurrency.conftest import Place
 from tests.conftest import Connection
 from tests.support.ledger import read_exact_ledger, read_outbox
+from tests.support.outcomes import name_outcome
 from tests.support.sessions import Session
 
 
@@ -40,9 +42,9 @@ def test_what_is_rolled_back_leaves_no_trace(
         first.rollback()
         assert read_outbox(connection, after=head["id"], room_id=room) == []
 
-        (row,) = first.run(send_messages([place.message(room, "alice", f"kept{n}")]))
+        sent = first.run(send_message(place.message(room, "alice", f"kept{n}")))
 
-        assert (row.outcome, row.message_seq) == ("sent", n + 1)
+        assert (sent.is_duplicate, sent.message.seq) == (False, n + 1)
         head["id"] = read_outbox(connection)[-1].id
 
     ledger = read_exact_ledger(connection, room)
@@ -70,7 +72,7 @@ def test_a_savepoint_that_is_undone_leaves_no_trace(place: Place, connection: Co
 def test_a_message_commits_with_the_hosts_own_rows(
     place: Place, connection: Connection, connect: Callable[[], Connection]
 ) -> None:
-    """Before the host commits nobody sees the message or its event; after it, everybody does."""
+    """The message and its event become visible when the host commits, and not before."""
     room = place.room("alice", "bob")
     host = connect()
     order = place.user("order")
@@ -97,7 +99,7 @@ def _read_as_others_see_it(connection: Connection, room_id: int) -> tuple[int, i
 def test_a_message_is_undone_with_the_hosts_own_rows(
     place: Place, connection: Connection, connect: Callable[[], Connection]
 ) -> None:
-    """When the host's transaction fails after the send there is no message and no event."""
+    """If the host's transaction fails after the send, neither the message nor its event exists."""
     room = place.room("alice", "bob")
     host = connect()
     order = place.user("order")
@@ -105,8 +107,8 @@ def test_a_message_is_undone_with_the_hosts_own_rows(
 
     def send_and_fail() -> None:
         with host.transaction():
-            (row,) = run_call(host, send_messages([place.message(room, "alice", order)]))
-            assert row.outcome == "sent"
+            sent = run_call(host, send_message(place.message(room, "alice", order)))
+            assert not sent.is_duplicate
             host.execute("INSERT INTO host_order VALUES (%s)", [order])
 
     with pytest.raises(psycopg.errors.UniqueViolation):
@@ -126,13 +128,18 @@ def test_a_refusal_does_not_abort_the_hosts_transaction(
     unknown = place.message(10**15, "alice", "k")
     with connection.transaction():
         refused = run_call(connection, send_messages([stranger, unknown]))
-        run_call(connection, add_members(10**15, [place.user("bob")]))
-        run_call(connection, add_members(room, [""]))
-        run_call(connection, remove_member(10**15, place.user("bob")))
-        run_call(connection, create_room("room", [""]))
+        refusals: tuple[Call[Any], ...] = (
+            add_members(10**15, [place.user("bob")]),
+            add_members(room, [""]),
+            remove_member(10**15, place.user("bob")),
+            create_room("room", [""]),
+        )
+        for call in refusals:
+            with pytest.raises(ChatError):
+                run_call(connection, call)
         run_call(connection, send_messages([place.message(room, "alice", "k")]))
 
-    assert [row.outcome for row in refused] == ["not_member", "not_member"]
+    assert [name_outcome(one) for one in refused] == ["not_found", "not_found"]
     assert read_exact_ledger(connection, room).seqs == [1]
 
 

@@ -1,1 +1,1 @@
-"""One suite for the development gateway and the real Centrifugo: what a client may rely on."""
+"""One suite for the development gateway and the real Centrifugo: what clients rely on."""

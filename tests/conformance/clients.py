@@ -1,4 +1,4 @@
-"""A raw client that says exactly what a test says, tokens, and the writer of the outbox."""
+"""A raw client that sends exactly what a test gives it, tokens, and a writer of the outbox."""
 
 import asyncio
 import contextlib
@@ -21,12 +21,12 @@ ANSWER_TIMEOUT = 10.0
 
 
 def run(scenario: Coroutine[Any, Any, None]) -> None:
-    """Run an asynchronous test, which may not hang."""
+    """Run an asynchronous test, with a limit of 30 seconds."""
 
     async def limited() -> None:
         async with asyncio.timeout(30):
             await scenario
-        # The SDK closes its sockets in tasks of its own; a socket left open is a warning later.
+        # The SDK closes its sockets in tasks; a socket that is still open causes a warning later.
         if left := asyncio.all_tasks() - {asyncio.current_task()}:
             await asyncio.wait(left, timeout=2)
         for _ in range(3):
@@ -57,7 +57,7 @@ def subscription_token(user: str, channel: str, ttl: int | None = 600) -> str:
 
 
 class RawClient:
-    """One WebSocket connection that sends and shows protocol messages unchanged."""
+    """One WebSocket connection that sends and returns protocol messages unchanged."""
 
     def __init__(self, websocket: ClientConnection, user: str) -> None:
         self.websocket = websocket
@@ -69,7 +69,7 @@ class RawClient:
     @classmethod
     @contextlib.asynccontextmanager
     async def open(cls, server: RunningServer, user: str | None = None) -> AsyncIterator[Self]:
-        """Open a connection and say nothing yet."""
+        """Open a connection and send nothing yet."""
         async with connect(
             server.url, ping_interval=None, compression=None, max_size=None, proxy=None
         ) as websocket:
@@ -100,7 +100,7 @@ class RawClient:
         await self.websocket.send("\n".join(json.dumps(command) for command in commands))
 
     async def call(self, method: str, /, **request: object) -> Message:
-        """Send one command and return its reply; pushes on the way stay for `receive`."""
+        """Send one command and return its reply; pushes before it are kept for `receive`."""
         self._id += 1
         await self.send({"id": self._id, method: request})
         return await self.reply_to(self._id)
@@ -116,7 +116,7 @@ class RawClient:
             kept.append(message)
 
     async def subscribe(self, channel: str | None = None, **request: object) -> Message:
-        """Subscribe, with a good token unless the test gives another."""
+        """Subscribe, with a valid token unless the test gives another."""
         channel = channel or self.channel
         request.setdefault("token", subscription_token(self.user, channel))
         return await self.call("subscribe", channel=channel, **request)
@@ -152,14 +152,14 @@ class RawClient:
         return self._messages
 
     async def stay_for(self, seconds: float) -> None:
-        """Answer pings for a while: that nothing happens can only be seen by waiting."""
+        """Answer pings for a while, and require that nothing else arrives."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 message = await self.receive()
                 raise AssertionError(f"unexpected: {message}")
 
     async def wait_closed_answering(self) -> tuple[int, str]:
-        """Answer pings until the server closes, and return how."""
+        """Answer pings until the server closes; return its code and reason."""
         with contextlib.suppress(ConnectionClosed):
             message = await self.receive()
             raise AssertionError(f"unexpected: {message}")
@@ -178,7 +178,7 @@ class RawClient:
 
 
 class Outbox:
-    """Publishes as the application does: rows and a notification in one transaction."""
+    """Publishes as the application does: writes rows and notifies in one transaction."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self.connection = connection
@@ -219,15 +219,15 @@ class Outbox:
         return int(row[0])
 
     async def wait_drained(self) -> None:
-        """Wait until every row is gone: nothing announces a deletion, so ask."""
+        """Wait until the outbox is empty; a deletion sends no signal, so it is polled."""
         async with asyncio.timeout(ANSWER_TIMEOUT):
-            while await self.count():  # noqa: ASYNC110 - it is PostgreSQL that we wait for
+            while await self.count():  # noqa: ASYNC110 - PostgreSQL sends no signal
                 await asyncio.sleep(0.01)
 
 
 @contextlib.contextmanager
 def blocked_deletes(database_url: str, partition: int) -> Iterator[None]:
-    """Let a server read and dispatch the rows of a partition, and wait when it deletes them."""
+    """Make a server that has published the rows of a partition wait when it deletes them."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("SELECT pg_advisory_lock(4711)")
         connection.execute("""

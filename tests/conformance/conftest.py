@@ -24,20 +24,20 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="session")
 def database_url(clone_database: Callable[[], str]) -> str:
-    """Return a database of this suite's own: its servers drain the outbox they find."""
+    """Return a database for this suite alone, because its servers drain the outbox."""
     return clone_database()
 
 
 @pytest.fixture(scope="session")
 def partitions(database_url: str) -> int:
-    """How the outbox is divided."""
+    """The number of the outbox's partitions."""
     with psycopg.connect(database_url) as connection:
         row = connection.execute("SELECT outbox_partitions FROM chat_installation").fetchone()
     assert row is not None
     return int(row[0])
 
 
-# Not for the whole session: a server left running would drain the outbox under other tests.
+# Not for the whole session: a server that still runs would drain the outbox of other tests.
 @pytest.fixture(scope="module")
 def server(kind: str, database_url: str, partitions: int) -> Iterator[RunningServer]:
     """A server with the shipped configuration."""

@@ -1,4 +1,4 @@
-"""Starting the servers under test as real processes."""
+"""Starts the realtime servers under test as real processes."""
 
 import contextlib
 import dataclasses
@@ -43,7 +43,7 @@ class RunningServer:
     command: list[str] = field(default_factory=list)
     environment: dict[str, str] = field(default_factory=dict)
     log: Path | None = None
-    """What it says goes here, or is shown with a failing test."""
+    """The file for its log; without one, the log is shown with a failing test."""
     host: str = "127.0.0.1"
 
     @property
@@ -53,7 +53,7 @@ class RunningServer:
 
     @property
     def is_gateway(self) -> bool:
-        """True for the gateway, whose behaviour we can mend."""
+        """Whether it is the gateway, which is part of this project."""
         return self.kind == "gateway"
 
     def kill(self) -> None:
@@ -62,7 +62,7 @@ class RunningServer:
         self.process.wait()
 
     def stop(self) -> int:
-        """End it as an operator would; returns the exit status."""
+        """End it as an operator would; return the exit status."""
         self.process.send_signal(signal.SIGTERM)
         try:
             return self.process.wait(timeout=10)
@@ -77,7 +77,7 @@ def find_kinds() -> list[str]:
 
 
 def describe_centrifugo() -> str:
-    """Return the version of the binary, or that there is none."""
+    """Return the version of the binary, or say that there is none."""
     binary = find_centrifugo()
     if binary is None:
         return "centrifugo: not covered, no binary in CENTRIFUGO_BIN or on PATH"
@@ -98,7 +98,7 @@ def start_server(
 ) -> RunningServer:
     """Start a server, on a free port unless one is given, and wait until it accepts clients.
 
-    `prefix` is what makes a command run elsewhere, as in another network.
+    `prefix` is a command that runs another command elsewhere, for example in another network.
     """
     port = port or find_free_port()
     if kind == "gateway":
@@ -172,6 +172,6 @@ def _launch(server: RunningServer) -> RunningServer:
                 if answer.status == 200:
                     return server
         except (urllib.error.URLError, OSError):
-            time.sleep(0.02)  # nothing signals that a foreign process has begun to listen
+            time.sleep(0.02)  # nothing signals that another process has begun to listen
     server.kill()
     raise AssertionError(f"{server.kind} did not start")

@@ -1,4 +1,4 @@
-"""Connecting: who is let in, and with which words the others are turned away."""
+"""Connecting: which clients are accepted, and how the others are refused."""
 
 import pytest
 import websockets
@@ -32,7 +32,7 @@ def test_connect_reply_has_what_sdks_need(server: RunningServer) -> None:
 
 
 def test_token_without_end(server: RunningServer) -> None:
-    """A token without `exp` gives a connection without end: no `expires`, no `ttl`."""
+    """A token without `exp` gives a connection that does not expire: no `expires`, no `ttl`."""
 
     async def scenario() -> None:
         async with RawClient.open(server) as client:
@@ -79,7 +79,7 @@ def test_connect_and_subscribe_in_one_frame(server: RunningServer) -> None:
 def test_connection_token_is_refused(
     server: RunningServer, claims: dict[str, object], disconnect: tuple[int, str] | None
 ) -> None:
-    """An expired token is error 109, so that the SDK fetches another; all else is terminal."""
+    """An expired token is error 109, so that the SDK fetches another; other errors are final."""
 
     async def scenario() -> None:
         async with RawClient.open(server) as client:
@@ -96,7 +96,7 @@ def test_connection_token_is_refused(
 
 @pytest.mark.parametrize("token", ["", "x", "a.b.c", sign(sub="u")[:-4], sign(sub="u") + "."])
 def test_malformed_connection_token_is_refused(server: RunningServer, token: str) -> None:
-    """Text that is no token ends the connection: 3501 for none, 3500 for a bad one."""
+    """Text that is not a token ends the connection: 3501 for none, 3500 for a bad one."""
 
     async def scenario() -> None:
         async with RawClient.open(server) as client:
@@ -108,7 +108,7 @@ def test_malformed_connection_token_is_refused(server: RunningServer, token: str
 
 
 def test_unsigned_token_is_refused(server: RunningServer) -> None:
-    """A token with `alg: none` is no token."""
+    """A token with `alg: none` is refused."""
 
     async def scenario() -> None:
         unsigned = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.eyJzdWIiOiJ1In0."
@@ -137,7 +137,7 @@ def test_unsigned_token_is_refused(server: RunningServer) -> None:
     ],
 )
 def test_first_command_must_be_connect(server: RunningServer, frame: str) -> None:
-    """Anything but a well-formed `connect` first ends the connection with 3501."""
+    """A connection whose first command is not a well-formed `connect` ends with 3501."""
 
     async def scenario() -> None:
         async with RawClient.open(server) as client:
@@ -168,7 +168,7 @@ def test_first_command_must_be_connect(server: RunningServer, frame: str) -> Non
     ],
 )
 def test_bad_request_after_connect(server: RunningServer, frame: str) -> None:
-    """A second `connect`, a pong nobody asked for and malformed commands end with 3501."""
+    """A second `connect`, a pong without a ping and malformed commands end with 3501."""
 
     async def scenario() -> None:
         async with RawClient.connected(server) as client:
@@ -179,7 +179,7 @@ def test_bad_request_after_connect(server: RunningServer, frame: str) -> None:
 
 
 def test_unknown_fields_are_ignored(server: RunningServer) -> None:
-    """A newer client may send fields this server does not know; null means absent."""
+    """Fields that this server does not know are ignored; null means absent."""
 
     async def scenario() -> None:
         async with RawClient.open(server) as client:
@@ -206,7 +206,7 @@ def test_commands_before_a_malformed_one_are_done(server: RunningServer) -> None
 
 
 def test_frame_too_large(server: RunningServer) -> None:
-    """A frame of 65,536 bytes is read, a larger one closes with 1009."""
+    """A frame of 65,536 bytes is read; a larger one closes with 1009."""
 
     async def scenario() -> None:
         async with RawClient.connected(server) as client:
@@ -233,7 +233,7 @@ def test_websocket_pings_are_answered(server: RunningServer) -> None:
 
 
 def test_binary_frames_are_json_too(server: RunningServer) -> None:
-    """The kind of the frame does not matter, its text does."""
+    """A command may come in a text frame or in a binary frame."""
 
     async def scenario() -> None:
         async with RawClient.connected(server) as client:
@@ -254,7 +254,7 @@ def test_binary_frames_are_json_too(server: RunningServer) -> None:
     ],
 )
 def test_origin(server: RunningServer, origin: str, allowed: bool) -> None:  # noqa: FBT001
-    """On a developer's machine pages from the machine itself may connect, foreign sites not."""
+    """On a developer's machine only pages from that machine may connect."""
 
     async def scenario() -> None:
         try:

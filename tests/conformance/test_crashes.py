@@ -18,7 +18,7 @@ StartServer = Callable[[], RunningServer]
 
 @pytest.fixture
 def start(kind: str, database_url: str, partitions: int) -> Iterator[StartServer]:
-    """Start servers that the test may end as it likes."""
+    """Start servers that the test may end in any way."""
     with contextlib.ExitStack() as running:
 
         def start_one() -> RunningServer:
@@ -39,7 +39,7 @@ async def drop_connections(outbox: Outbox) -> int:
 
 
 def test_kill_between_publishing_and_deleting(start: StartServer, database_url: str) -> None:
-    """Killed after it published and before it deleted, a server publishes again: never a loss."""
+    """A server killed after publishing and before deleting publishes again: nothing is lost."""
 
     async def scenario() -> None:
         server = start()
@@ -80,7 +80,7 @@ def test_rows_written_during_an_outage(start: StartServer, database_url: str) ->
 
 
 def test_two_servers_keep_order(start: StartServer, database_url: str) -> None:
-    """Two servers on one outbox publish each row once, and neither sees an older row later."""
+    """Two servers on one outbox publish each row once, and each publishes in order."""
 
     async def scenario() -> None:
         user = new_user()
@@ -103,7 +103,7 @@ def test_two_servers_keep_order(start: StartServer, database_url: str) -> None:
 
 
 def test_database_connections_are_lost(start: StartServer, database_url: str) -> None:
-    """When PostgreSQL drops the server's connections, clients stay and publications go on."""
+    """When PostgreSQL closes the server's connections, clients stay and publishing goes on."""
 
     async def scenario() -> None:
         async with Outbox.open(database_url) as outbox:
@@ -111,7 +111,7 @@ def test_database_connections_are_lost(start: StartServer, database_url: str) ->
             async with RawClient.subscribed(server) as client:
                 dropped = 0
                 for number in range(4):
-                    # A lost deletion publishes again; the key keeps it from the client.
+                    # After a lost deletion a row is published again; its key hides that.
                     await outbox.publish(client.channel, {"n": number}, key=f"e:{number}")
                     dropped += await drop_connections(outbox)
                     assert await client.receive_data() == {"n": number}
@@ -122,7 +122,7 @@ def test_database_connections_are_lost(start: StartServer, database_url: str) ->
 
 
 def test_shutdown(start: StartServer) -> None:
-    """SIGTERM closes clients with 3001, so that they come back, and the exit status is 0."""
+    """SIGTERM closes clients with 3001, so that they connect again; the exit status is 0."""
 
     async def scenario() -> None:
         server = start()
@@ -182,7 +182,7 @@ def test_gateway_says_what_it_needs() -> None:
 
 
 def test_gateway_serves_without_a_database(tmp_path: os.PathLike[str]) -> None:
-    """While the database is away, clients connect and subscribe all the same."""
+    """While the database is down, clients can still connect and subscribe."""
     server = start_server("gateway", f"postgresql:///x?host={tmp_path}", partitions=8)
 
     async def scenario() -> None:

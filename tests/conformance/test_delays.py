@@ -1,4 +1,4 @@
-"""Pings, expiry and patience, with delays short enough to wait for."""
+"""Pings, expiry and timeouts, with delays that are short enough for a test."""
 
 import asyncio
 import itertools
@@ -26,7 +26,7 @@ def test_silent_connection_is_stale(impatient_server: RunningServer) -> None:
 
 
 def test_connection_is_unusable_after_an_error(impatient_server: RunningServer) -> None:
-    """After an error reply to `connect` nothing more is answered, and 3502 ends it."""
+    """After an error reply to `connect` no more replies follow, and 3502 closes the connection."""
 
     async def scenario() -> None:
         async with RawClient.open(impatient_server) as client:
@@ -42,7 +42,7 @@ def test_connection_is_unusable_after_an_error(impatient_server: RunningServer) 
 
 
 def test_pings_come_and_pongs_keep_alive(impatient_server: RunningServer) -> None:
-    """The first ping comes within the interval that the connect reply names, then each interval."""
+    """The first ping comes within the interval of the connect reply, then one each interval."""
 
     async def scenario() -> None:
         async with RawClient.open(impatient_server) as client:
@@ -71,7 +71,7 @@ def test_no_pong(impatient_server: RunningServer) -> None:
 
 
 def test_second_pong(impatient_server: RunningServer) -> None:
-    """Two pongs for one ping are one too many: 3501."""
+    """A second pong for one ping closes with 3501."""
 
     async def scenario() -> None:
         async with RawClient.connected(impatient_server) as client:
@@ -83,21 +83,21 @@ def test_second_pong(impatient_server: RunningServer) -> None:
 
 
 def test_connection_expires(impatient_server: RunningServer) -> None:
-    """A connection whose token is not refreshed ends with 3005, after the grace."""
+    """A connection whose token is not refreshed ends with 3005 after the grace period."""
 
     async def scenario() -> None:
         async with RawClient.open(impatient_server) as client:
             await client.call("connect", token=connection_token(client.user, 2))
             started = time.monotonic()
             assert await client.wait_closed_answering() == (3005, "connection expired")
-            # One second of remaining time at least, and the grace of one second.
+            # At least one second of remaining time, and the grace period of one second.
             assert time.monotonic() - started > 1.9
 
     run(scenario())
 
 
 def test_refresh_prolongs_the_connection(impatient_server: RunningServer) -> None:
-    """A refreshed connection outlives the first token, and the reply tells the new time."""
+    """A refreshed connection outlives the first token, and the reply has the new time."""
 
     async def scenario() -> None:
         async with RawClient.open(impatient_server) as client:
@@ -113,7 +113,7 @@ def test_refresh_prolongs_the_connection(impatient_server: RunningServer) -> Non
 
 
 def test_refresh_with_a_bad_token(impatient_server: RunningServer) -> None:
-    """A refresh with somebody else's or a forged token is 3500, with an expired one 3005."""
+    """A refresh with a token of someone else or a forged one is 3500, with an expired one 3005."""
 
     async def scenario() -> None:
         user = new_user()
@@ -191,7 +191,7 @@ def test_sub_refresh_with_a_bad_token(impatient_server: RunningServer) -> None:
 
 
 def test_sub_refresh_with_an_expired_token(impatient_server: RunningServer) -> None:
-    """An expired token prolongs nothing: error 109.
+    """An expired token does not prolong a subscription: error 109.
 
     Centrifugo before 6.9.6 answers with success and forgets the end of the subscription; the
     gateway never did. Newer ones may refuse with 109 or 110.

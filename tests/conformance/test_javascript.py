@@ -35,7 +35,7 @@ class Device:
     @classmethod
     @asynccontextmanager
     async def start(cls) -> AsyncIterator[Self]:
-        """Start a device of a user of its own."""
+        """Start a device with a new user."""
         node = shutil.which("node")
         assert node is not None
         process = await asyncio.create_subprocess_exec(
@@ -53,13 +53,13 @@ class Device:
             await asyncio.wait_for(process.wait(), timeout=5)
 
     async def do(self, action: str, **facts: object) -> None:
-        """Let the SDK do something."""
+        """Send the SDK a command."""
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps({"action": action, **facts}).encode() + b"\n")
         await self.process.stdin.drain()
 
     async def expect(self, event: str) -> dict[str, Any]:
-        """Return the next thing the SDK reports, which has to be this."""
+        """Return the next report of the SDK, which must have this name."""
         assert self.process.stdout is not None
         line = await asyncio.wait_for(self.process.stdout.readline(), timeout=10)
         reported: dict[str, Any] = json.loads(line)
@@ -67,7 +67,7 @@ class Device:
         return reported
 
     async def connect(self, server: RunningServer) -> None:
-        """Connect and subscribe to the own channel, both in the SDK's first frame."""
+        """Connect and subscribe to the user's channel, both in the SDK's first frame."""
         await self.do("connect", url=server.url, token=connection_token(self.user))
         await self.do(
             "subscribe", channel=self.channel, token=subscription_token(self.user, self.channel)
@@ -110,8 +110,8 @@ def test_a_broken_network_loses_nothing(server: RunningServer, database_url: str
     run(scenario())
 
 
-def test_a_lost_history_is_told(server: RunningServer, database_url: str) -> None:
-    """A client whose position is of another epoch hears that it was not recovered."""
+def test_a_lost_history_is_reported(server: RunningServer, database_url: str) -> None:
+    """A client with a position of another epoch is answered that it was not recovered."""
 
     async def scenario() -> None:
         async with Device.start() as device, Outbox.open(database_url) as outbox:
@@ -125,15 +125,15 @@ def test_a_lost_history_is_told(server: RunningServer, database_url: str) -> Non
                 since={"offset": 1, "epoch": "gone"},
             )
             await device.expect("connected")
-            told = await device.expect("subscribed")
-            assert (told["wasRecovering"], told["recovered"]) == (True, False)
-            assert told["streamPosition"]["offset"] == 1
+            report = await device.expect("subscribed")
+            assert (report["wasRecovering"], report["recovered"]) == (True, False)
+            assert report["streamPosition"]["offset"] == 1
 
     run(scenario())
 
 
-def test_expired_tokens_are_fetched_anew(server: RunningServer) -> None:
-    """Expired tokens make the SDK ask the application for new ones, and go on."""
+def test_expired_tokens_are_fetched_again(server: RunningServer) -> None:
+    """After expired tokens the SDK gets new ones from the application, and goes on."""
 
     async def scenario() -> None:
         async with Device.start() as device:
@@ -152,7 +152,7 @@ def test_expired_tokens_are_fetched_anew(server: RunningServer) -> None:
 
 
 def test_a_connection_is_refreshed_in_time(server: RunningServer, database_url: str) -> None:
-    """When the token's time is over, the SDK refreshes it without losing the connection."""
+    """When the token expires, the SDK refreshes it without losing the connection."""
 
     async def scenario() -> None:
         async with Device.start() as device, Outbox.open(database_url) as outbox:
@@ -173,7 +173,7 @@ def test_a_connection_is_refreshed_in_time(server: RunningServer, database_url: 
 
 
 def test_a_forged_token_is_final(server: RunningServer) -> None:
-    """The SDK does not come back with a token that the server called invalid."""
+    """The SDK does not connect again with a token that the server called invalid."""
 
     async def scenario() -> None:
         async with Device.start() as device:
@@ -185,7 +185,7 @@ def test_a_forged_token_is_final(server: RunningServer) -> None:
 
 
 def test_another_users_channel_is_refused(server: RunningServer) -> None:
-    """A subscription token of somebody else ends the connection for good."""
+    """A subscription token of someone else ends the connection, without a reconnect."""
 
     async def scenario() -> None:
         async with Device.start() as device:
@@ -200,7 +200,7 @@ def test_another_users_channel_is_refused(server: RunningServer) -> None:
 
 
 def test_unsubscribe_and_subscribe_again(server: RunningServer, database_url: str) -> None:
-    """After unsubscribing nothing arrives; subscribing again recovers what came meanwhile."""
+    """After unsubscribing nothing arrives; a new subscription recovers what was missed."""
 
     async def scenario() -> None:
         async with Device.start() as device, Outbox.open(database_url) as outbox:

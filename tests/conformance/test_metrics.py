@@ -1,4 +1,4 @@
-"""What an operator sees of the connections."""
+"""The metric of connections."""
 
 import re
 import urllib.request
@@ -6,7 +6,7 @@ import urllib.request
 from tests.conformance.clients import RawClient, run
 from tests.conformance.servers import RunningServer
 
-# Centrifugo names its gauge otherwise, and so will dashboards.
+# Centrifugo has another name for its gauge.
 NAMES = {"gateway": "besedka_gateway_connections", "centrifugo": "centrifugo_node_num_clients"}
 
 
@@ -19,11 +19,11 @@ def read_connections(server: RunningServer) -> int:
 
 
 def test_connections_are_counted(server: RunningServer) -> None:
-    """Both servers tell Prometheus how many clients there are."""
+    """Both servers have a metric with the number of clients."""
 
     async def scenario() -> None:
         async with RawClient.connected(server), RawClient.connected(server):
-            # Centrifugo brings its gauge up to date on a tick; that it is there is what counts.
+            # Centrifugo updates its gauge periodically, so only its presence is checked.
             assert read_connections(server) >= (2 if server.is_gateway else 0)
 
     run(scenario())

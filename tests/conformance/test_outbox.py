@@ -1,4 +1,4 @@
-"""The outbox: in order, once per key, and no bad row stops the good ones."""
+"""The outbox is published in order, once per key, and a bad row does not stop the others."""
 
 import asyncio
 
@@ -84,7 +84,7 @@ def test_broadcast_reaches_every_channel(server: RunningServer, database_url: st
 def test_bad_row_is_dropped(
     server: RunningServer, database_url: str, method: str, payload: object
 ) -> None:
-    """A row that can never be published is deleted, and the rows after it are not held up."""
+    """A row that cannot be published is deleted, and the rows after it are published."""
 
     async def scenario() -> None:
         async with RawClient.subscribed(server) as client, Outbox.open(database_url) as outbox:
@@ -120,7 +120,7 @@ def test_without_notification(server: RunningServer, database_url: str) -> None:
 
 
 def test_uncommitted_rows_are_not_published(server: RunningServer, database_url: str) -> None:
-    """A row of a transaction in progress waits, and its later commit loses nothing."""
+    """A row of an open transaction is published after its commit, though later rows came first."""
 
     async def scenario() -> None:
         async with (
@@ -139,7 +139,7 @@ def test_uncommitted_rows_are_not_published(server: RunningServer, database_url:
 
 
 def test_slow_partition_stops_no_other(server: RunningServer, database_url: str) -> None:
-    """While one partition cannot delete its rows, the others go on; then it goes on too."""
+    """While one partition cannot delete its rows, the others go on; afterwards it does too."""
 
     async def scenario() -> None:
         async with RawClient.subscribed(server) as client, Outbox.open(database_url) as outbox:
@@ -156,7 +156,7 @@ def test_slow_partition_stops_no_other(server: RunningServer, database_url: str)
 
 
 def test_slow_consumer(server: RunningServer, database_url: str) -> None:
-    """A client that owes more than 4 MiB is cut off with 3008 and comes back by recovery."""
+    """A client with more than 4 MiB unread is closed with 3008, and can recover."""
 
     async def scenario() -> None:
         user = new_user()
@@ -172,13 +172,13 @@ def test_slow_consumer(server: RunningServer, database_url: str) -> None:
             slow.websocket.transport.resume_reading()
             assert await slow.wait_closed() == (3008, "slow")
             assert 0 < len(slow.unread) < 60
-            # One slow client is no reason for another to wait or to lose anything.
+            # A slow client does not delay another client, and it loses nothing.
             await reader
 
     run(scenario())
 
 
 async def count_publications(client: RawClient, expected: int) -> None:
-    """Receive publications without a hole."""
+    """Receive publications without a gap."""
     for offset in range(1, expected + 1):
         assert (await client.receive_push())["pub"]["offset"] == offset

@@ -1,4 +1,4 @@
-"""Recovery: after an absence a client gets exactly what it missed, or is told that it cannot."""
+"""Recovery: a client gets exactly what it missed, or an answer that this is not possible."""
 
 from tests.conformance.clients import Outbox, RawClient, run
 from tests.conformance.servers import RunningServer
@@ -35,7 +35,7 @@ def test_missed_publications(server: RunningServer, database_url: str) -> None:
 
 
 def test_nothing_missed(server: RunningServer, database_url: str) -> None:
-    """At the top there is nothing to recover: recovered, without publications."""
+    """At the newest offset there is nothing to recover: recovered, without publications."""
 
     async def scenario() -> None:
         async with RawClient.connected(server) as client, Outbox.open(database_url) as outbox:
@@ -64,7 +64,7 @@ def test_recover_from_the_beginning(server: RunningServer, database_url: str) ->
 
 
 def test_a_whole_history_of_the_longest_messages(server: RunningServer, database_url: str) -> None:
-    """A client that missed 100 events of the largest size recovers them and is not cut off."""
+    """A client that missed 100 events of the largest size recovers them and is not closed."""
 
     async def scenario() -> None:
         async with RawClient.connected(server) as client, Outbox.open(database_url) as outbox:
@@ -80,7 +80,7 @@ def test_a_whole_history_of_the_longest_messages(server: RunningServer, database
 
 
 def test_history_overrun(server: RunningServer, database_url: str) -> None:
-    """More than 100 missed: not recovered, the top as position and no publications."""
+    """After more than 100: not recovered, the newest offset and no publications."""
 
     async def scenario() -> None:
         async with RawClient.connected(server) as client, Outbox.open(database_url) as outbox:
@@ -115,7 +115,7 @@ def test_other_epoch(server: RunningServer, database_url: str) -> None:
 
 
 def test_position_of_the_future(server: RunningServer) -> None:
-    """A position above the top, as after a restart, is not recovered."""
+    """A position above the newest offset, as after a restart, is not recovered."""
 
     async def scenario() -> None:
         async with RawClient.connected(server) as client:
@@ -139,7 +139,7 @@ def test_reject_unrecovered(server: RunningServer) -> None:
 
 
 def test_publications_keep_their_text(server: RunningServer, database_url: str) -> None:
-    """Data arrives as it was written: big numbers, escapes, other scripts and emptiness."""
+    """Data arrives as it was written: large numbers, escapes, other scripts, empty values."""
 
     async def scenario() -> None:
         data = {

@@ -113,7 +113,7 @@ def test_publications_reach_the_application(server: RunningServer, database_url:
 
 
 def test_reconnect_recovers_what_was_missed(server: RunningServer, database_url: str) -> None:
-    """A client cut off comes back by itself and receives every publication once, in order."""
+    """A client that was closed connects again and receives every publication once, in order."""
 
     async def scenario() -> None:
         user, listener = new_user(), Listener()
@@ -125,7 +125,7 @@ def test_reconnect_recovers_what_was_missed(server: RunningServer, database_url:
         async with Outbox.open(database_url) as outbox:
             await outbox.publish(f"personal:{user}", {"n": 1})
             assert await listener.channel.publications.get() == {"n": 1}
-            # In one batch: the client is cut off, and misses what follows.
+            # In one batch: the client is closed, and misses what follows.
             reconnect = {"user": user, "disconnect": {"code": 3011, "reason": "force reconnect"}}
             await outbox.write("disconnect", reconnect)
             await outbox.publish(f"personal:{user}", {"n": 2}, {"n": 3})
@@ -138,8 +138,8 @@ def test_reconnect_recovers_what_was_missed(server: RunningServer, database_url:
     run(scenario())
 
 
-def test_expired_tokens_are_fetched_anew(server: RunningServer) -> None:
-    """An expired token makes the SDK ask the application for a new one, and go on."""
+def test_expired_tokens_are_fetched_again(server: RunningServer) -> None:
+    """After an expired token the SDK gets a new one from the application, and goes on."""
 
     async def scenario() -> None:
         user, listener = new_user(), Listener()
@@ -157,7 +157,7 @@ def test_expired_tokens_are_fetched_anew(server: RunningServer) -> None:
 
 
 def test_tokens_are_refreshed_in_time(server: RunningServer, database_url: str) -> None:
-    """When the remaining time is over, the SDK refreshes both tokens and misses nothing."""
+    """When both tokens expire, the SDK refreshes them and misses nothing."""
 
     async def scenario() -> None:
         user, listener = new_user(), Listener()
@@ -198,7 +198,7 @@ def test_tokens_are_refreshed_in_time(server: RunningServer, database_url: str) 
 
 
 def test_terminal_codes_end_the_client(server: RunningServer) -> None:
-    """A forged connection token is final: the SDK does not come back with it."""
+    """A forged connection token is final: the SDK does not connect again with it."""
 
     async def scenario() -> None:
         user, listener = new_user(), Listener()

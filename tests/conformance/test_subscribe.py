@@ -1,4 +1,4 @@
-"""Subscribing: only with a token, only to one's own channel, and what everyone is refused."""
+"""Subscribing: only with a token and to the own channel; and what is refused to everyone."""
 
 import asyncio
 
@@ -22,7 +22,7 @@ def error(code: int, message: str) -> dict[str, object]:
 
 
 def test_subscribe_reply(server: RunningServer) -> None:
-    """A first subscription is positioned and recoverable, and tells epoch and remaining time."""
+    """A first subscription is positioned and recoverable; the reply has epoch and time left."""
 
     async def scenario() -> None:
         async with RawClient.connected(server) as client:
@@ -36,7 +36,7 @@ def test_subscribe_reply(server: RunningServer) -> None:
 
 
 def test_reply_comes_before_publications(server: RunningServer, database_url: str) -> None:
-    """The reply to `subscribe` precedes the channel's publications, however busy it is."""
+    """The reply to `subscribe` comes before the channel's publications, even on a busy channel."""
 
     async def scenario() -> None:
         async with RawClient.connected(server) as client, Outbox.open(database_url) as outbox:
@@ -74,7 +74,7 @@ def test_reply_comes_before_publications(server: RunningServer, database_url: st
 def test_subscription_token_is_refused(
     server: RunningServer, claims: dict[str, object], answer: dict[str, object] | None
 ) -> None:
-    """An expired token is 109, a bad one 103; somebody else's ends the connection with 3500."""
+    """An expired token is 109, a bad one 103; a token of someone else closes with 3500."""
 
     async def scenario() -> None:
         async with RawClient.connected(server) as client:
@@ -86,7 +86,7 @@ def test_subscription_token_is_refused(
                 assert await client.wait_closed() == (3500, "invalid token")
             else:
                 assert await client.receive() == {"id": 2, "error": answer}
-                # An error leaves nothing behind: the next attempt is not "already subscribed".
+                # After an error the next attempt is not "already subscribed".
                 assert "subscribe" in await client.subscribe()
 
     run(scenario())
@@ -94,7 +94,7 @@ def test_subscription_token_is_refused(
 
 @pytest.mark.parametrize("token", [None, "", "x", "a.b.c"])
 def test_subscribe_needs_a_token(server: RunningServer, token: str | None) -> None:
-    """Nobody subscribes without a good token, not even to the channel of one's own name."""
+    """A subscription needs a valid token, even for the user's own channel."""
 
     async def scenario() -> None:
         async with RawClient.connected(server) as client:
@@ -105,7 +105,7 @@ def test_subscribe_needs_a_token(server: RunningServer, token: str | None) -> No
 
 
 def test_connection_token_is_no_subscription_token(server: RunningServer) -> None:
-    """The token that connects does not subscribe."""
+    """A connection token is not valid for a subscription."""
 
     async def scenario() -> None:
         async with RawClient.connected(server) as client:
@@ -180,7 +180,7 @@ def test_channel_names_of_user_ids(server: RunningServer, database_url: str, use
 
 
 def test_already_subscribed(server: RunningServer) -> None:
-    """A second subscription to a channel is error 105 and leaves the first as it is."""
+    """A second subscription to a channel is error 105 and does not change the first."""
 
     async def scenario() -> None:
         async with RawClient.subscribed(server) as client:
@@ -204,7 +204,7 @@ def test_channel_limit(server: RunningServer) -> None:
 
 
 def test_unsubscribe_and_resubscribe(server: RunningServer, database_url: str) -> None:
-    """After `unsubscribe` nothing of the channel arrives, and one may subscribe again at once."""
+    """After `unsubscribe` nothing of the channel arrives; subscribing again is possible at once."""
 
     async def scenario() -> None:
         async with RawClient.subscribed(server) as client, Outbox.open(database_url) as outbox:
@@ -215,14 +215,14 @@ def test_unsubscribe_and_resubscribe(server: RunningServer, database_url: str) -
             assert reply["subscribe"]["offset"] == 1
             await outbox.publish(client.channel, {"n": 2})
             assert await client.receive_data() == {"n": 2}
-            # Unsubscribing from what one has not subscribed to is no error.
+            # Unsubscribing without a subscription is not an error.
             assert (await client.call("unsubscribe", channel="personal:x"))["unsubscribe"] == {}
 
     run(scenario())
 
 
 def test_every_connection_of_a_user_receives(server: RunningServer, database_url: str) -> None:
-    """Two tabs of a user both receive each publication; somebody else receives nothing."""
+    """Two connections of a user both receive each publication; someone else receives nothing."""
 
     async def scenario() -> None:
         user = new_user()
@@ -260,7 +260,7 @@ def test_every_connection_of_a_user_receives(server: RunningServer, database_url
 def test_clients_may_only_listen(
     server: RunningServer, method: str, request_: dict[str, object], code: int
 ) -> None:
-    """Clients cannot publish, look at presence or history, or call: those go through the API."""
+    """Clients cannot publish, read presence or history, or call: the API is for that."""
 
     async def scenario() -> None:
         async with RawClient.subscribed(server) as client:

@@ -62,7 +62,7 @@ def measure_close(front: Front, said: bytes) -> float:
 
 
 def assert_unavailable(answer: httpx.Response) -> None:
-    """It is the 503 that tells when to try again."""
+    """It is the 503 with the time to try again."""
     assert answer.status_code == 503
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["retry-after"] == "1"
@@ -136,13 +136,13 @@ def test_a_header_that_drips_is_cut_all_the_same(tmp_path: Path) -> None:
 
 
 def test_a_process_that_is_away_is_unavailable(tmp_path: Path) -> None:
-    """While nothing listens behind nginx, clients are told to try again."""
+    """While nothing listens behind nginx, clients get 503 with Retry-After."""
     with run_nginx(tmp_path, backend=find_free_port()) as front:
         assert_unavailable(httpx.get(f"{front.url}/api/rooms/", timeout=10))
 
 
 def test_a_process_that_does_not_answer_is_unavailable(tmp_path: Path) -> None:
-    """After the read timeout the client is told to try again."""
+    """After the read timeout the client gets 503 with Retry-After."""
     changes = {"proxy_read_timeout": "1s"}
     with stall() as backend, run_nginx(tmp_path, backend=backend, changes=changes) as front:
         assert_unavailable(httpx.get(f"{front.url}/api/rooms/", timeout=10))
@@ -166,7 +166,7 @@ def test_requests_do_not_pile_up(tmp_path: Path) -> None:
 
 
 def test_the_process_behind_learns_the_real_client(tmp_path: Path) -> None:
-    """The address is the one that the proxy in front of nginx saw; what a client adds is gone."""
+    """The address is the one that the proxy in front of nginx saw, not one that a client adds."""
     said = {"X-Forwarded-For": "6.6.6.6, 203.0.113.7", "X-Forwarded-Proto": "https"}
     with serve_echo() as backend, run_nginx(tmp_path, backend=backend) as front:
         arrived = httpx.get(f"{front.url}/api/", headers=said).json()

@@ -1,9 +1,9 @@
-"""Writes docs/guarantees.md: each promise in the words of the test that proves it.
+"""Writes docs/guarantees.md: each promise in the words of the tests that prove it.
 
     python -m tests.docs.guarantees
 
 The figures come from docs/faults.json, which `python -m tests.faults --report docs/faults.json`
-writes. A test holds that the page is what this would write now.
+writes. A test requires that the page is what this would write now.
 """
 
 import ast
@@ -16,7 +16,7 @@ PROJECT = Path(__file__).parents[2]
 PAGE = PROJECT / "docs" / "guarantees.md"
 REPORT = PROJECT / "docs" / "faults.json"
 
-# What is promised, and the tests that prove it, by file: what they say stands on the page.
+# What is promised, and the tests that prove it, by file. The page has their docstrings.
 PROMISES: dict[str, dict[str, tuple[str, ...]]] = {
     "An acknowledged message is never lost, altered or renumbered": {
         "launcher/test_kills": ("no_kill_loses_or_doubles_an_acknowledged_message",),
@@ -25,7 +25,7 @@ PROMISES: dict[str, dict[str, tuple[str, ...]]] = {
         ),
         "contract/test_outages": ("it_stops_after_finishing_what_it_began",),
     },
-    "A message that is sent again with its key is the same message, for ever": {
+    "A message that is sent again with its key is the same message, at any time": {
         "concurrency/test_equal_keys": (
             "two_equal_sends_are_one_message",
             "many_requests_with_one_key",
@@ -35,20 +35,20 @@ PROMISES: dict[str, dict[str, tuple[str, ...]]] = {
             "a_retry_during_a_deletion_is_the_deleted_message",
         ),
     },
-    "A room has one order, without gaps, and it never contradicts real time": {
+    "A room has one order, without gaps, which follows real time": {
         "concurrency/test_hot_room": ("a_hot_room_is_in_order",),
         "concurrency/test_transactions": ("what_is_rolled_back_leaves_no_trace",),
         "property/test_every_history": ("every_history_through_the_functions",),
         "conformance/test_outbox": ("order_of_publications",),
     },
-    "An event goes to exactly those who are members at its version": {
+    "An event is sent to exactly the members at its version": {
         "concurrency/test_members_and_senders": (
             "a_send_after_a_join_reaches_the_joiner",
             "a_send_after_a_leave_does_not_reach_the_leaver",
         ),
         "concurrency/test_bulk_joins": ("beyond_20000_deliveries_only_the_last_event_is_queued",),
     },
-    "There is no change without its event, and no event without its change": {
+    "Every change has its event, and every event its change": {
         "concurrency/test_transactions": (
             "a_message_commits_with_the_hosts_own_rows",
             "a_message_is_undone_with_the_hosts_own_rows",
@@ -58,13 +58,13 @@ PROMISES: dict[str, dict[str, tuple[str, ...]]] = {
             "rows_written_during_an_outage",
         ),
     },
-    "Every client comes to hold what the service holds, whatever it missed": {
+    "Every client ends in the state that the service has, whatever it missed": {
         "client/test_convergence": ("any_order_of_deliveries_converges",),
-        "client/test_device": ("a_gateway_that_lost_its_history_is_made_up_for",),
+        "client/test_device": ("a_realtime_server_may_lose_its_history",),
         "client/test_device_races": ("a_resync_while_another_runs",),
         "faults/test_restore": ("every_client_converges_after_an_older_backup_was_restored",),
     },
-    "Nobody waits for longer than five seconds, and a failure is a 503 that says so": {
+    "Every request is answered within five seconds, and a failure is a 503": {
         "contract/test_outages": ("without_a_database_it_says_so_in_time",),
         "concurrency/test_busy_rooms": ("each_of_many_sends_to_a_locked_room_is_told_so_in_time",),
     },
@@ -72,50 +72,57 @@ PROMISES: dict[str, dict[str, tuple[str, ...]]] = {
         "contract/test_outages": ("a_request_on_an_idle_connection_is_answered_while_it_stops",),
         "concurrency/test_migrate": ("two_at_once_migrate_an_empty_database_once",),
     },
-    "What proves all this is itself seen to catch what is wrong": {
-        "history/test_planted": ("what_is_wrong_is_caught_by_its_check",),
+    "The tests themselves are tested: they find defects that are put in on purpose": {
+        "history/test_planted": ("what_is_wrong_is_found_by_its_check",),
         "faults/test_sabotage": (
-            "a_room_that_is_not_locked_is_caught",
-            "a_key_that_is_not_looked_up_is_caught",
-            "an_outbox_written_after_the_commit_is_caught",
-            "keys_without_the_epoch_are_caught",
-            "a_client_that_does_not_drop_is_caught",
-            "a_leaver_who_is_still_told_is_caught",
+            "a_room_that_is_not_locked_is_found",
+            "a_key_that_is_not_looked_up_is_found",
+            "an_outbox_written_after_the_commit_is_found",
+            "keys_without_the_epoch_are_found",
+            "a_client_that_drops_no_repeated_event_is_found",
+            "events_sent_to_a_user_who_left_are_found",
         ),
     },
 }
 
 NOT_PROMISED = """\
-- That a commit survives the loss of power on a disk that lies about having written. Processes are
-  killed here, machines are not; `fsync` and its like are only seen to be on (`doctor`).
-- Reads from a replica: they may be late, and a client that reads one may miss what it was told.
-- An order between rooms, or by time.
-- Delivery to a client that stays away for longer than the log is kept (90 days by default): it is
-  told 410, and reads its rooms anew.
-- That an event is published once: after a crash it can come again, with the same version.
-- An answer within five seconds where the client's own network is at fault.
-- Several Centrifugo servers without a broker between them: each row goes to one of them only.
-- What was acknowledged between a backup and the loss of what it is a backup of.
+- That a commit survives a power loss on a disk that reports a write before it is done. The tests
+  kill processes, not machines; `doctor` checks that `fsync` and the like are on.
+- Reads from a replica: they may be late, and a client that reads one may miss events.
+- An order between rooms, or an order by time.
+- Events for a client that is offline for longer than the log is kept (90 days by default): it gets
+  410, and reads its rooms again.
+- That an event is published only once: after a crash it can come again, with the same version.
+- An answer within five seconds if the client's own network fails.
+- That a connection stays open while it is idle. A worker that stops closes it after a second; a
+  client that sends a request at that moment gets no answer and has to send it again.
+- Several Centrifugo servers without a broker between them: each row goes to only one of them.
+- What was acknowledged after a backup, if that backup has to be restored.
 """
 INTRODUCTION = """\
-Each promise stands in the words of the tests that prove it. Their commands need what `make check`
-installs."""
+Each promise is followed by the docstrings of the tests that prove it, and the command that runs
+them. The commands need what `make check` installs."""
 FAULTS = """\
-`make faults` brings each about three times under traffic: eight senders, guests who join and leave,
-staff who delete and rename, nine devices. A checker then compares what was acknowledged, what is
-stored, and what each device received, applied and held; a stranger knocks and must be told
-nothing; `doctor` looks at the database. Each fault is asked for a sign that it happened. One alone:
+`make faults` causes each fault three times under traffic: eight senders, guests who join and leave,
+staff who delete messages and rename rooms, nine devices. An outsider tries to read and write, and
+must get 404. Afterwards a checker compares what was acknowledged, what is stored, and what each
+device received, applied and held, and `doctor` examines the database. Each trial requires a sign
+that its fault happened. To run one fault:
 `.venv/bin/python -m tests.faults --only "PostgreSQL killed"`.
+
+The checker requires of every trial:
+
+{checks}
 
 The last run of each, on {processors} shared cores, of {revisions}: {kinds} kinds of fault,
 {trials} trials, **{checked:,} acknowledged sends checked, {lost} lost, {doubled} doubled,
 {leaked} leaked**, every bound kept.
-*Checked* are sends over HTTP that were acknowledged; the host's own by SQL are judged too.
-*Rest* is the longest time from a fault's end, 1.5 s of traffic included, until nothing was under
-way any more; *silence* the longest time without any acknowledged send over HTTP. No sender ever
-waited for more than five seconds longer than that bound.
+*Checked* counts acknowledged sends over HTTP; sends by SQL are checked too. *Rest* is the longest
+time from the end of a fault, including 1.5 s of traffic, until no work was left. *Silence* is the
+longest time without an acknowledged send over HTTP. No sender waited for more than five seconds
+longer than that bound.
 
-| fault | realtime | what holds all the same | checked | rest, s (bound) | silence, s (bound) |
+| fault | realtime | what holds | checked | rest, s (bound) | silence, s (bound) |
 | --- | --- | --- | ---: | ---: | ---: |
 """
 
@@ -160,7 +167,8 @@ def _describe_promise(promise: tuple[str, dict[str, tuple[str, ...]]]) -> str:
 
 
 def _describe_faults(report: dict[str, Any]) -> str:
-    from tests.faults.faults import ALL  # noqa: PLC0415 - Django is set up by now
+    from tests.faults.catalogue import ALL  # noqa: PLC0415 - needs Django to be set up
+    from tests.history.verdict import Check  # noqa: PLC0415 - the same
 
     lines: list[dict[str, Any]] = report["lines"]
     guarantees = {fault.name: fault.guarantee for fault in ALL}
@@ -181,7 +189,13 @@ def _describe_faults(report: dict[str, Any]) -> str:
         )
         for line in lines
     ]
-    head = FAULTS.format(processors=report["processors"], kinds=kinds, revisions=revisions, **sums)
+    head = FAULTS.format(
+        checks="\n".join(f"- {check};" for check in Check)[:-1] + ".",
+        processors=report["processors"],
+        kinds=kinds,
+        revisions=revisions,
+        **sums,
+    )
     return head + "\n".join(rows)
 
 

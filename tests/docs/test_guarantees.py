@@ -1,20 +1,20 @@
-"""docs/guarantees.md says what the tests say."""
+"""docs/guarantees.md has what the tests have."""
 
 import json
 
 from tests.docs.guarantees import PAGE, REPORT, write_page
-from tests.faults.faults import ALL
+from tests.faults.catalogue import ALL
 
 
 def test_the_page_is_what_the_tests_say() -> None:
-    """Whoever changes a test's promise writes the page anew: `python -m tests.docs.guarantees`."""
+    """After a change of a docstring the page is written again, see `tests.docs.guarantees`."""
     assert PAGE.read_text(encoding="utf-8") == write_page()
 
 
 def test_the_figures_are_of_all_faults_and_keep_every_promise() -> None:
-    """The runs that the page reports left no fault out, and nothing was lost, doubled or late.
+    """The figures include every fault, and nothing was lost, doubled or late.
 
-    A fault whose bounds were changed since has to be run again.
+    After a change of its bounds a fault has to be run again.
     """
     lines = json.loads(REPORT.read_text(encoding="utf-8"))["lines"]
 

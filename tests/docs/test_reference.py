@@ -3,7 +3,7 @@
 import re
 
 from chat.api.application import ROUTES
-from chat.api.problems import CODE_OF_STATUS
+from chat.api.problems import PROBLEMS
 from chat.errors import ChatError
 from tests.support.processes import PROJECT
 
@@ -22,7 +22,7 @@ def find_subclasses(kind: type[ChatError]) -> set[type[ChatError]]:
 def test_every_setting_is_documented() -> None:
     """Each variable the settings read has its line in docs/settings.md."""
     source = (PROJECT / "app/settings.py").read_text(encoding="utf-8")
-    names = set(re.findall(r"(?:environ\.get|_flag|_number|_words)\(\"(\w+)\"", source))
+    names = set(re.findall(r"_(?:flag|number|text|words)\(\"(\w+)\"", source))
 
     documented = set(re.findall(r"`([A-Z_]+)`", read_page("settings.md")))
 
@@ -32,7 +32,7 @@ def test_every_setting_is_documented() -> None:
 
 def test_every_error_code_is_documented() -> None:
     """Each code an error can have has its line in docs/api.md."""
-    codes = {kind.code for kind in find_subclasses(ChatError)} | set(CODE_OF_STATUS.values())
+    codes = {kind.code for kind in find_subclasses(ChatError)} | set(PROBLEMS)
 
     documented = set(re.findall(r"`(\w+)`", read_page("api.md")))
 

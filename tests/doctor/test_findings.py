@@ -169,7 +169,7 @@ def test_a_code_means_the_same_everywhere() -> None:
 
 
 def test_every_code_was_seen() -> None:
-    """There is no code that no damage here has."""
+    """Every code has a damage here."""
     seen = {code for damage in DAMAGES.values() for code in damage.codes}
 
     assert seen | {"setting_unsafe"} == CODES.keys()

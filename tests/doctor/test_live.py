@@ -160,7 +160,7 @@ def test_nothing_is_found_beside_writers(url: str, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_log_that_is_pruned_between_two_chunks_has_no_hole(url: str) -> None:
-    """The event with which a chunk ended is gone when the next begins: no gap, nothing untold."""
+    """The last event of a chunk is pruned before the next chunk: no gap, no lost event."""
     end = (BUSY, BIGINT_MAX)
     with psycopg.connect(url, autocommit=True) as connection, psycopg.connect(url) as pruning:
         walk = Examination(connection, time.monotonic() + 60)
@@ -217,7 +217,7 @@ def test_a_chunk_goes_through_its_index_in_order(
         ]
 
     for plan in plans:
-        # The chunk: whatever is done with it, nothing but its index brings it into order.
+        # The order of a chunk comes from its index only, whatever the statement does with it.
         assert re.search(rf"Index (Only )?Scan using {index} on {table.name}( \w_1)? ", plan), plan
         assert not re.search(r"Seq Scan on chat_(?!installation)", plan), plan
     assert re.match(rf"Limit .*\n\s*->  Index Scan using {index} ", plans[0]), plans[0]

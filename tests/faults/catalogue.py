@@ -1,128 +1,59 @@
-"""What a fault is, and the list of all of them."""
+"""All faults, in the order in which `make faults` runs them, and those that the tests run."""
 
-import asyncio
-import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from math import ceil
-from random import Random
-from typing import Any
+from tests.faults import (
+    link_faults,
+    load_faults,
+    lock_faults,
+    machine_faults,
+    process_faults,
+    realtime_faults,
+    release_faults,
+)
+from tests.rig.fault import Fault
 
-from tests.faults.devices import RecordedDevice
-from tests.faults.stand import Stand
-from tests.faults.workload import Workload
+_MODULES = (
+    process_faults,
+    link_faults,
+    realtime_faults,
+    lock_faults,
+    load_faults,
+    machine_faults,
+    release_faults,
+)
 
+ALL: tuple[Fault, ...] = tuple(
+    value for module in _MODULES for value in vars(module).values() if isinstance(value, Fault)
+)
 
-@dataclass(slots=True)
-class Trial:
-    """What a fault has at hand: the processes, the traffic, and a seeded choice."""
+IN_TEST = {
+    "answer of the commit swallowed": (
+        "the hardest case of 'nothing lost, nothing doubled': the commit happened, and its answer"
+        " did not arrive"
+    ),
+}
+"""The faults that `make test` runs, with the reason: one trial shows that the rig still works."""
 
-    stand: Stand
-    workload: Workload
-    random: Random
+IN_TEST_LONG = {
+    "API worker killed": "a process dies in the middle of requests, the most common fault",
+    "API worker frozen": "a process that neither answers nor dies is found by timeouts alone",
+    "PostgreSQL frozen": "the longest outage: no request may wait for longer than five seconds",
+    "realtime killed": "the realtime server loses its history: every device must fetch",
+    "realtime killed after publishing": "events are published twice, and devices apply them once",
+    "rolling restart": "a release must not fail a single request",
+    "release before under load": "this code must work beside the code that it replaces",
+}
+"""The faults that `make test-long` runs besides, with the reason.
 
-    def require(self, condition: bool, complaint: str) -> None:  # noqa: FBT001 - as in `assert`
-        """Note a promise that was not kept, and go on."""
-        if not condition:
-            self.workload.complaints.append(complaint)
-
-    def require_failures(self, before: int) -> None:
-        """Note it where no request failed since: the fault did not happen."""
-        self.require(self.count_failures() > before, "no request failed: the fault did not happen")
-
-    async def require_unheard(self) -> None:
-        """Note it where a device is level while nothing should reach any of them."""
-        names = {f"{device.name} of {device.user}" for device in self.workload.devices}
-        level = names - set(await self.workload.find_unrest())
-        self.require(not level, f"{len(level)} devices heard: the fault did not happen")
-
-    def count_failures(self) -> int:
-        """Count the requests of all clients that failed so far, see `Api.failed`."""
-        return sum(api.failed for api in self.workload.apis.values())
-
-    def take_answer_times(self) -> list[float]:
-        """Return the seconds of each request that was answered since this was last called."""
-        taken = []
-        for api in self.workload.apis.values():
-            taken += api.times
-            api.times.clear()
-        return taken
-
-    async def wait_until_level(self, devices: list[RecordedDevice], within: float = 20) -> None:
-        """Wait until these devices hold what the database holds now, or more."""
-        heads = await self.workload.read_heads()
-        async with asyncio.timeout(within):
-            while any(device.is_behind(heads.get(device.user, {})) for device in devices):
-                await self.workload.run_for(0.05)
-
-    async def watch_outbox(self, seconds: float) -> float:
-        """Let the traffic run; return the greatest age of an outbox row meanwhile, in seconds."""
-        ages, ends = [0.0], time.monotonic() + seconds
-        while time.monotonic() < ends:
-            await self.workload.run_for(0.2)
-            (row,) = await self.stand.fetch(
-                "SELECT extract(epoch FROM clock_timestamp() - min(created_at))::float AS age"
-                " FROM chat_outbox"
-            )
-            ages.append(row["age"] or 0.0)
-        return max(ages)
-
-    async def require_pool(self, size: int) -> None:
-        """Note it where the workers have more connections than their pools may hold."""
-        (row,) = await self.stand.fetch(
-            "SELECT count(*) AS n FROM pg_stat_activity WHERE application_name = 'besedka-api'"
-        )
-        most = size * len(self.stand.workers)
-        self.require(0 < row["n"] <= most, f"{row['n']} connections of the API, not 1 to {most}")
+`make faults` runs all of them. These take about half a minute each and need no root.
+"""
 
 
-def find_percentile(values: list[float], percent: int) -> float:
-    """Return the value that so many percent of the values do not exceed."""
-    return sorted(values)[max(0, ceil(len(values) * percent / 100) - 1)]
+def get_fault(name: str) -> Fault:
+    """Return the fault of this name.
 
-
-BringAbout = Callable[[Trial], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """A kind of fault and the bounds it is held to; `guarantee` is what holds all the same."""
-
-    name: str
-    guarantee: str
-    bring_about: BringAbout
-    rest_within: float
-    """Seconds from the fault's end until nothing is under way any more."""
-    silence_within: float
-    """Seconds for which no send at all may be acknowledged while it lasts."""
-    settings: dict[str, str] = field(default_factory=dict)
-    """PostgreSQL's."""
-    environment: dict[str, str] = field(default_factory=dict)
-    """The API's."""
-    is_before_clients: bool = False
-    """Whether it is about the link between clients and the API."""
-    find_hindrance: Callable[[], str | None] = lambda: None
-    """Says why this machine cannot bring it about."""
-    is_realtimes: bool = False
-    """Whether it is about the realtime server, so that each kind of server meets it."""
-    is_continuous: bool = True
-    """Whether each device is told everything while it is connected."""
-    is_quick: bool = True
-    """Whether it takes less than half a minute and asks nothing special of the machine."""
-
-
-CATALOGUE: list[Fault] = []
-
-
-def fault(name: str, **options: Any) -> Callable[[BringAbout], BringAbout]:
-    """Put a function into the catalogue; its docstring is the guarantee.
-
-    Options: the fields of `Fault`, times in seconds.
+    Errors: LookupError.
     """
-
-    def put(bring_about: BringAbout) -> BringAbout:
-        guarantee = " ".join((bring_about.__doc__ or "").split())
-        CATALOGUE.append(Fault(name=name, guarantee=guarantee, bring_about=bring_about, **options))
-        return bring_about
-
-    return put
+    for fault in ALL:
+        if fault.name == name:
+            return fault
+    raise LookupError(f"No fault is called {name!r}.")

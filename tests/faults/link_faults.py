@@ -1,11 +1,17 @@
-"""Links that are slow, silent, cut or lie: between clients, the API and PostgreSQL."""
+"""Connections between clients, the API and PostgreSQL that are slow, silent or cut."""
 
-from tests.faults.catalogue import Trial, fault, find_percentile
+from tests.rig.fault import fault
+from tests.rig.trial import Trial, find_percentile
 
 
-@fault("answer to the client swallowed", rest_within=10, silence_within=2, is_before_clients=True)
+@fault(
+    "answer to the client swallowed",
+    rest_within=10,
+    silence_within=2,
+    is_between_clients_and_api=True,
+)
 async def swallow_api_answers(trial: Trial) -> None:
-    """Three in ten answers never reach the client, who repeats: each message is stored once."""
+    """Three in ten answers do not reach the client, which repeats: each message is stored once."""
     for link in trial.stand.api_links:
         link.swallow_responses(probability=0.3, seed=trial.random.randrange(1000))
     await trial.workload.run_for(8)
@@ -16,16 +22,16 @@ async def swallow_api_answers(trial: Trial) -> None:
 
 @fault("answer of the commit swallowed", rest_within=10, silence_within=3)
 async def swallow_commits(trial: Trial) -> None:
-    """PostgreSQL commits, and the API never hears: it asks again with the same key."""
+    """The API does not get the answer to a commit and repeats the call with the same key."""
     trial.stand.api_database.swallow_responses(probability=0.1, seed=trial.random.randrange(1000))
     await trial.workload.run_for(8)
     trial.stand.api_database.pass_through()
     trial.require(trial.stand.api_database.counts.swallowed > 0, "no answer was swallowed")
 
 
-@fault("client connections cut", rest_within=10, silence_within=2, is_before_clients=True)
+@fault("client connections cut", rest_within=10, silence_within=2, is_between_clients_and_api=True)
 async def cut_clients(trial: Trial) -> None:
-    """Answers of one worker, then of the other, end in the middle or before their first byte."""
+    """Answers of one worker, then of the other, are cut in the middle or before the first byte."""
     for turn in range(16):
         cut, whole = trial.stand.api_links[:: 1 if turn % 2 else -1]
         whole.pass_through()
@@ -36,9 +42,9 @@ async def cut_clients(trial: Trial) -> None:
         trial.require(link.counts.cut > 0, "no answer was cut")
 
 
-@fault("client link half-open", rest_within=10, silence_within=9, is_before_clients=True)
+@fault("client link half-open", rest_within=10, silence_within=9, is_between_clients_and_api=True)
 async def half_open_clients(trial: Trial) -> None:
-    """One worker's clients hear nothing for three seconds, then the other's."""
+    """The clients of one worker receive nothing for three seconds, then those of the other."""
     for api in trial.workload.apis.values():
         api.patience = 2
     before = trial.count_failures()
@@ -63,7 +69,7 @@ async def reset_database(trial: Trial) -> None:
 
 @fault("database connections cut", rest_within=10, silence_within=4)
 async def cut_database(trial: Trial) -> None:
-    """PostgreSQL's answers end in the middle for eight seconds."""
+    """For eight seconds the answers of PostgreSQL are cut in the middle."""
     for _ in range(16):
         trial.stand.api_database.cut_after(
             trial.random.randrange(1, 4000), reset=trial.random.random() < 0.5
@@ -75,7 +81,7 @@ async def cut_database(trial: Trial) -> None:
 
 @fault("database slow", rest_within=10, silence_within=3)
 async def delay_database(trial: Trial) -> None:
-    """Every packet between API and PostgreSQL takes 150 ± 100 ms longer, each way."""
+    """Every packet between the API and PostgreSQL takes 150 ± 100 ms longer, each way."""
     trial.take_answer_times()
     trial.stand.api_database.delay(0.15, 0.1, seed=trial.random.randrange(1000))
     await trial.workload.run_for(8)
@@ -86,7 +92,7 @@ async def delay_database(trial: Trial) -> None:
 
 @fault("database half-open", rest_within=15, silence_within=15)
 async def half_open_database(trial: Trial) -> None:
-    """PostgreSQL is not heard for eight seconds: 503 within five, and nothing is doubled."""
+    """No answer of PostgreSQL arrives for eight seconds: 503 within five, nothing is doubled."""
     before = trial.count_failures()
     trial.stand.api_database.half_open()
     await trial.workload.run_for(8)
@@ -97,7 +103,7 @@ async def half_open_database(trial: Trial) -> None:
 
 @fault("database in a black hole", rest_within=15, silence_within=15)
 async def black_hole_database(trial: Trial) -> None:
-    """What API and PostgreSQL say to each other disappears for eight seconds, no one being told."""
+    """For eight seconds what the API and PostgreSQL send each other is lost without a sign."""
     before = trial.count_failures()
     trial.stand.api_database.black_hole()
     await trial.workload.run_for(8)
@@ -106,47 +112,49 @@ async def black_hole_database(trial: Trial) -> None:
     await trial.workload.wait_for_sends(40, within=20)
 
 
-@fault("realtime's database reset", rest_within=10, silence_within=2, is_realtimes=True)
+@fault("realtime's database reset", rest_within=10, silence_within=2, is_about_realtime=True)
 async def reset_realtime_database(trial: Trial) -> None:
-    """The outbox's reader loses its connections twenty times: nothing is lost or reordered."""
+    """The realtime server loses its database connections twenty times: the order is kept."""
     for _ in range(20):
         await trial.workload.run_for(trial.random.uniform(0.1, 0.4))
         trial.stand.realtime_database.reset()
     trial.require(trial.stand.realtime_database.counts.reset >= 20, "few connections were reset")
 
 
-@fault("realtime's database in a black hole", rest_within=20, silence_within=2, is_realtimes=True)
+@fault(
+    "realtime's database in a black hole", rest_within=20, silence_within=2, is_about_realtime=True
+)
 async def black_hole_realtime_database(trial: Trial) -> None:
-    """The outbox's reader hears nothing for ten seconds, then is cut off: sends go on."""
+    """The realtime server gets no data for ten seconds, then its connections end: sends go on."""
     trial.stand.realtime_database.black_hole()
     await trial.workload.run_for(10)
-    await trial.require_unheard()
+    await trial.require_devices_cut_off()
     trial.stand.realtime_database.pass_through()
     trial.stand.realtime_database.reset()
 
 
-@fault("devices half-open", rest_within=15, silence_within=2, is_realtimes=True)
+@fault("devices half-open", rest_within=15, silence_within=2, is_about_realtime=True)
 async def half_open_devices(trial: Trial) -> None:
-    """No device hears anything for ten seconds, nor does anyone close: then all arrives."""
+    """For ten seconds no data reaches a device and no connection closes: then all arrives."""
     trial.stand.device_link.half_open()
     await trial.workload.run_for(10)
-    await trial.require_unheard()
+    await trial.require_devices_cut_off()
     trial.stand.device_link.pass_through()
 
 
-@fault("devices in a black hole", rest_within=15, silence_within=2, is_realtimes=True)
+@fault("devices in a black hole", rest_within=15, silence_within=2, is_about_realtime=True)
 async def black_hole_devices(trial: Trial) -> None:
-    """What is told to the devices disappears for eight seconds, then they are cut off."""
+    """What is sent to the devices is lost for eight seconds, then their connections end."""
     trial.stand.device_link.black_hole()
     await trial.workload.run_for(8)
-    await trial.require_unheard()
+    await trial.require_devices_cut_off()
     trial.stand.device_link.pass_through()
     trial.stand.device_link.reset()
 
 
-@fault("devices reset", rest_within=15, silence_within=2, is_realtimes=True)
+@fault("devices reset", rest_within=15, silence_within=2, is_about_realtime=True)
 async def reset_devices(trial: Trial) -> None:
-    """All devices lose their connection twelve times, also while they come back."""
+    """All devices lose their connection twelve times, also while they connect again."""
     for _ in range(12):
         await trial.workload.run_for(trial.random.uniform(0.2, 1))
         trial.stand.device_link.reset()

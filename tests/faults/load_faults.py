@@ -1,26 +1,27 @@
-"""Too much at once: a transaction left open, a backlog, a herd of devices."""
+"""High load: a transaction that stays open, a backlog, a thousand devices at once."""
 
 import asyncio
 import time
 
 import psycopg
 
-from tests.faults.catalogue import Trial, fault, find_percentile
+from tests.rig.fault import fault
+from tests.rig.trial import Trial, find_percentile
 
 HOUR = 36_000
-"""Messages of an hour at ten a second, all told to twenty users."""
+"""The messages of an hour at ten a second, all sent to twenty users."""
 BACKLOG = 17_000
-"""Messages of 4,000 characters: 64 MiB of them, and their outbox rows besides."""
+"""Messages of 4,000 characters: 64 MiB of text, and as much again in the outbox."""
 HERD = 1000
 HERD_ROOM = 50
 DEFAULT_POOL = 10
 
 
-@fault("transaction left open", rest_within=20, silence_within=3, is_realtimes=True, is_quick=False)
+@fault("transaction left open", rest_within=20, silence_within=3, is_about_realtime=True)
 async def leave_transaction_open(trial: Trial) -> None:
-    """A snapshot is held while an hour's messages pass through the outbox: it drains all the same.
+    """The outbox drains while a transaction keeps a snapshot from before an hour's messages.
 
-    Vacuum may not remove what was drained, so the reader walks over 36,000 dead rows.
+    Vacuum may not remove the drained rows, so each read passes over 36,000 dead rows.
     """
     room = await _create_followed_room(trial, "busy", [f"absent{n}" for n in range(20)])
     async with await psycopg.AsyncConnection.connect(trial.stand.database_url) as holder:
@@ -36,7 +37,7 @@ async def leave_transaction_open(trial: Trial) -> None:
 
 
 async def _create_followed_room(trial: Trial, name: str, users: list[str]) -> int:
-    """Create a room that one device follows; what happens in it is judged with the rest."""
+    """Create a room with a device; the checks include it."""
     room = await trial.workload.create_room(name, users)
     trial.workload.all_rooms.append(room)
     await trial.workload.connect_device(name, users[0])
@@ -53,18 +54,18 @@ async def _wait_drained(trial: Trial, within: float) -> float:
             await trial.workload.run_for(0.2)
 
 
-@fault("backlog of 64 MiB", rest_within=60, silence_within=3, is_realtimes=True, is_quick=False)
+@fault("backlog of 64 MiB", rest_within=60, silence_within=3, is_about_realtime=True)
 async def drain_backlog(trial: Trial) -> None:
-    """The realtime server finds 64 MiB in the outbox when it starts, and tells it all in order."""
+    """The realtime server finds 64 MiB in the outbox when it starts, and publishes all in order."""
     room = await _create_followed_room(trial, "backlog", [f"absent{n}" for n in range(5)])
     await trial.stand.kill_realtime()
     await trial.workload.import_messages(room, "absent0", "backlog", count=BACKLOG, length=4000)
     await trial.stand.restart_realtime()
 
 
-@fault("herd of 1,000 devices", rest_within=25, silence_within=3, is_realtimes=True, is_quick=False)
+@fault("herd of 1,000 devices", rest_within=25, silence_within=3, is_about_realtime=True)
 async def stampede(trial: Trial) -> None:
-    """A thousand devices lose their server and its history at once: all are level in 15 seconds."""
+    """A thousand devices lose the server and its history at once: in 15 seconds all are current."""
     users = [f"herd{n}" for n in range(HERD)]
     rooms = [
         await trial.workload.create_room(f"herd {n}", users[n : n + HERD_ROOM])
@@ -84,9 +85,9 @@ async def stampede(trial: Trial) -> None:
     await trial.stand.restart_realtime()
     began = time.monotonic()
     herd = [device for device in trial.workload.devices if device.user.startswith("herd")]
-    await trial.wait_until_level(herd, within=60)
+    await trial.wait_until_current(herd, within=60)
     took = time.monotonic() - began
-    trial.require(took < 15, f"the last of {HERD} devices was level after {took:.1f} s")
+    trial.require(took < 15, f"the last of {HERD} devices was current after {took:.1f} s")
     slow = find_percentile(trial.take_answer_times(), 99)
     trial.require(slow < 1, f"one in a hundred requests took {slow:.2f} s")
     await trial.require_pool(DEFAULT_POOL)

@@ -1,4 +1,4 @@
-"""Who waits for a room's lock: a crowd, importers of many rooms, transactions that deadlock."""
+"""Waiting for the lock of a room: many users, importers, transactions that deadlock."""
 
 import asyncio
 import time
@@ -7,18 +7,19 @@ from typing import Any
 import httpx
 import psycopg
 
-from tests.faults.api import NoAnswerError
-from tests.faults.catalogue import Trial, fault
+from tests.rig.fault import fault
+from tests.rig.http_client import NoAnswerError
+from tests.rig.trial import Trial
 
 LOCK_ROOM = "SELECT FROM chat_room WHERE id = %s FOR NO KEY UPDATE"
 LOCKED_FOR = 6.0
 CATCH_UP = 20
-"""Sends that show that service is back."""
+"""Sends after which the service counts as working again."""
 SMALL_POOL = 4
 CROWD = 200
 
 Sent = tuple[int, int, int]
-"""A send's operation, and the message's id and seq."""
+"""The operation of a send, and the message's id and seq."""
 
 
 @fault(
@@ -28,10 +29,10 @@ Sent = tuple[int, int, int]
     environment={"DATABASE_POOL_SIZE": str(SMALL_POOL)},
 )
 async def exhaust_pool(trial: Trial) -> None:
-    """A room stays locked for six seconds while 200 users want it: 503s, none later than 5 s.
+    """A room stays locked for six seconds while 200 users send to it: 503s, none later than 5 s.
 
-    The process is alive meanwhile, no connection is opened beyond the pool's, and everything goes
-    on within two seconds of the lock's end.
+    Meanwhile the process answers `/health/live` and opens no connection beyond its pool. The
+    service works again within two seconds of the lock's end.
     """
     before = trial.count_failures()
     async with await psycopg.AsyncConnection.connect(trial.stand.database_url) as holder:
@@ -49,7 +50,7 @@ async def exhaust_pool(trial: Trial) -> None:
 
 
 async def _send_until(trial: Trial, n: int, seconds: float) -> None:
-    """Send to the hot room for so long, each time with the same key, as an impatient user."""
+    """Send one message to the hot room, again and again with the same key, for so many seconds."""
     api = trial.workload.api_of(f"user{n % 8}")
     key, content = f"crowd-{n}", f"crowd {n}"
     user, room = f"user{n % 8}", trial.workload.hot
@@ -85,7 +86,7 @@ async def _require_life(trial: Trial) -> None:
 
 @fault("sends to many rooms at once", rest_within=10, silence_within=2)
 async def send_to_many_rooms(trial: Trial) -> None:
-    """Eight importers send to several rooms a call, in any order: they never deadlock."""
+    """Eight importers send to several rooms in each call, in any order, without a deadlock."""
     workload = trial.workload
     imported = [await workload.create_room(f"imported {n}", ["user0"]) for n in range(3)]
     workload.all_rooms += imported
@@ -98,7 +99,7 @@ async def send_to_many_rooms(trial: Trial) -> None:
 
 
 async def _import_to_many(trial: Trial, rooms: list[int], n: int, ends: float) -> None:
-    """Send to all these rooms with every call, in a new order, until the time is over."""
+    """Send to all these rooms with every call, each time in another order, until the time ends."""
     count = 0
     async with await _connect(trial, autocommit=True) as connection:
         while time.monotonic() < ends:
@@ -110,9 +111,9 @@ async def _import_to_many(trial: Trial, rooms: list[int], n: int, ends: float) -
 
 @fault("host's transactions deadlock", rest_within=10, silence_within=3)
 async def deadlock_transactions(trial: Trial) -> None:
-    """The host's own transactions deadlock over rooms, four times: no user ever is the victim.
+    """The host's own transactions deadlock over rooms, four times: no request is the victim.
 
-    At worst users hear that a room is busy; within two seconds of each deadlock all goes on.
+    At worst users get `room_busy`. The service works again within two seconds of each deadlock.
     """
     hot, cold = trial.workload.rooms[:2]
     before = await _count_deadlocks(trial)
@@ -129,7 +130,7 @@ async def deadlock_transactions(trial: Trial) -> None:
     deadlocks = await _count_deadlocks(trial) - before
     trial.require(deadlocks == 4, f"{deadlocks} deadlocks, not 4")
     codes = {code for api in trial.workload.apis.values() for code in api.codes}
-    trial.require(codes <= {"room_busy"}, f"users were told {', '.join(codes)}")
+    trial.require(codes <= {"room_busy"}, f"users got {', '.join(codes)}")
 
 
 async def _connect(trial: Trial, **options: Any) -> psycopg.AsyncConnection:
@@ -139,9 +140,9 @@ async def _connect(trial: Trial, **options: Any) -> psycopg.AsyncConnection:
 async def _commit_or_roll_back(
     trial: Trial, connection: psycopg.AsyncConnection, room: int, key: str, sent: list[Sent]
 ) -> None:
-    """Send to one room more and commit, or be rolled back as the deadlock's victim.
+    """Send to one more room and commit, or be rolled back as the deadlock's victim.
 
-    `sent` is what the transaction has sent before; it is acknowledged by the commit.
+    `sent` is what the transaction has sent so far; the commit acknowledges it.
     """
     try:
         sent += await _send_to(trial, connection, [room], key)
@@ -164,7 +165,7 @@ async def _send_to(
         for room, key in zip(rooms, keys, strict=True)
     ]
     cursor = await connection.execute(
-        "SELECT message_id, message_seq, outcome FROM chat.send_messages("
+        f"SELECT message_id, message_seq, outcome FROM {trial.stand.schema}.send_messages("
         "%s::bigint[], array_fill('user0'::text, ARRAY[%s]), %s::text[],"
         " array_fill('from the host'::text, ARRAY[%s])) ORDER BY ordinal",
         [rooms, len(rooms), keys, len(rooms)],
@@ -180,7 +181,7 @@ def _acknowledge(trial: Trial, sent: list[Sent]) -> None:
 
 
 async def _count_deadlocks(trial: Trial) -> int:
-    """Return how many deadlocks the database has seen, ours included."""
+    """Return the number of deadlocks in the database so far."""
     (row,) = await trial.stand.fetch(
         "SELECT deadlocks AS n FROM pg_stat_database WHERE datname = current_database()"
     )

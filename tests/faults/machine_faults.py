@@ -1,4 +1,4 @@
-"""What happens to machines: their network is cut, their disk is full, their clock jumps."""
+"""Faults of machines: the network is cut, the disk is full, the clock jumps."""
 
 import os
 import shutil
@@ -10,29 +10,29 @@ from pathlib import Path
 
 import httpx
 
-from tests.faults import clock, disk, network
-from tests.faults.catalogue import Trial, fault
-from tests.faults.clock import FakeClock
-from tests.faults.disk import SmallDisk
-from tests.faults.network import NetworkNamespace
-from tests.faults.proxy import find_postgres_socket
+from tests.rig import clock, disk, network
+from tests.rig.clock import FakeClock
+from tests.rig.disk import SmallDisk
+from tests.rig.fault import fault
+from tests.rig.network import NetworkNamespace
+from tests.rig.proxy import find_postgres_socket
+from tests.rig.trial import Trial
 
 DISK_BYTES = 256 << 20
 CATCH_UP = 40
-"""Sends that show that service is back."""
+"""Sends after which the service counts as working again."""
 
 
 @fault(
     "API's network cut",
     rest_within=20,
     silence_within=14,
-    is_quick=False,
-    find_hindrance=network.find_reason_unavailable,
+    find_reason_unavailable=network.find_reason_unavailable,
 )
 async def cut_api_network(trial: Trial) -> None:
-    """The link from the API's machine to PostgreSQL goes dead, twice, in two ways, for six seconds.
+    """The network between the API and PostgreSQL fails for six seconds, in two ways.
 
-    Nobody is told: no connection is closed. The API answers 503 within five seconds meanwhile.
+    No connection is closed. Meanwhile the API answers 503 within five seconds.
     """
     stand = trial.stand
     with NetworkNamespace() as place:
@@ -62,14 +62,13 @@ async def cut_api_network(trial: Trial) -> None:
     "realtime's network cut",
     rest_within=20,
     silence_within=2,
-    is_quick=False,
-    find_hindrance=network.find_reason_unavailable,
-    is_realtimes=True,
+    find_reason_unavailable=network.find_reason_unavailable,
+    is_about_realtime=True,
 )
 async def cut_realtime_network(trial: Trial) -> None:
-    """The realtime server's machine is cut off from devices and PostgreSQL for eight seconds.
+    """The realtime server is cut off from devices and PostgreSQL for eight seconds, in two ways.
 
-    Nobody is told: no connection is closed. Sends go on.
+    No connection is closed. Sends go on.
     """
     stand = trial.stand
     with NetworkNamespace() as place:
@@ -81,7 +80,7 @@ async def cut_realtime_network(trial: Trial) -> None:
             await trial.workload.run_for(2)
             lose()
             await trial.workload.run_for(8)
-            await trial.require_unheard()
+            await trial.require_devices_cut_off()
             place.heal()
         await trial.workload.run_for(2)
         await stand.move_realtime([], "127.0.0.1", stand.through(stand.realtime_database))
@@ -91,12 +90,11 @@ async def cut_realtime_network(trial: Trial) -> None:
     "disk full",
     rest_within=20,
     silence_within=25,
-    is_quick=False,
-    find_hindrance=disk.find_reason_unavailable,
+    find_reason_unavailable=disk.find_reason_unavailable,
     settings={"max_wal_size": "64MB", "min_wal_size": "32MB", "wal_recycle": "off"},
 )
 async def fill_disk(trial: Trial) -> None:
-    """PostgreSQL's disk is full for six seconds: 503s, and ten seconds later all is as before."""
+    """PostgreSQL's disk is full for six seconds: 503s, and service within ten seconds after it."""
     stand = trial.stand
     data = stand.folder / "postgres"
     await stand.stop_postgres("fast")
@@ -109,7 +107,7 @@ async def fill_disk(trial: Trial) -> None:
         small.fill()
         for _ in range(6):
             await trial.workload.run_for(1)
-            small.fill()  # what a checkpoint gave back
+            small.fill()  # the space that a checkpoint has freed
         trial.require_failures(before)
         small.free()
         if stand.postgres.process.poll() is not None:
@@ -129,13 +127,13 @@ async def fill_disk(trial: Trial) -> None:
     "clocks jump",
     rest_within=15,
     silence_within=8,
-    is_quick=False,
-    find_hindrance=clock.find_reason_unavailable,
+    find_reason_unavailable=clock.find_reason_unavailable,
 )
 async def jump_clocks(trial: Trial) -> None:
-    """The API's clock and PostgreSQL's jump by up to an hour, forth and back: nothing hangs on it.
+    """The clocks of the API and of PostgreSQL jump by up to an hour, forward and back.
 
-    At twenty-five seconds nobody is logged out, and devices come back with tokens of either worker.
+    Nothing depends on them. With clocks that differ by 25 seconds nobody is logged out, and devices
+    connect again with tokens of either worker.
     """
     stand = trial.stand
     apis, postgres = FakeClock(make(stand.folder / "a")), FakeClock(make(stand.folder / "p"))
@@ -166,7 +164,7 @@ async def jump_clocks(trial: Trial) -> None:
 
 
 async def _read_clocks(trial: Trial) -> tuple[float, float]:
-    """Return how many seconds the first worker's clock is ahead of ours, and PostgreSQL's."""
+    """Return by how many seconds the first worker's clock and PostgreSQL's are ahead of ours."""
     async with httpx.AsyncClient(trust_env=False, timeout=5) as http:
         answer = await http.get(f"{trial.stand.api_urls[0]}/health/live")
     date = parsedate_to_datetime(answer.headers["Date"])
@@ -182,7 +180,7 @@ def make(folder: Path) -> Path:
 
 @contextmanager
 def environment(added: dict[str, str]) -> Iterator[None]:
-    """Let what is started here find more in its environment."""
+    """Give processes that are started in the block these variables."""
     os.environ.update(added)
     try:
         yield

@@ -1,21 +1,22 @@
-"""Processes that die, freeze or are restarted: the API's and PostgreSQL's."""
+"""Processes of the API and of PostgreSQL that are killed, frozen or restarted."""
 
 import os
 import signal
 import time
 
 from embedded.processes import find_postgres
-from tests.faults.catalogue import Trial, fault
+from tests.rig.fault import fault
+from tests.rig.trial import Trial
 
 NEW_WORKER_WITHIN = 3.0
 """Seconds until a new worker is ready; on a quiet machine about one."""
 CATCH_UP = 40
-"""Sends that show that service is back."""
+"""Sends after which the service counts as working again."""
 
 
 @fault("API worker killed", rest_within=10, silence_within=1)
 async def kill_api_workers(trial: Trial) -> None:
-    """A worker is killed ten times: the other one serves, and what was under way is repeated."""
+    """A worker is killed ten times: the other one serves, and clients repeat what was under way."""
     for _ in range(10):
         worker = trial.random.choice(trial.stand.workers)
         worker.send(signal.SIGKILL)
@@ -38,12 +39,12 @@ async def freeze_api_workers(trial: Trial) -> None:
         worker.send(signal.SIGCONT)
         await trial.workload.run_for(0.5)
         longest = max(trial.take_answer_times())
-        trial.require(longest > 2, f"the longest answer took {longest:.1f} s: nobody was frozen")
+        trial.require(longest > 2, f"the longest answer took {longest:.1f} s: it was not frozen")
 
 
 @fault("PostgreSQL killed", rest_within=15, silence_within=10)
 async def kill_postgres(trial: Trial) -> None:
-    """PostgreSQL is killed in the middle of commits, five times: what was answered is there."""
+    """PostgreSQL is killed during commits, five times: what was acknowledged is stored."""
     for _ in range(5):
         await trial.workload.run_for(trial.random.uniform(0.5, 1))
         for pid in find_postgres(trial.stand.folder / "postgres"):
@@ -56,7 +57,7 @@ async def kill_postgres(trial: Trial) -> None:
 
 @fault("PostgreSQL restarted", rest_within=15, silence_within=10)
 async def restart_postgres(trial: Trial) -> None:
-    """PostgreSQL is restarted as an operator does it, three times: 503s only, and none for long."""
+    """PostgreSQL is restarted as an operator does it, three times: only 503s, for a short time."""
     for _ in range(3):
         await trial.workload.run_for(trial.random.uniform(0.5, 1))
         await trial.stand.stop_postgres("fast")
@@ -67,7 +68,7 @@ async def restart_postgres(trial: Trial) -> None:
 
 @fault("PostgreSQL frozen", rest_within=15, silence_within=14)
 async def freeze_postgres(trial: Trial) -> None:
-    """Every process of PostgreSQL is frozen for eight seconds: nobody waits longer than five."""
+    """Every process of PostgreSQL is frozen for eight seconds: no request waits longer than 5 s."""
     before = trial.count_failures()
     frozen = find_postgres(trial.stand.folder / "postgres")
     for pid in frozen:
@@ -82,7 +83,7 @@ async def freeze_postgres(trial: Trial) -> None:
 
 @fault("all sessions terminated", rest_within=10, silence_within=2)
 async def terminate_sessions(trial: Trial) -> None:
-    """All sessions are terminated fifteen times: hardly a request notices."""
+    """All database sessions are terminated fifteen times: at most fifteen requests fail."""
     before = trial.count_failures()
     for _ in range(15):
         await trial.workload.run_for(trial.random.uniform(0.1, 0.6))

@@ -1,4 +1,4 @@
-"""A backup is restored while clients hold what came after it."""
+"""A backup is restored while clients hold events from after it."""
 
 import asyncio
 import subprocess
@@ -9,10 +9,10 @@ import pytest
 
 from embedded import cluster
 from tests.conformance.servers import find_kinds
-from tests.faults.actors import Sender
-from tests.faults.stand import Stand
-from tests.faults.workload import Workload
 from tests.history.recorder import Recorder
+from tests.rig.stand import Stand
+from tests.rig.users import Sender
+from tests.rig.workload import Workload
 from tests.support.processes import run_manage
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
@@ -27,13 +27,13 @@ def run_postgres_tool(name: str, *arguments: str) -> None:
 
 
 def run_commands(database_url: str) -> str:
-    """Run what follows a restore; return what the last command said."""
+    """Run the commands that follow a restore; return the output of the last one."""
     run_manage("migrate", DATABASE_URL=database_url, DEBUG="1")
     return run_manage("after_restore", "--no-input", DATABASE_URL=database_url, DEBUG="1")
 
 
 async def restore(stand: Stand, dump: Path) -> str:
-    """Do what docs/operations.md says; return what `after_restore` said."""
+    """Do what docs/operations.md says; return the output of `after_restore`."""
     for worker in stand.workers:
         await stand.in_thread(worker.stop)
     await stand.kill_realtime()
@@ -41,15 +41,15 @@ async def restore(stand: Stand, dump: Path) -> str:
     for statement in ("DROP DATABASE besedka WITH (FORCE)", "CREATE DATABASE besedka"):
         await asyncio.to_thread(run_postgres_tool, "psql", server, "-qc", statement)
     await asyncio.to_thread(run_postgres_tool, "pg_restore", "-d", stand.database_url, str(dump))
-    said = await asyncio.to_thread(run_commands, stand.database_url)
+    output = await asyncio.to_thread(run_commands, stand.database_url)
     await stand.restart_realtime()
     for worker in stand.workers:
         await stand.start_worker(worker)
-    return said
+    return output
 
 
 async def send_from_all(workload: Workload, count: int) -> None:
-    """Let each sender send so many more messages to the hot room."""
+    """Let each sender send `count` more messages to the hot room."""
 
     async def send_some(sender: Sender) -> None:
         for _ in range(count):
@@ -59,7 +59,7 @@ async def send_from_all(workload: Workload, count: int) -> None:
 
 
 async def restore_under_clients(stand: Stand, workload: Workload) -> None:
-    """Dump, go on, restore, go on: in the end every device holds what it would fetch anew."""
+    """Dump, go on, restore, go on: at the end every device holds what it would read again."""
     dump = stand.folder / "dump"
     await workload.start()
     await workload.wait_for_sends(100, within=30)
@@ -72,10 +72,10 @@ async def restore_under_clients(stand: Stand, workload: Workload) -> None:
     away, lagging = (device for device in workload.devices if device.user == "user0")
     await away.device.pause()
 
-    said = await restore(stand, dump)
+    output = await restore(stand, dump)
 
-    assert said.startswith("23 rooms begin anew")
-    # Before the one that is away comes back, the hot room has had as many events as it holds.
+    assert output.startswith("23 rooms begin anew")
+    # The hot room reaches the version of the paused device before that is resumed.
     await send_from_all(workload, 16)
     await away.device.resume()
     await workload.wait_for_rest(20)
@@ -94,7 +94,7 @@ async def restore_under_clients(stand: Stand, workload: Workload) -> None:
 def test_every_client_converges_after_an_older_backup_was_restored(
     kind: str, template: Path, tmp_path: Path
 ) -> None:
-    """Whatever clients held, connected or not, they end with what the restored database holds."""
+    """All clients, connected or not, end with what the restored database has."""
     folder = tmp_path / "stand"
     folder.mkdir()
 

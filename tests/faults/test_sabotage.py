@@ -1,6 +1,6 @@
-"""Each defect that the machinery exists for is put in on purpose, and must be caught in a minute.
+"""Defects that the rig exists to find are put in on purpose, and must be found within a minute.
 
-A machinery that catches nothing proves nothing.
+A rig that finds nothing proves nothing.
 """
 
 import asyncio
@@ -11,20 +11,14 @@ import pytest
 
 from chat.sql import FOLDER
 from client.reducer import Json, Outcome, Reducer
-from tests.faults.catalogue import Fault
-from tests.faults.faults import ALL
-from tests.faults.stand import Stand
-from tests.faults.trial import Row, Sabotage, run_trial
+from tests.faults.catalogue import get_fault
+from tests.history.verdict import Check
+from tests.rig.running import Row, Sabotage, run_trial
+from tests.rig.stand import Stand
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
-CAUGHT_WITHIN = 60.0
-
-
-def find_fault(name: str) -> Fault:
-    """Return the fault of this name."""
-    (found,) = (fault for fault in ALL if fault.name == name)
-    return found
+FOUND_WITHIN = 60.0
 
 
 def run(fault: str, sabotage: Sabotage, template: Path, folder: Path) -> Row:
@@ -33,17 +27,17 @@ def run(fault: str, sabotage: Sabotage, template: Path, folder: Path) -> Row:
     (folder / "trial").mkdir()
     row = asyncio.run(
         run_trial(
-            find_fault(fault), 1, "gateway", template, folder / "trial", folder / "kept", sabotage
+            get_fault(fault), 1, "gateway", template, folder / "trial", folder / "kept", sabotage
         )
     )
-    assert time.monotonic() - began < CAUGHT_WITHIN
+    assert time.monotonic() - began < FOUND_WITHIN
     return row
 
 
 def replacing(file: str, old: str, new: str, *others: str) -> Sabotage:
-    """Change the text of the SQL functions of a file; `others` are statements run besides."""
+    """Change the text of the SQL functions of a file; `others` are more statements to run."""
     text = (FOLDER / "functions" / f"{file}.sql").read_text(encoding="utf-8")
-    assert old in text, "the sabotage no longer finds what it breaks"
+    assert old in text, "the text that the sabotage replaces is no longer there"
 
     async def prepare(stand: Stand) -> None:
         for statement in (text.replace(old, new), *others):
@@ -52,14 +46,15 @@ def replacing(file: str, old: str, new: str, *others: str) -> Sabotage:
     return Sabotage(prepare)
 
 
-def test_without_sabotage_nothing_is_caught(template: Path, tmp_path: Path) -> None:
-    """The same trial passes when nothing is wrong: what the others catch is their defect."""
+@pytest.mark.long
+def test_without_sabotage_nothing_is_found(template: Path, tmp_path: Path) -> None:
+    """The same trial passes when nothing is wrong: what the other tests find is their defect."""
     row = run("answer to the client swallowed", Sabotage(), template, tmp_path)
 
     assert row.is_ok, (row.complaints, row.verdict.describe())
 
 
-def test_a_room_that_is_not_locked_is_caught(template: Path, tmp_path: Path) -> None:
+def test_a_room_that_is_not_locked_is_found(template: Path, tmp_path: Path) -> None:
     """Without the lock and the constraint behind it, two messages get one seq."""
     sabotage = replacing(
         "messages",
@@ -71,10 +66,11 @@ def test_a_room_that_is_not_locked_is_caught(template: Path, tmp_path: Path) -> 
 
     row = run("answer to the client swallowed", sabotage, template, tmp_path)
 
-    assert "C4" in row.verdict.failures
+    assert Check.ONE_ORDER in row.verdict.failures
 
 
-def test_a_key_that_is_not_looked_up_is_caught(template: Path, tmp_path: Path) -> None:
+@pytest.mark.long
+def test_a_key_that_is_not_looked_up_is_found(template: Path, tmp_path: Path) -> None:
     """Without the look-up and the constraint behind it, a repeated send is stored twice."""
     sabotage = replacing(
         "messages",
@@ -85,12 +81,13 @@ def test_a_key_that_is_not_looked_up_is_caught(template: Path, tmp_path: Path) -
 
     row = run("answer to the client swallowed", sabotage, template, tmp_path)
 
-    assert "C3" in row.verdict.failures
+    assert Check.ONE_KEY_ONE_MESSAGE in row.verdict.failures
     assert row.verdict.doubled > 0
 
 
-def test_an_outbox_written_after_the_commit_is_caught(template: Path, tmp_path: Path) -> None:
-    """Rows that are written by whoever comes first after the commit are told out of order."""
+@pytest.mark.long
+def test_an_outbox_written_after_the_commit_is_found(template: Path, tmp_path: Path) -> None:
+    """Rows that are written to the outbox after the commit are published out of order."""
 
     async def prepare(stand: Stand) -> None:
         text = (FOLDER / "functions/events.sql").read_text(encoding="utf-8")
@@ -102,11 +99,11 @@ def test_an_outbox_written_after_the_commit_is_caught(template: Path, tmp_path: 
 
     row = run("API worker killed", Sabotage(prepare), template, tmp_path)
 
-    assert "C6c" in row.verdict.failures
+    assert Check.PUBLISHED_IN_ORDER in row.verdict.failures
 
 
 async def write_late(stand: Stand) -> None:
-    """Move what was queued to the outbox, after the commit and without regard to its order."""
+    """Move the queued rows to the outbox after the commit, in any order."""
     while True:
         await stand.fetch(
             "WITH moved AS (DELETE FROM late RETURNING method, payload, partition, created_at)"
@@ -116,8 +113,9 @@ async def write_late(stand: Stand) -> None:
         await asyncio.sleep(0.02)
 
 
-def test_an_event_that_is_not_told_is_caught(template: Path, tmp_path: Path) -> None:
-    """Two in a hundred events are logged and not published, and the next one heals each gap."""
+@pytest.mark.long
+def test_an_event_that_is_not_published_is_found(template: Path, tmp_path: Path) -> None:
+    """Two in a hundred events are logged and not published; the next event repairs each gap."""
 
     async def prepare(stand: Stand) -> None:
         await stand.fetch(
@@ -131,14 +129,14 @@ def test_an_event_that_is_not_told_is_caught(template: Path, tmp_path: Path) -> 
 
     row = run("API worker frozen", Sabotage(prepare), template, tmp_path)
 
-    assert "C6d" in row.verdict.failures, row.verdict.describe()
+    assert Check.EVERY_EVENT_ARRIVES in row.verdict.failures, row.verdict.describe()
     assert row.verdict.missed > 0
 
 
 async def empty_the_database(stand: Stand) -> None:
-    """Tell much, then begin again with an empty database beside a realtime server that goes on.
+    """Publish many events, then empty the database while the realtime server goes on.
 
-    Rooms, users and versions are the same afterwards; only the installation's epoch is another.
+    Rooms, users and versions are the same afterwards; only the installation's epoch is different.
     """
     users = [f"user{n}" for n in range(12)]
     await stand.fetch("SELECT FROM chat.create_room('hot', %s)", [users])
@@ -150,16 +148,18 @@ async def empty_the_database(stand: Stand) -> None:
             " array_fill('before'::text, ARRAY[200]))",
             [f"{batch}-"],
         )
-    while await stand.fetch("SELECT FROM chat_outbox LIMIT 1"):  # noqa: ASYNC110 - nobody tells
+    while await stand.fetch("SELECT FROM chat_outbox LIMIT 1"):  # noqa: ASYNC110 - nothing signals
         await asyncio.sleep(0.05)
     await stand.fetch(
-        "TRUNCATE chat_room, chat_member, chat_message, chat_event, chat_outbox RESTART IDENTITY;"
+        "TRUNCATE chat_room, chat_room_key, chat_member, chat_message, chat_event, chat_outbox"
+        " RESTART IDENTITY;"
         " UPDATE chat_installation SET epoch = 'another'"
     )
 
 
-def test_a_database_that_begins_again_is_told_of(template: Path, tmp_path: Path) -> None:
-    """The epoch in its keys keeps what is new apart from what was told before."""
+@pytest.mark.long
+def test_events_of_an_emptied_database_are_published(template: Path, tmp_path: Path) -> None:
+    """The epoch in the keys distinguishes new events from those that were published before."""
     sabotage = Sabotage(empty_the_database)
 
     row = run("answer to the client swallowed", sabotage, template, tmp_path)
@@ -167,9 +167,10 @@ def test_a_database_that_begins_again_is_told_of(template: Path, tmp_path: Path)
     assert row.is_ok, (row.complaints, row.verdict.describe())
 
 
-def test_keys_without_the_epoch_are_caught(template: Path, tmp_path: Path) -> None:
-    """Without it the events of a database that begins again are dropped as told already."""
-    without = replacing("events", "v_epoch || ':' || p_room_id", "p_room_id")
+@pytest.mark.long
+def test_keys_without_the_epoch_are_found(template: Path, tmp_path: Path) -> None:
+    """Without it the events of an emptied database are dropped as already published."""
+    without = replacing("events", "i.epoch || ':' || p_room.id", "p_room.id")
 
     async def prepare(stand: Stand) -> None:
         assert without.prepare is not None
@@ -178,14 +179,16 @@ def test_keys_without_the_epoch_are_caught(template: Path, tmp_path: Path) -> No
 
     row = run("answer to the client swallowed", Sabotage(prepare), template, tmp_path)
 
-    assert row.verdict.failures.keys() == {"C7", "C10"}, row.verdict.describe()
+    assert row.verdict.failures.keys() == {Check.STATES_AGREE, Check.SERVICE_GOES_ON}, (
+        row.verdict.describe()
+    )
 
 
 class Careless(Reducer):
-    """A client that applies whatever comes."""
+    """A client that applies every event that it receives."""
 
     def receive(self, event: Json) -> Outcome:
-        """Apply it, also a second time."""
+        """Apply the event, even if it was applied before."""
         held = self._rooms.get(event["body"]["room"]["id"])
         if held is not None and event["body"]["room"]["version"] <= held.room["version"]:
             self._apply(held, event)
@@ -193,7 +196,8 @@ class Careless(Reducer):
         return super().receive(event)
 
 
-def test_a_client_that_does_not_drop_is_caught(template: Path, tmp_path: Path) -> None:
+@pytest.mark.long
+def test_a_client_that_drops_no_repeated_event_is_found(template: Path, tmp_path: Path) -> None:
     """What is published twice is applied twice."""
     row = run(
         "realtime killed after publishing", Sabotage(make_reducer=Careless), template, tmp_path
@@ -202,8 +206,9 @@ def test_a_client_that_does_not_drop_is_caught(template: Path, tmp_path: Path) -
     assert row.verdict.doubled > 0
 
 
-def test_a_leaver_who_is_still_told_is_caught(template: Path, tmp_path: Path) -> None:
-    """Someone who left and is told what follows is a leak."""
+@pytest.mark.long
+def test_events_sent_to_a_user_who_left_are_found(template: Path, tmp_path: Path) -> None:
+    """An event that reaches a user after he left is a leak."""
     sabotage = replacing(
         "members",
         "DELETE FROM chat_member m WHERE m.room_id = p_room_id AND m.user_id = p_user_id",

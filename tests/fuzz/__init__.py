@@ -1,1 +1,1 @@
-"""Random requests, made from the description, against a real server: what it promises holds."""
+"""Random requests, made from the OpenAPI description, against a real server."""

@@ -1,4 +1,4 @@
-"""`make fuzz`: many more random requests than a test run has time for."""
+"""`make fuzz`: sends many more random requests than a test run has time for."""
 
 import argparse
 import os
@@ -15,11 +15,13 @@ from tests.support.processes import run_manage, serve_api
 
 
 def main() -> int:
-    """Run a campaign on a server of its own and say what came of it; 1 where anything did."""
+    """Run a campaign on a server of its own and print the result; return 1 if it has failures."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("--cases", type=int, default=100_000)
     parser.add_argument("--minutes", type=float, default=30)
-    parser.add_argument("--start", type=int, default=int(time.time()), help="repeats a run")
+    parser.add_argument(
+        "--start", type=int, default=int(time.time()), help="the same number repeats a run"
+    )
     options = parser.parse_args()
     os.environ |= {"DJANGO_SETTINGS_MODULE": "app.settings", "DEBUG": "1"}
     with (
@@ -34,7 +36,7 @@ def main() -> int:
 
 
 def run_campaign(url: str, cases: int, seconds: float, start: int) -> int:
-    """Send the requests, showing how far it is, and return the exit status."""
+    """Send the requests, show the progress, and return the exit status."""
     from tests.fuzz.campaign import Campaign  # noqa: PLC0415 - reads the settings of Django
 
     campaign, began, shown = Campaign(url, start=start), time.monotonic(), 0

@@ -1,8 +1,8 @@
-"""Sends random requests and holds each answer against the description.
+"""Sends random requests and compares each answer with the OpenAPI description.
 
-Half of the requests are what the description allows, half are not. They are sent as a member, the
-host's service, a stranger or nobody, mostly to rooms that exist, with cursors and ids that earlier
-answers gave: without that, nearly every answer would be a 404.
+The description allows half of the requests, and not the other half. They are sent as a member, the
+host's service, a stranger or without a token, mostly to rooms that exist, with cursors and ids from
+earlier answers: without that, nearly every answer would be a 404.
 """
 
 import random
@@ -41,12 +41,12 @@ CHECKS = [
     *(not_a_server_error, status_code_conformance, content_type_conformance),
     *(response_schema_conformance, response_headers_conformance),
 ]
-# The others have rules that no schema can write down: an anchor has to be a message of the room,
-# a cursor one of the list, a channel the caller's own, a user id's channel at most 240 bytes.
+# The others have rules that a schema cannot express: an anchor must be a message of the room, a
+# cursor one of the list, a channel the caller's own, the channel of a user id at most 240 bytes.
 EXACT = {"send_message", "read_room", "join_room", "leave_room"}
 ACTORS = ("member", "member", "both", "both", "service", "stranger", "nobody")
 MEMBER = "member"
-# A token, a room, a media type or an earlier message is at fault, not what was generated.
+# The cause is a token, a room, a media type or an earlier message, not the generated request.
 ABOUT_ELSE = {401, 404, 409, 415}
 AIMED = 0.8
 MEDIA_TYPE_KEPT = 0.97
@@ -58,10 +58,10 @@ Operation = APIOperation[Any, Any, Any, Any]
 
 
 class Campaign:
-    """Requests to one server until a number of them is reached, or a time."""
+    """Requests to one server, up to a number of them or a time."""
 
     def __init__(self, url: str, *, start: int = 0) -> None:
-        """Begin at the round `start`: the same start sends the same requests."""
+        """Begin with the round `start`: the same start sends the same requests."""
         self.sent = 0
         self.statuses: Counter[int] = Counter()
         self.failures: dict[tuple[str, str], str] = {}
@@ -81,9 +81,9 @@ class Campaign:
         }
 
     def run(self, *, cases: int, seconds: float, report: Report = lambda _: None) -> None:
-        """Send requests, each operation in turn, until there were enough or time is up."""
+        """Send requests for each operation in turn, until there were enough or time is up."""
         deadline = time.monotonic() + seconds
-        # A short run comes to every operation too.
+        # So that a short run also reaches every operation.
         size = min(ROUND, cases // 100)
         schema = schemathesis.openapi.from_url(f"{self._url}/api/schema/")
         self._components = schema.raw_schema["components"]
@@ -102,7 +102,7 @@ class Campaign:
                     report(self.sent)
 
     def _open_room(self) -> None:
-        """Make one more room of the member's, with something said in it."""
+        """Create one more room of the member, with a few messages."""
         room: int = self._post("rooms/", {"name": "fuzz", "members": [MEMBER]})["id"]
         for content in ("one", "two", "three"):
             self._post(f"rooms/{room}/messages/", {"content": content})
@@ -133,7 +133,7 @@ class Campaign:
         def send(case: Case[Any]) -> None:
             self._send(case, is_valid=mode.is_positive)
 
-        # An operation without parameters cannot be asked wrongly.
+        # An operation without parameters has no invalid request.
         with suppress(Unsatisfiable):
             send()
 
@@ -163,7 +163,7 @@ class Campaign:
         """Whether the body is one that the description allows.
 
         schemathesis has a check of this kind, but takes the room and the token that were put in
-        place of its own for violations, and a parameter that nobody reads too.
+        place of its own for violations, and for a parameter that is not read.
         """
         described = case.operation.definition.raw.get("requestBody")
         if described is None or isinstance(case.body, NotSet):
@@ -173,9 +173,9 @@ class Campaign:
         return bool(validator.is_valid(case.body))
 
     def _aim(self, case: Case[Any]) -> None:
-        """Lead most requests to a room that exists, and to places that answers have named."""
+        """Direct most requests to existing rooms, and to cursors and ids from earlier answers."""
         if "room_id" in case.path_parameters and self._random.random() < AIMED:
-            # Who left every room would be a stranger to all that follows.
+            # A member who left every room would be a stranger for all later requests.
             is_leave = case.path.endswith("/leave/")
             case.path_parameters["room_id"] = self._random.choice(
                 self._rooms[:1] if is_leave else self._rooms[1:]
@@ -185,7 +185,7 @@ class Campaign:
                 case.query[name] = self._random.choice(self._seen[name])
 
     def _remember(self, text: str) -> None:
-        """Keep the places that an answer's links name: cursors, and ids of messages."""
+        """Remember the cursors and ids of messages in an answer."""
         for link in re.findall(r'"(?:next|previous)":"([^"]+)"', text):
             for name, value in parse_qsl(urlsplit(link).query):
                 if name in {"cursor", "before", "after"}:

@@ -1,1 +1,1 @@
-"""What happened in a run, line by line, and whether it may have happened."""
+"""Histories of runs, line by line, and the checker that finds what must not have happened."""

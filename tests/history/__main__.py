@@ -1,4 +1,4 @@
-"""`python -m tests.history FILE`: judge a history that was kept, without running anything."""
+"""`python -m tests.history FILE`: check a history that was kept, without running anything."""
 
 import argparse
 import sys
@@ -11,7 +11,7 @@ from tests.history.recorder import HistoryError, read_history
 
 
 def main() -> int:
-    """Print the verdict; 1 where anything failed, 2 where the history cannot be read."""
+    """Print the verdict; return 1 if a check failed, 2 if the history cannot be read."""
     parser = argparse.ArgumentParser(prog="python -m tests.history", description=__doc__)
     parser.add_argument("file", type=Path)
     for bound in fields(Bounds):

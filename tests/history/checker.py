@@ -1,8 +1,17 @@
-"""Judges a history: every guarantee that a client relies on, by the name of its check."""
+"""Checks a history against every guarantee that a client relies on."""
 
-from tests.history.check_changes import check_changes
-from tests.history.check_continuity import check_continuity
-from tests.history.check_devices import (
+from tests.history.checks.changes import check_changes
+from tests.history.checks.continuity import check_continuity
+from tests.history.checks.liveness import check_enough_happened, check_liveness
+from tests.history.checks.messages import (
+    check_acknowledged,
+    check_finals_agree,
+    check_order,
+    check_phantoms,
+    check_single,
+)
+from tests.history.checks.read_pages import check_pages
+from tests.history.checks.received import (
     check_applied,
     check_frames,
     check_leaks,
@@ -10,21 +19,12 @@ from tests.history.check_devices import (
     check_publishing,
     check_states,
 )
-from tests.history.check_liveness import check_liveness, check_power
-from tests.history.check_messages import (
-    check_acknowledged,
-    check_finals_agree,
-    check_order,
-    check_phantoms,
-    check_single,
-)
-from tests.history.check_reads import check_pages
-from tests.history.check_unread import check_unread
+from tests.history.checks.unread import check_unread
 from tests.history.recorder import Record
 from tests.history.runs import read_run
-from tests.history.verdict import Bounds, Verdict
+from tests.history.verdict import Bounds, Check, Verdict
 
-__all__ = ["Bounds", "Verdict", "check"]
+__all__ = ["Bounds", "Check", "Verdict", "check"]
 
 
 def check(records: list[Record], bounds: Bounds | None = None) -> Verdict:
@@ -55,5 +55,5 @@ def check(records: list[Record], bounds: Bounds | None = None) -> Verdict:
         check_continuity(run, verdict)
     check_unread(run, verdict, bounds.unread_reach)
     check_liveness(run, verdict, bounds)
-    check_power(run, verdict, bounds)
+    check_enough_happened(run, verdict, bounds)
     return verdict

@@ -12,10 +12,10 @@ Call = tuple[Record, Record]
 
 
 class Draft:
-    """A history to be changed: its calls, its rows, and where each message stands in it."""
+    """A history that can be changed: its calls, its rows, and all records of a message."""
 
     def __init__(self, records: list[Record]) -> None:
-        # Several times as fast as deepcopy; a history is JSON.
+        # A history is JSON, and this is several times as fast as deepcopy.
         self.records: list[Record] = json.loads(json.dumps(records))
         self.end = max(record["at"] for record in records)
 
@@ -36,7 +36,7 @@ class Draft:
         return self.of(kind, **fields)[0]
 
     def drop(self, *records: Record) -> None:
-        """Leave records out."""
+        """Remove records."""
         dropped = {id(record) for record in records}
         self.records = [record for record in self.records if id(record) not in dropped]
 
@@ -71,12 +71,12 @@ class Draft:
         return next(same, None)
 
     def stored(self, status: str) -> list[tuple[Call, Record]]:
-        """Return the sends that ended so and are stored, with their rows; none that was deleted."""
+        """Return the sends with this status that are stored and not deleted, with their rows."""
         found = [(call, self.row(call[0])) for call in self.calls("send", status)]
         return [(call, row) for call, row in found if row is not None and not row["deleted"]]
 
     def pages(self) -> list[Call]:
-        """Return the pages that were read and have a few messages, with room for more."""
+        """Return the pages that have a few messages and did not reach their limit."""
         return [
             (call, end)
             for call, end in self.calls("read_page", "ok")
@@ -84,18 +84,18 @@ class Draft:
         ]
 
     def shown(self) -> set[int]:
-        """Return the ids of the messages that any page showed."""
+        """Return the ids of all messages that a page showed."""
         pages = self.calls("read_page", "ok")
         return {entry[1] for _, end in pages for entry in end["messages"]}
 
     def mentions(self, number: int) -> Iterator[Record]:
-        """Return the frames and applies that brought a message with a text."""
+        """Return the frames and applied events of a message."""
         for record in self.records:
             if record["type"] in {"frame", "apply"} and record.get("id") == number:
                 yield record
 
     def rewrite(self, row: Record, **changes: Any) -> None:
-        """Change a row's key or content in all that tells of it but the calls that sent it."""
+        """Change a row's key or content in all its records except the calls that sent it."""
         row |= changes
         known: dict[str, tuple[str, ...]] = {
             "final_api": ("seq", "id", "user", "key", "content"),
@@ -111,7 +111,7 @@ class Draft:
                 record["content"] = row["content"]
 
     def shift(self, after: float, seconds: float) -> None:
-        """Let everything after a moment happen later."""
+        """Move everything after a time so many seconds later."""
         for record in self.records:
             if record["at"] > after:
                 record["at"] += seconds

@@ -1,4 +1,4 @@
-"""The operations of a history, and its sends, in which the retries of one message are one."""
+"""The operations of a history, and its sends, in which all retries of a message are one."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -12,9 +12,9 @@ Key = tuple[Any, str, str]
 
 @dataclass(slots=True)
 class Operation:
-    """One call: begun at `invoke`, ended at `complete` seconds (never: infinity).
+    """One call: it began at `invoke` and ended at `complete` seconds (never: infinity).
 
-    `status` is ok, fail or info, and info where nothing was recorded of its end.
+    `status` is ok, fail or info; it is info if no end was recorded.
     """
 
     action: str
@@ -34,10 +34,10 @@ class Operation:
 class Send:
     """A message that someone wanted to send: all calls with one room, user and key.
 
-    From the first call's `invoke` it may be stored; `complete` is the first acknowledgement
-    (none: infinity). `status` is ok where any call was acknowledged, fail where each was surely
-    not applied, else info. `answers` are the ids and seqs that were acknowledged. `is_imported`
-    where no call of it went by HTTP.
+    It may be stored from the first call's `invoke` on; `complete` is the first acknowledgement
+    (none: infinity). `status` is ok if any call was acknowledged, fail if none was applied for
+    certain, else info. `answers` are the acknowledged ids and seqs. `is_imported` says that no call
+    went by HTTP.
     """
 
     content: str
@@ -48,7 +48,7 @@ class Send:
     is_imported: bool = True
 
     def acknowledged_at(self, number: int) -> float:
-        """Return when a row with this id was acknowledged; infinity, where no answer names it."""
+        """Return when a row with this id was acknowledged; infinity if no answer names it."""
         return self.complete if any(number == answer[0] for answer in self.answers) else inf
 
 
@@ -69,7 +69,7 @@ def read_operations(records: list[Record]) -> dict[str, list[Operation]]:
         elif kind in {"ok", "fail", "info"}:
             ended = by_number.pop(record["op"], None)
             if ended is None:
-                raise HistoryError(f"operation {record['op']} ended that was not under way")
+                raise HistoryError(f"operation {record['op']} ended and was not under way")
             ended.complete, ended.status, ended.result = record["at"], kind, record
     return by_action
 

@@ -1,4 +1,4 @@
-"""A room as the database held it at the end: its messages, its log, and who was in when."""
+"""A room in the database at the end: its messages, its log, and when each user was a member."""
 
 from bisect import bisect_right
 from collections import defaultdict
@@ -27,17 +27,17 @@ class Row:
 
 @dataclass(slots=True)
 class Stays:
-    """When a user was in a room: the first and the last version that was for him, each time.
+    """The stays of a user in a room: the first and the last version for him, each time.
 
-    The first is that of the change that added him: who is added in one call hears all of its
-    events. The last is that of his `user_left`; infinity, where he was not removed.
+    The first is that of the change that added him: all users that one call adds receive all of its
+    events. The last is that of his `user_left`; infinity if he was not removed.
     """
 
     firsts: list[int] = field(default_factory=list)
     lasts: list[float] = field(default_factory=list)
 
     def find_last(self, version: int) -> float:
-        """Return the last version of the stay that a version may be in; -1 before the first."""
+        """Return the last version of the stay that began before a version; -1 if none did."""
         before = bisect_right(self.firsts, version)
         return self.lasts[before - 1] if before else -1
 
@@ -61,17 +61,17 @@ class Room:
     members: set[str]
     stays: dict[str, Stays]
 
-    def may_hear(self, user: str, version: int) -> bool:
-        """Tell whether the event of a version was for the user."""
+    def may_see(self, user: str, version: int) -> bool:
+        """Say whether the event of a version was for the user."""
         stays = self.stays.get(user)
         return stays is not None and version <= self.version and version <= stays.find_last(version)
 
     def had_member(self, user: str, version: int) -> bool:
-        """Tell whether the user was a member once the event of a version had happened."""
+        """Say whether the user was a member after the event of a version."""
         stays = self.stays.get(user)
         return stays is not None and version <= self.version and version < stays.find_last(version)
 
-    def find_audible(self, user: str, first: int, last: int) -> Iterator[int]:
+    def find_visible(self, user: str, first: int, last: int) -> Iterator[int]:
         """Return the versions from the first to the last whose events were for the user."""
         stays = self.stays.get(user, Stays())
         for begin, end in zip(stays.firsts, stays.lasts, strict=True):

@@ -1,4 +1,4 @@
-"""A whole run, read from its records: what was asked for, what was seen, what was there at last."""
+"""A run, read from its records: requests, what devices received, and the state at the end."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -23,9 +23,9 @@ class Run:
     `sends` has each message once, `calls` every operation by action, in the order of invocation.
     `deletions` are those that may have been applied, by the message's id. `owners` are the users
     of the devices. `steps` are what each device did in each room (apply, snapshot, forget), in
-    order; `heard` are the subscriptions and frames of each device, in order. `compared` are the
-    `final_device` records by device, `api` the rows that the API gave at the end. `faults` are the
-    times from a fault's start to its stop, infinity where it did not stop.
+    order; `received` are the subscriptions and frames of each device, in order. `compared` are the
+    `final_device` records by device, `api` the rows that the API showed at the end. `faults` are
+    the start and end of each fault, infinity if it has no end.
     """
 
     sends: dict[Key, Send]
@@ -34,7 +34,7 @@ class Run:
     owners: dict[str, str]
     steps: dict[Place, list[Record]]
     frames: list[Record]
-    heard: dict[str, list[Record]]
+    received: dict[str, list[Record]]
     rooms: dict[Any, Room]
     api: dict[Any, list[list[Any]]]
     compared: dict[str, Record]
@@ -51,9 +51,7 @@ def read_run(records: list[Record]) -> Run:
     try:
         return _read_run(records)
     except (LookupError, TypeError) as error:
-        raise HistoryError(
-            f"a record lacks a field, or has another in its place: {error}"
-        ) from error
+        raise HistoryError(f"a record lacks a field, or has a wrong one: {error}") from error
 
 
 def _read_run(records: list[Record]) -> Run:
@@ -78,7 +76,7 @@ def _read_run(records: list[Record]) -> Run:
         elif kind == "rest":
             rest = record["at"]
         elif kind not in _UNUSED:
-            raise HistoryError(f"no such record: {kind}")
+            raise HistoryError(f"there is no record of this type: {kind}")
     return Run(
         sends=merge_sends(calls.get("send", [])),
         calls=calls,
@@ -86,7 +84,7 @@ def _read_run(records: list[Record]) -> Run:
         owners=owners,
         steps=steps,
         frames=others["frame"],
-        heard=_read_heard(records),
+        received=_read_received(records),
         rooms={record["room"]: read_room(record) for record in others["final_db"]},
         api={record["room"]: record["messages"] for record in others["final_api"]},
         compared={record["device"]: record for record in others["final_device"]},
@@ -95,16 +93,16 @@ def _read_run(records: list[Record]) -> Run:
     )
 
 
-def _read_heard(records: list[Record]) -> dict[str, list[Record]]:
-    heard: defaultdict[str, list[Record]] = defaultdict(list)
+def _read_received(records: list[Record]) -> dict[str, list[Record]]:
+    received: defaultdict[str, list[Record]] = defaultdict(list)
     for record in records:
         if record["type"] in {"subscribed", "frame"}:
-            heard[record["device"]].append(record)
-    return heard
+            received[record["device"]].append(record)
+    return received
 
 
 def _require_versions(calls: dict[str, list[Operation]]) -> None:
-    """Refuse answers that do not say what they must be judged by."""
+    """Refuse answers without the version that a check needs."""
     for action in _VERSIONED:
         for call in calls.get(action, ()):
             if call.status == "ok" and not isinstance(call.result.get("version"), int):

@@ -1,12 +1,12 @@
-"""What a room may be named at last."""
+"""The name that a room may have at the end."""
 
 from tests.history.checker import check
+from tests.history.correct import make_history
 from tests.history.draft import Draft
-from tests.history.good import make_history
 
 
 def test_a_rename_without_an_answer_may_be_the_last() -> None:
-    """Its name stands, though an earlier rename is the last that was acknowledged."""
+    """The room has its name, although an earlier rename is the last acknowledged one."""
     draft = Draft(make_history(2))
     renames = [(call["room"], end["version"], end) for call, end in draft.calls("rename", "ok")]
     rooms = [room for room, *_ in renames]

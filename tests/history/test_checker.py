@@ -1,4 +1,4 @@
-"""A correct history passes, figures are right, and no size of a run is too large to check."""
+"""A correct history passes, the figures are right, and large histories are checked in time."""
 
 import json
 import subprocess
@@ -9,19 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.history.checker import Bounds, check
-from tests.history.good import make_history
+from tests.history.checker import Bounds, Check, check
+from tests.history.correct import make_history
 from tests.history.operations import merge_sends, read_operations
 from tests.history.planted import PLANTED
 from tests.history.recorder import HistoryError, Record, read_history
-from tests.history.series import FirstAfter, RisingValue, count_points
+from tests.history.timeline import FirstAfter, RisingValue, count_points
 from tests.history.world import KEEP
 from tests.support.processes import PROJECT
 
 
 @pytest.mark.parametrize("seed", range(100, 108))
 def test_a_correct_history_passes(seed: int) -> None:
-    """Nothing is found where nothing is wrong, and the figures are those of the history."""
+    """Nothing is found if nothing is wrong, and the figures are those of the history."""
     records = make_history(seed)
 
     verdict = check(records)
@@ -49,8 +49,8 @@ def test_a_correct_history_passes(seed: int) -> None:
         ("event_is_applied_twice", (0, 1, 0)),
         ("events_are_applied_again_after_a_snapshot", (0, 11, 0)),
         ("imported_message_is_lost", (1, 0, 0)),
-        ("who_left_hears_more", (0, 0, 1)),
-        ("who_left_applies_more", (0, 0, 2)),
+        ("user_who_left_receives_more", (0, 0, 1)),
+        ("user_who_left_applies_more", (0, 0, 2)),
     ],
 )
 def test_the_figures_count_what_happened(name: str, figures: tuple[int, int, int]) -> None:
@@ -63,7 +63,7 @@ def test_the_figures_count_what_happened(name: str, figures: tuple[int, int, int
 
 
 def test_a_correct_history_has_all_that_happens_in_a_run() -> None:
-    """The planted faults stand in histories that use the whole format."""
+    """The planted defects are put into histories that use the whole format."""
     records = make_history(2)
     kinds = {record["type"] for record in records}
     actions = {record["action"] for record in records if record["type"] == "invoke"}
@@ -85,30 +85,30 @@ def test_a_correct_history_has_all_that_happens_in_a_run() -> None:
     assert any(call.get("by") == "sql" for call in calls)
 
 
-def test_two_operations_that_overlap_may_stand_in_either_order() -> None:
-    """Real time orders only what was answered before the other was sent."""
+def test_two_operations_that_overlap_may_have_either_order() -> None:
+    """Real time orders two messages only if one was answered before the other was sent."""
     records = _two_sends((1.0, 2.0), (1.5, 1.6))
 
-    assert "C4" not in check(records).failures
+    assert Check.ONE_ORDER not in check(records).failures
 
 
-def test_what_was_answered_before_the_other_was_sent_stands_before_it() -> None:
+def test_a_message_answered_before_another_was_sent_comes_before_it() -> None:
     """Seq 1 was sent after seq 2 had been answered."""
     records = _two_sends((1.0, 2.0), (0.5, 0.9))
 
-    (text,) = check(records).failures["C4"]
+    (text,) = check(records).failures[Check.ONE_ORDER]
     assert "seq 2 was acknowledged 0.1" in text
 
 
 def test_a_retry_is_the_same_message_from_its_first_call() -> None:
-    """What counts is the first call and the first answer, not the last."""
+    """The first call and the first answer count, not the last."""
     records = [
         {"at": 0.1, "type": "invoke", "op": 9, "process": "p", "action": "send"}
         | {"room": 1, "user": "u", "key": "k1", "content": "c"},
         *_two_sends((1.0, 2.0), (0.5, 0.9)),
     ]
 
-    assert "C4" not in check(records).failures
+    assert Check.ONE_ORDER not in check(records).failures
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_a_retry_is_the_same_message_from_its_first_call() -> None:
         (["fail", "fail"], "fail"),
     ],
 )
-def test_one_answer_is_enough_and_one_doubt_too(ends: list[str], status: str) -> None:
+def test_the_status_of_a_message_follows_from_all_its_calls(ends: list[str], status: str) -> None:
     """A message is acknowledged if any call was, and refused only if every call was."""
     records: list[Record] = []
     for n, end in enumerate(ends):
@@ -157,15 +157,15 @@ def test_a_device_counts_as_unread_what_it_holds(
             *_unread(at_rest, count),
             {"at": 10.0, "type": "rest"},
         ]
-        failures = check(records, Bounds(unread_reach=reach)).failures.get("C8", [])
+        failures = check(records, Bounds(unread_reach=reach)).failures.get(Check.UNREAD_COUNTS, [])
         is_named = any(f"showed {count}" in text for text in failures)
 
-        # While it moves, what is held is not known so exactly: only too few is too few.
+        # During traffic it is not known exactly what a device holds: only the lower bound is exact.
         assert is_named != (is_right or (at_rest == 9.0 and count == 250))
 
 
 def test_a_device_does_not_count_what_it_saw_deleted() -> None:
-    """Once it applied the deletion, the message is unread no more; before, it may be either."""
+    """After it applied the deletion, the message is not unread; before, it may be either."""
     sends = _many_sends(10)
     final = sends[-1]
     final["version"] = 11
@@ -179,7 +179,7 @@ def test_a_device_does_not_count_what_it_saw_deleted() -> None:
         allowed = [
             count
             for count in range(12)
-            if "C8"
+            if Check.UNREAD_COUNTS
             not in check(
                 [
                     *sends,
@@ -194,8 +194,8 @@ def test_a_device_does_not_count_what_it_saw_deleted() -> None:
         assert allowed == counts
 
 
-def test_failures_are_counted_and_the_first_of_them_told() -> None:
-    """A broken run of thousands of failures can still be read."""
+def test_failures_are_counted_and_the_first_twenty_are_shown() -> None:
+    """The verdict on a run with thousands of failures names each failed check by its sentence."""
     records = make_history(2)
     for record in records:
         if record["type"] == "final_api":
@@ -205,10 +205,15 @@ def test_failures_are_counted_and_the_first_of_them_told() -> None:
 
     verdict = check(records)
 
-    assert len(verdict.failures["C6a"]) == 20
-    assert verdict.counts["C6a"] > 1000
-    assert len(verdict.failures["C0"]) == 3
-    assert f"C6a: and {verdict.counts['C6a'] - 20} more" in verdict.describe()
+    assert len(verdict.failures[Check.APPLIED_AS_LOGGED]) == 20
+    assert verdict.counts[Check.APPLIED_AS_LOGGED] > 1000
+    assert len(verdict.failures[Check.FINAL_READS_AGREE]) == 3
+    more = verdict.counts[Check.APPLIED_AS_LOGGED] - 20
+    assert f"C6a: and {more} more" in verdict.describe()
+    assert (
+        "not true: every device applies the events of the log, all and in order (C6a)\n"
+        in verdict.describe()
+    )
 
 
 @pytest.mark.parametrize(
@@ -224,35 +229,35 @@ def test_failures_are_counted_and_the_first_of_them_told() -> None:
     ],
 )
 def test_a_record_that_the_format_does_not_have_is_refused(record: Record) -> None:
-    """A misspelt record is an error: what it was to tell would be missing without a word."""
+    """A misspelt record is an error: otherwise its content would be ignored silently."""
     with pytest.raises(HistoryError):
         check([{"at": 1.0, **record}])
 
 
 @pytest.mark.parametrize("action", ["add", "remove", "rename"])
 def test_an_answer_without_its_version_is_refused(action: str) -> None:
-    """Nothing could be judged by it."""
+    """Without a version the answer cannot be checked."""
     asked = {"op": 1, "process": "p", "action": action, "room": 1, "user": "u", "name": "n"}
     with pytest.raises(HistoryError, match=f"{action} has no version"):
         check([{"at": 1.0, "type": "invoke", **asked}, {"at": 2.0, "type": "ok", "op": 1}])
 
 
 def test_the_least_later_value_is_found() -> None:
-    """It is that of all times after the moment, not at it."""
+    """Only values with a later time count, not those at the time itself."""
     value = FirstAfter([(3.0, 5), (1.0, 2), (2.0, 9)])
 
     assert [value.after(at) for at in (0.5, 1.0, 2.0, 3.0)] == [2, 5, 5, inf]
 
 
-def test_a_number_that_rises_is_known_as_of_any_moment() -> None:
-    """It is the greatest of what came before, whatever order it came in."""
+def test_a_rising_value_is_known_at_any_time() -> None:
+    """It is the greatest value with an earlier time, in any order of input."""
     value = RisingValue([(3.0, 5), (1.0, 2), (2.0, 9)])
 
     assert [value.before(at) for at in (1.0, 1.5, 2.5, 4.0)] == [0, 2, 9, 9]
 
 
 def test_points_are_counted_as_one_by_one() -> None:
-    """The sweep counts what a loop over all points would."""
+    """One pass counts the same as a loop over all points."""
     points = [(float(n % 7), n % 11, f"user{n % 3}") for n in range(200)]
     queries = [(float(n % 9), n % 12, f"user{n % 4}") for n in range(100)]
 
@@ -263,27 +268,27 @@ def test_points_are_counted_as_one_by_one() -> None:
 
 
 def test_the_world_holds_as_many_messages_as_the_bounds_say() -> None:
-    """The unread numbers of the made-up devices are those that the checker expects."""
+    """The unread counts of the simulated devices are those that the checker expects."""
     assert Bounds().unread_reach == KEEP
 
 
-def test_a_kept_history_is_judged_from_its_file(tmp_path: Path) -> None:
-    """`python -m tests.history FILE` says what the run said: 0, 1, or 2 where it cannot tell."""
+def test_a_kept_history_is_checked_from_its_file(tmp_path: Path) -> None:
+    """`python -m tests.history FILE` prints the verdict and returns 0, 1, or 2 if it cannot."""
     path = tmp_path / "history"
     records = make_history(3)
     path.write_text("".join(f"{json.dumps(record)}\n" for record in records))
 
-    assert _judge(path) == (0, check(read_history(path)).describe() + "\n")
-    assert _judge(path, "--min-sends", "5000")[0] == 1
-    assert _judge(path, "--no-is-continuous")[0] == 0
+    assert _check_file(path) == (0, check(read_history(path)).describe() + "\n")
+    assert _check_file(path, "--min-sends", "5000")[0] == 1
+    assert _check_file(path, "--no-is-continuous")[0] == 0
     path.write_text("nothing\n")
-    assert _judge(path)[0] == 2
+    assert _check_file(path)[0] == 2
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_a_large_history_is_judged_in_a_few_seconds(tmp_path: Path) -> None:
-    """50,000 operations and 200,000 records of devices take about as long as parsing them.
+def test_a_large_history_is_checked_in_a_few_seconds(tmp_path: Path) -> None:
+    """50,000 operations and 200,000 records of devices take about as long as reading them.
 
     The bound is three times that, in CPU time of this process, so that it holds on any machine.
     """
@@ -360,7 +365,7 @@ def _unread(at: float, count: int) -> list[Record]:
     ]
 
 
-def _judge(path: Path, *options: str) -> tuple[int, str]:
+def _check_file(path: Path, *options: str) -> tuple[int, str]:
     done = subprocess.run(
         [sys.executable, "-m", "tests.history", path, *options],
         cwd=PROJECT,

@@ -1,9 +1,9 @@
-"""What must come to a device by itself, and where that begins and ends."""
+"""Which events must reach a device as frames."""
 
 import pytest
 
-from tests.history.checker import Bounds, check
-from tests.history.good import make_history
+from tests.history.checker import Bounds, Check, check
+from tests.history.correct import make_history
 from tests.history.planted import PLANTED
 from tests.history.recorder import Record
 
@@ -12,7 +12,7 @@ _DEVICE = {"device": "d", "user": "v"}
 
 @pytest.mark.parametrize("name", ["frame_never_comes", "subscription_is_called_recovered"])
 def test_where_it_is_not_promised_devices_may_miss_events(name: str) -> None:
-    """A server without a broker loses events, as everyone knows who chose it."""
+    """With servers without a broker a device may miss events, and that is documented."""
     (planted,) = [planted for planted in PLANTED if planted.name == name]
     records = planted.plant(make_history(2))
 
@@ -30,14 +30,14 @@ def test_where_it_is_not_promised_devices_may_miss_events(name: str) -> None:
         ([], {3, 4, 5}),
     ],
 )
-def test_what_was_asked_for_after_a_subscription_must_come(
+def test_what_was_requested_after_a_subscription_must_arrive(
     frames: list[tuple[float, int]], missed: set[int]
 ) -> None:
-    """The third of five events was asked for when the subscription stood, and the first was not."""
+    """The third of five events was requested after the subscription, and the first before it."""
     records = _make_room()
     for at, version in frames:
-        told = {"id": version, "content": "c", "event_type": "message_added", "version": version}
-        records.append({"at": at, "type": "frame", **_DEVICE, "room": 1, **told})
+        event = {"id": version, "content": "c", "event_type": "message_added", "version": version}
+        records.append({"at": at, "type": "frame", **_DEVICE, "room": 1, **event})
     subscribed = {"recovered": False, "was_recovering": False}
     records.append({"at": 0.25, "type": "subscribed", **_DEVICE, **subscribed})
     records.append({"at": 0.4, "type": "snapshot", **_DEVICE, "room": 1, "version": 5})
@@ -47,7 +47,8 @@ def test_what_was_asked_for_after_a_subscription_must_come(
 
     assert verdict.missed == len(missed), verdict.describe()
     assert [
-        f"as versions {sorted(missed)}" in text for text in verdict.failures.get("C6d", [])
+        f"as versions {sorted(missed)}" in text
+        for text in verdict.failures.get(Check.EVERY_EVENT_ARRIVES, [])
     ] == [True] * bool(missed)
 
 
@@ -62,8 +63,8 @@ def _make_room() -> list[Record]:
             {"at": n / 10 + 0.05, "type": "ok", "op": n, "id": n, "seq": n},
         ]
         rows.append({**asked, "seq": n, "id": n, "deleted": False})
-        told = {"type": "message_added", "user": "u", "id": n}
-        events.append({**told, "version": n, "change": n})
+        event = {"type": "message_added", "user": "u", "id": n}
+        events.append({**event, "version": n, "change": n})
     final = {"room": 1, "name": "n", "version": 5, "last_seq": 5, "members": ["v"]}
     records.append({"at": 9.0, "type": "final_db", "messages": rows, "events": events, **final})
     return records

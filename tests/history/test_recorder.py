@@ -1,4 +1,4 @@
-"""What is recorded is in the file, whole and in order, whatever becomes of the run."""
+"""What is recorded is in the file, complete and in order, even if the run is killed."""
 
 import asyncio
 import json
@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.history.nemesis import Nemesis
 from tests.history.recorder import HistoryError, Recorder, read_history
 
 
 def test_a_history_is_read_as_it_was_recorded(tmp_path: Path) -> None:
-    """Operations have numbers of their own; their ends and all fields come back."""
+    """Operations have numbers of their own, and all fields are read as they were written."""
     with Recorder(tmp_path / "history") as recorder:
         recorder.write("run", seed=1, fault="none", realtime="gateway")
         first = recorder.invoke("sender", "send", room=1, user="я", key="k", content='"\n\ud800')
@@ -54,7 +53,7 @@ def test_a_history_is_read_as_it_was_recorded(tmp_path: Path) -> None:
 
 
 def test_a_record_is_in_the_file_when_the_call_returns(tmp_path: Path) -> None:
-    """A run that is killed the next moment leaves it behind."""
+    """If the run is killed the next moment, the record is still there."""
     path = tmp_path / "history"
     program = (
         "import os, pathlib, sys; from tests.history.recorder import Recorder;"
@@ -66,7 +65,7 @@ def test_a_record_is_in_the_file_when_the_call_returns(tmp_path: Path) -> None:
 
 
 def test_threads_and_a_loop_write_whole_lines_with_rising_times(tmp_path: Path) -> None:
-    """No line is mixed with another, no number is given twice, and no time falls."""
+    """No line is mixed with another, no number is used twice, and no time decreases."""
 
     def record_many(process: int) -> None:
         for n in range(500):
@@ -94,7 +93,7 @@ def test_threads_and_a_loop_write_whole_lines_with_rising_times(tmp_path: Path) 
 
 @pytest.mark.parametrize("kept", [1, 20, -1])
 def test_a_last_line_that_was_cut_in_half_is_left_out(tmp_path: Path, kept: int) -> None:
-    """A kill in the middle of a write costs that record and no other."""
+    """A kill in the middle of a write loses that record and no other."""
     whole = json.dumps({"at": 1.5, "type": "rest"})
     path = tmp_path / "history"
     path.write_text(f"{whole}\n{whole}\n{whole[:kept]}")
@@ -102,8 +101,8 @@ def test_a_last_line_that_was_cut_in_half_is_left_out(tmp_path: Path, kept: int)
     assert read_history(path) == [json.loads(whole)] * 2
 
 
-def test_a_last_line_that_lacks_only_its_end_counts(tmp_path: Path) -> None:
-    """What is whole is not left out."""
+def test_a_last_line_without_a_line_break_counts(tmp_path: Path) -> None:
+    """A complete record is not left out."""
     path = tmp_path / "history"
     path.write_text('{"at": 1, "type": "rest"}')
 
@@ -114,7 +113,7 @@ def test_a_last_line_that_lacks_only_its_end_counts(tmp_path: Path) -> None:
     "line", ["{", "", "7", '{"at": 1}', '{"at": 1, "type": "rest"}, {}', '{"at": 1, "type": "re']
 )
 def test_a_broken_line_is_named(tmp_path: Path, line: str) -> None:
-    """Whoever edited a kept history hears which line is wrong."""
+    """The error for an edited history names the wrong line."""
     path = tmp_path / "history"
     path.write_text(f'{{"at": 1, "type": "rest"}}\n{line}\n{{"at": 2, "type": "rest"}}\n')
 
@@ -122,8 +121,8 @@ def test_a_broken_line_is_named(tmp_path: Path, line: str) -> None:
         read_history(path)
 
 
-def test_what_is_no_json_is_refused_and_leaves_the_file_as_it_was(tmp_path: Path) -> None:
-    """A mistake of the caller does not make a line that nobody can read."""
+def test_a_field_that_is_no_json_is_refused_and_the_file_is_unchanged(tmp_path: Path) -> None:
+    """A mistake of the caller does not write a broken line."""
     with Recorder(tmp_path / "history") as recorder:
         recorder.write("rest")
         with pytest.raises(TypeError):
@@ -133,16 +132,16 @@ def test_what_is_no_json_is_refused_and_leaves_the_file_as_it_was(tmp_path: Path
     assert [record["type"] for record in read_history(tmp_path / "history")] == ["rest", "rest"]
 
 
-def test_a_fault_stops_in_the_history_also_where_its_body_raises(tmp_path: Path) -> None:
-    """The error goes on, and the time after it is not counted as the fault's."""
+def test_the_end_of_a_fault_is_recorded_even_if_its_block_raises(tmp_path: Path) -> None:
+    """The error is raised again, and the time after it does not count as part of the fault."""
 
-    async def fail() -> None:
-        async with Nemesis(recorder).fault("cut"):
+    def fail(recorder: Recorder) -> None:
+        with recorder.fault("cut"):
             recorder.write("rest")
             raise ConnectionError
 
     with Recorder(tmp_path / "history") as recorder, pytest.raises(ConnectionError):
-        asyncio.run(fail())
+        fail(recorder)
 
     start, rest, stop = read_history(tmp_path / "history")
     assert (start["type"], start["name"], start["phase"]) == ("fault", "cut", "start")

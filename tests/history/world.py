@@ -1,7 +1,7 @@
-"""A made-up world that keeps every promise: rooms, users with a device each, and a clock.
+"""A simulated chat that breaks no promise: rooms, users with a device each, and a clock.
 
-Things happen one after another; an operation began a little before it happened and was answered a
-little after, so operations overlap as they do in a run. Devices live a little behind.
+Changes happen one after another. Each operation begins a little before its change and is answered a
+little after it, so operations overlap as in a run. Devices receive events a little later.
 """
 
 from bisect import bisect_right
@@ -19,7 +19,7 @@ KEEP = 200
 class Room:
     """A room; the event of version v is `events[v - 1]`.
 
-    `added` are the versions at which messages came, in order; `gone` those of the deletions, by id.
+    `added` are the versions of the messages, in order; `gone` those of the deletions, by id.
     """
 
     id: int
@@ -39,7 +39,7 @@ class Room:
 
 @dataclass
 class Device:
-    """A device: its own time, the version it holds of each room, what was read, what it missed."""
+    """A device: its time, its version of each room, the read positions, and missed events."""
 
     name: str
     user: str
@@ -50,9 +50,9 @@ class Device:
 
 
 class World:
-    """Changes rooms and tells devices of it; `records` is what was written down, in any order.
+    """Changes rooms and sends the events to devices; `records` has it all, in any order.
 
-    While `cut_off`, nothing reaches a device.
+    While `cut_off` is set, no event reaches a device.
     """
 
     def __init__(self, seed: int, *, rooms: int, users: int) -> None:
@@ -66,16 +66,16 @@ class World:
         self._ids = 100
 
     def note(self, at: float, kind: str, /, **fields: Any) -> None:
-        """Write a record down."""
+        """Add a record."""
         self.records.append({"at": at, "type": kind, **fields})
 
     def note_device(self, device: Device, kind: str, /, **fields: Any) -> None:
-        """Write down what a device did, after all that it did before."""
+        """Add a record of a device, later than all its records so far."""
         device.clock = max(device.clock + 1e-6, self.now + self.random.uniform(0.001, 0.01))
         self.note(device.clock, kind, device=device.name, user=device.user, **fields)
 
     def note_call(self, action: str, status: str, result: Record, /, **arguments: Any) -> None:
-        """Write an operation down that happens right now."""
+        """Add an operation that happens now."""
         begin = self.now - self.random.uniform(0.001, 0.03)
         self.note_call_between(
             (begin, self.now + self.random.uniform(0.001, 0.03)), action, status, result, arguments
@@ -89,7 +89,7 @@ class World:
         result: Record,
         arguments: Record,
     ) -> None:
-        """Write an operation down that began and ended at two times."""
+        """Add an operation that began and ended at the given times."""
         self._ops += 1
         process = arguments.get("user", "host")
         self.note(times[0], "invoke", op=self._ops, process=process, action=action, **arguments)
@@ -109,33 +109,33 @@ class World:
         room.rows.append(row)
         room.by_id[self._ids] = row
         room.added.append(room.version + 1)
-        self._tell(room, "message_added", user, self._ids, content=content)
+        self._send_event(room, "message_added", user, self._ids, content=content)
         return row
 
     def delete(self, room: Room, row: Record) -> None:
         """Delete a message's text."""
         row |= {"deleted": True, "content": ""}
         room.gone[row["id"]] = room.version + 1
-        self._tell(room, "message_deleted", row["user"], row["id"], content="")
+        self._send_event(room, "message_deleted", row["user"], row["id"], content="")
 
     def rename(self, room: Room, name: str) -> None:
         """Give the room another name."""
         room.name = name
-        self._tell(room, "room_updated", None)
+        self._send_event(room, "room_updated", None)
 
     def join(self, room: Room, users: list[str]) -> None:
         """Add users in one change."""
         room.members += users
         change = room.version + 1
         for user in users:
-            self._tell(room, "user_joined", user, change=change)
+            self._send_event(room, "user_joined", user, change=change)
 
     def leave(self, room: Room, user: str) -> None:
-        """Remove a member, who is told too."""
-        self._tell(room, "user_left", user)
+        """Remove a member, who receives the event too."""
+        self._send_event(room, "user_left", user)
         room.members.remove(user)
 
-    def _tell(
+    def _send_event(
         self, room: Room, kind: str, user: str | None, id_: int | None = None, **more: Any
     ) -> None:
         version = room.version + 1
@@ -153,14 +153,14 @@ class World:
                 self._deliver(device, room, event)
 
     def _deliver(self, device: Device, room: Room, event: Record) -> None:
-        """Bring an event over the socket, now and then twice."""
+        """Deliver an event to a device, now and then twice."""
         for _ in range(2 if self.random.random() < 0.01 else 1):
             self.note_device(device, "frame", **event)
         held = device.held.get(room.id)
         if held is not None and event["version"] == held + 1:
             self._apply(device, room, event)
         elif held is None and not _is_own_end(device, room, event):
-            self._read_anew(device, room)
+            self._read_room(device, room)
 
     def _apply(self, device: Device, room: Room, event: Record) -> None:
         self.note_device(device, "apply", **event)
@@ -168,7 +168,7 @@ class World:
         if _is_own_end(device, room, event):
             self._forget(device, room)
 
-    def _read_anew(self, device: Device, room: Room) -> None:
+    def _read_room(self, device: Device, room: Room) -> None:
         if device.user in room.members:
             device.held[room.id] = room.version
             self.note_device(device, "snapshot", room=room.id, version=room.version)
@@ -178,9 +178,9 @@ class World:
         self.note_device(device, "forget", room=room.id)
 
     def reconnect(self) -> None:
-        """Let every device come back: the history fills some in, others ask for the logs.
+        """Reconnect every device: some recover what they missed, the others read the logs.
 
-        There are some of both.
+        There are always some of both.
         """
         self.cut_off = False
         for n, device in enumerate(self.devices.values()):
@@ -193,22 +193,22 @@ class World:
                 self._catch_up(device, room)
 
     def _catch_up(self, device: Device, room: Room) -> None:
-        """Fetch what follows the version that a device holds."""
+        """Fetch the events after the version that a device holds."""
         held = device.held.get(room.id)
         if held is None:
-            self._read_anew(device, room)
+            self._read_room(device, room)
         elif device.user not in room.members:
             self._forget(device, room)
         elif held < room.version:
             self.note_device(device, "fetch", room=room.id, after=held, status=200)
             for event in room.events[held:]:
-                if room.id not in device.held:  # its user left and came back in between
-                    self._read_anew(device, room)
+                if room.id not in device.held:  # its user left and joined again meanwhile
+                    self._read_room(device, room)
                     break
                 self._apply(device, room, _compose_event(room, event))
 
     def count_unread(self, device: Device, room: Room) -> int:
-        """Count what a device shows as unread, of the messages that it holds."""
+        """Count what a device shows as unread among the messages that it holds."""
         held, position = device.held.get(room.id, 0), device.positions.get(room.id, 0)
         known = bisect_right(room.added, held)
         return sum(
@@ -220,13 +220,13 @@ class World:
 
 
 def _is_own_end(device: Device, room: Room, event: Record) -> bool:
-    """Tell whether a device hears that its own user left."""
+    """Say whether an event is that the device's own user left."""
     logged = room.events[event["version"] - 1]
     return bool(logged["type"] == "user_left" and logged["user"] == device.user)
 
 
 def _compose_event(room: Room, logged: Record) -> Record:
-    """Return an event as the log gives it: with the text that there is now."""
+    """Return an event as the log has it: with the present text."""
     event = {"room": room.id, "version": logged["version"], "event_type": logged["type"]}
     if logged["id"] is not None:
         event |= {"id": logged["id"], "content": room.by_id[logged["id"]]["content"]}

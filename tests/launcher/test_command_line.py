@@ -9,7 +9,7 @@ import pytest
 from embedded.folder import RunFolder
 from embedded.postgres import PostgresServer
 from embedded.processes import find_postgres
-from tests.launcher.processes import ROOT, Started, python
+from tests.launcher.watched import ROOT, Started, python
 
 RESET = python("-m", "embedded", "reset")
 

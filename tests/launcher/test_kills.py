@@ -20,9 +20,9 @@ from embedded.processes import find_postgres
 from tests.client.notebook import Notebook
 from tests.client.reading import fetch_state, make_read, read_all
 from tests.conformance.servers import find_kinds
-from tests.launcher.processes import Started, python
 from tests.launcher.test_supervisor import pid_of
 from tests.launcher.test_whole_run import LAST_LINE, checkout  # noqa: F401 - the fixture
+from tests.launcher.watched import Started, python
 from tests.support.actors import make_token
 from tests.support.processes import find_free_port
 

@@ -1,6 +1,8 @@
 """The embedded PostgreSQL starts, keeps what it was given, and says why when it cannot."""
 
 import os
+import re
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -11,7 +13,7 @@ import pytest
 
 from embedded.postgres import PostgresError, PostgresServer
 from embedded.processes import find_postgres
-from tests.launcher.processes import ROOT, Started, Watched, python
+from tests.launcher.watched import ROOT, Started, Watched, python
 
 START_AND_WAIT = """
 import sys
@@ -197,6 +199,27 @@ def test_another_users_folder_is_refused(folder: Path) -> None:
     os.chown(folder / "postgres", 1, 1)
     with pytest.raises(PostgresError, match=r"belongs to \w+, not to root: start as its owner\.$"):
         start(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [("postgres", 0o755), ("postgres", 0o770), ("socket", 0o755), ("socket", 0o750)],
+)
+def test_loosened_permissions_are_refused_with_the_chmod_that_mends_them(
+    folder: Path, name: str, mode: int
+) -> None:
+    """A folder that was opened to other users is refused, and pasting the command mends it."""
+    with start(folder):
+        shutil.copytree(folder / "socket", folder / "kept", copy_function=os.link)
+    (folder / "kept").rename(folder / "socket")  # a killed run leaves it behind
+    (folder / name).chmod(mode)
+    with pytest.raises(PostgresError, match=rf"permissions are {mode:04o}.+ `chmod") as error:
+        start(folder)
+    assert "\n" not in str(error.value)
+    (command,) = re.findall("`(chmod .+)`", str(error.value))
+    subprocess.run(["sh", "-c", command], check=True)
+    with start(folder):
+        pass
 
 
 def test_a_half_made_database_is_made_anew(folder: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from embedded.postgres import PostgresServer
 from embedded.processes import find_identity, find_postgres
-from tests.launcher.processes import ROOT, Started, Watched, python
+from tests.launcher.watched import ROOT, Started, Watched, python
 from tests.support.processes import find_free_port
 
 pytestmark = pytest.mark.slow  # about two seconds each: every run makes a database
@@ -74,6 +74,36 @@ def test_a_signal_stops_everything_in_order(
     assert sorted(path.name for path in (tmp_path / ".data").iterdir()) == [
         *("lock", "postgres", "postgres.lock", "postgres.log"),
     ]
+
+
+PRINT_IGNORED = """
+import signal
+endings = signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP
+print("ignored:", [s.name for s in endings if signal.getsignal(s) is signal.SIG_IGN])
+"""
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_stops_although_its_shell_ignores_signals(
+    tmp_path: Path, signum: signal.Signals
+) -> None:
+    """A run in the background of a shell that ignores SIGINT stops on SIGINT and on SIGTERM.
+
+    Its processes begin with no signal ignored, so that SIGINT can end each of them too.
+    """
+    script = 'trap "" INT QUIT HUP; "$@" & echo "supervisor $!"; wait $!'
+    run = command(tmp_path, commands={"migrate": PRINT_IGNORED})
+    with Started(["sh", "-c", script, "sh", *run], ROOT) as started:
+        supervisor = int(started.wait_for("supervisor").split()[1])
+        assert "ignored: []" in started.wait_for("ready")
+        parts = [pid_of(tmp_path, name) for name in ORDINARY]
+        postgres = find_postgres(tmp_path / ".data" / "postgres")
+        with Watched([supervisor, *parts, *postgres]) as watched:
+            os.kill(supervisor, signum)
+            code, said = started.finish()
+            assert watched.alive_after(0) == []
+    assert code == 0, said
+    assert "stopping." in said
 
 
 def test_a_stubborn_part_is_killed_in_time(tmp_path: Path) -> None:

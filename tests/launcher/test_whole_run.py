@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from embedded.processes import find_postgres
-from tests.launcher.processes import ROOT, Started, Watched, python
 from tests.launcher.test_supervisor import pids
+from tests.launcher.watched import ROOT, Started, Watched, python
 from tests.support.processes import find_free_port
 
 pytestmark = pytest.mark.slow
@@ -25,10 +25,11 @@ LAST_LINE = "manage.py watch"
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give a copy of what `make up` runs, without data."""
     folder = tmp_path_factory.mktemp("checkout")
-    for name in ("app", "chat", "embedded", "centrifugo", "demo"):
+    for name in ("app", "chat", "client", "embedded", "centrifugo", "demo"):
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, folder / name)
-    shutil.copy(ROOT / "manage.py", folder)
+    for name in ("manage.py", "Makefile"):
+        shutil.copy(ROOT / name, folder)
     return folder
 
 
@@ -104,3 +105,24 @@ def test_ctrl_c_ends_every_process(run: Started, checkout: Path) -> None:
         assert watched.alive_after(0) == []
     assert code == 0, said
     assert find_postgres(checkout / ".data" / "postgres") == []
+
+
+@pytest.mark.parametrize(
+    ("signum", "target"), [(signal.SIGTERM, "make"), (signal.SIGINT, "supervisor")]
+)
+def test_make_up_stops_in_the_background_of_a_shell_that_ignores_sigint(
+    checkout: Path, ports: dict[str, str], signum: signal.Signals, target: str
+) -> None:
+    """`make up &` under `trap "" INT` stops on SIGTERM, and on SIGINT to its supervisor."""
+    # Its Python is that of the tests, so nothing has to be installed.
+    make = f"make --assume-old=.venv/.installed BIN={Path(sys.executable).parent} up"
+    shell = ["sh", "-c", f'trap "" INT; {make} & echo "make $!"; wait']
+    with Started(shell, checkout, {**ports, "CENTRIFUGO_BIN": ""}) as started:
+        running = {"make": int(started.wait_for("make").split()[1])}
+        started.wait_for(LAST_LINE)
+        running["supervisor"] = int((checkout / ".data" / "lock").read_text())
+        with Watched([*running.values(), *pids(checkout)]) as watched:
+            os.kill(running[target], signum)
+            _, said = started.finish()
+            assert watched.alive_after(0) == []
+    assert "Everything is stopped." in said

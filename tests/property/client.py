@@ -1,4 +1,4 @@
-"""The reference client's reducer without a network: it fetches once, then lives on events."""
+"""The reference client's reducer without a network: it fetches once, then applies events."""
 
 import copy
 from typing import Any, Self
@@ -11,9 +11,9 @@ EVERYTHING = 1_000_000
 
 
 class Client:
-    """A user's reducer, and the driver it reads by where an event tells it to.
+    """A user's reducer, and the driver with which it reads when an event requires that.
 
-    It is stricter than an application: what it applies must be a change.
+    It is stricter than an application: every event that it applies must change something.
     """
 
     def __init__(self, user: str, driver: Driver) -> None:
@@ -37,7 +37,7 @@ class Client:
 
     @property
     def state(self) -> dict[str, Any]:
-        """Return all that the user sees, in the order it is seen."""
+        """Return everything that the user sees, in the order in which it is shown."""
         return self.reducer.state()
 
     def view(self, room_id: int) -> tuple[Json, list[Json], list[Json]]:
@@ -56,7 +56,7 @@ class Client:
                 self.catch_up(room_id)
 
     def catch_up(self, room_id: int) -> None:
-        """Fetch what follows the version held and apply it."""
+        """Fetch the events after the held version and apply them."""
         events = self._driver.list_events(self.user, room_id, self.reducer.version(room_id))
         if events is None:
             self.reducer.forget(room_id)
@@ -64,7 +64,7 @@ class Client:
         for event in events:
             outcome = self._receive(event)
             if outcome is Outcome.UNKNOWN_ROOM:
-                # It left and came back in between: what it holds now is what it fetches.
+                # It left and joined again in the meantime, so it has to fetch the room.
                 self._fetch_new_room(room_id)
                 return
             assert outcome is Outcome.APPLIED

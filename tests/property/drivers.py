@@ -2,20 +2,19 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, LiteralString, Protocol
 from urllib.parse import quote
 
 import httpx
 import msgspec
 
-from chat.actions.members import add_members, read_room_after, remove_member
-from chat.actions.messages import NewMessage, send_messages
-from chat.actions.rooms import create_room
+from chat.actions.messages import NewMessage
 from chat.errors import NotAMemberError
-from chat.queries.events import list_events, read_events
-from chat.queries.members import list_members, read_members
-from chat.queries.messages import list_messages_before, read_messages
-from chat.queries.rooms import list_rooms, read_rooms
+from chat.queries.events import list_events
+from chat.queries.keyset import Slice
+from chat.queries.members import list_members
+from chat.queries.messages import Window, list_messages
+from chat.queries.rooms import list_rooms
 from chat.sql.database import run_call
 from tests.conftest import Connection
 from tests.property.model import Answer
@@ -31,7 +30,7 @@ class Driver(Protocol):
     """Every write, each answered in the words of the functions, and every read of a client."""
 
     def say(self, call: str, words: list[str]) -> list[str]:
-        """Return the words of a function as this way of calling it tells them."""
+        """Return the words of a function in the form that this way of calling it has."""
 
     def create_room(self, name: str, users: Sequence[str]) -> int | None:
         """Create a room and return its id, or None where a user is refused."""
@@ -76,22 +75,23 @@ class SqlDriver:
 
     def create_room(self, name: str, users: Sequence[str]) -> int | None:
         """Call the function."""
-        (row,) = run_call(self._connection, create_room(name, users))
-        assert (row.outcome == "created") == (row.room is not None)
-        return None if row.room is None else json.loads(row.room)["id"]
+        (row,) = self._call("chat.create_room(%s, %s::text[])", name, list(users))
+        assert (row["outcome"] == "created") == (row["room"] is not None)
+        return None if row["room"] is None else row["room"]["id"]
 
     def add_members(self, room_id: int, users: Sequence[str]) -> Answer:
         """Call the function."""
-        rows = run_call(self._connection, add_members(room_id, users))
-        if rows and rows[0].room is not None:
-            assert [row.user_id for row in rows] == list(dict.fromkeys(users))
-            return Answer([row.outcome for row in rows], read_room_after(rows[0]).version)
-        return Answer([row.outcome for row in rows])
+        rows = self._call("chat.add_members(%s, %s::text[])", room_id, list(users))
+        words = [row["outcome"] for row in rows]
+        if rows and rows[0]["room"] is not None:
+            assert [row["user_id"] for row in rows] == list(dict.fromkeys(users))
+            return Answer(words, rows[0]["room"]["version"])
+        return Answer(words)
 
     def remove_member(self, room_id: int, user: str) -> Answer:
         """Call the function."""
-        (row,) = run_call(self._connection, remove_member(room_id, user))
-        return Answer([row.outcome], read_room_after(row).version if row.room else None)
+        (row,) = self._call("chat.remove_member(%s, %s)", room_id, user)
+        return Answer([row["outcome"]], row["room"]["version"] if row["room"] else None)
 
     def join(self, room_id: int, user: str) -> Answer:
         """Call the function."""
@@ -103,40 +103,44 @@ class SqlDriver:
 
     def send(self, messages: Sequence[NewMessage]) -> Answer:
         """Call the function."""
-        rows = sorted(
-            run_call(self._connection, send_messages(messages)), key=lambda row: row.ordinal
+        rows = self._call(
+            "chat.send_messages(%s::bigint[], %s::text[], %s::text[], %s::text[])",
+            [message.room_id for message in messages],
+            [message.user_id for message in messages],
+            [message.client_id for message in messages],
+            [message.content for message in messages],
         )
-        assert [row.ordinal for row in rows] == list(range(1, len(messages) + 1))
+        rows.sort(key=lambda row: row["ordinal"])
+        assert [row["ordinal"] for row in rows] == list(range(1, len(messages) + 1))
         return Answer(
-            [row.outcome for row in rows],
-            seqs=[row.message_seq for row in rows],
-            ids=[row.message_id for row in rows],
+            [row["outcome"] for row in rows],
+            seqs=[row["message_seq"] for row in rows],
+            ids=[row["message_id"] for row in rows],
         )
+
+    def _call(self, function: LiteralString, *values: object) -> list[Json]:
+        return self._connection.execute("SELECT * FROM " + function, values).fetchall()
 
     def list_rooms(self, user: str) -> list[Json]:
         """Run the statement."""
-        rows = run_call(self._connection, list_rooms(user, after=None, limit=_ALL))
-        return [msgspec.to_builtins(room) for room in read_rooms(rows)]
+        rooms = run_call(self._connection, list_rooms(user, Slice(_ALL)))
+        return [msgspec.to_builtins(room) for room in rooms]
 
     def list_members(self, user: str, room_id: int) -> list[Json]:
         """Run the statement."""
-        rows = run_call(self._connection, list_members(room_id, user, after=None, limit=_ALL))
-        return [msgspec.to_builtins(member) for member in read_members(rows)]
+        members = run_call(self._connection, list_members(room_id, user, Slice(_ALL)))
+        return [msgspec.to_builtins(member) for member in members]
 
     def list_messages(self, user: str, room_id: int) -> list[Json]:
         """Run the statement."""
-        rows = run_call(
-            self._connection, list_messages_before(room_id, user, anchor=None, limit=_ALL)
-        )
-        return [
-            msgspec.to_builtins(message) for message in read_messages(rows, anchor_name="before")
-        ]
+        messages = run_call(self._connection, list_messages(room_id, user, Window(older=_ALL)))
+        return [msgspec.to_builtins(message) for message in messages]
 
     def list_events(self, user: str, room_id: int, after: int) -> list[Json] | None:
         """Run the statement."""
-        rows = run_call(self._connection, list_events(room_id, user, after=after, limit=_ALL))
+        call = list_events(room_id, user, after=after, limit=_ALL)
         try:
-            return [json.loads(bytes(event)) for event in read_events(rows, after=after)]
+            return [json.loads(bytes(event)) for event in run_call(self._connection, call)]
         except NotAMemberError:
             return None
 
@@ -155,7 +159,7 @@ _STATUS_OF_WORD = {
 
 
 class HttpDriver:
-    """Calls the API, page by page; it tells less than the functions do."""
+    """Calls the API, page by page; its answers say less than the functions'."""
 
     def __init__(self, cast: Cast) -> None:
         self._cast = cast
@@ -168,7 +172,7 @@ class HttpDriver:
         return self._actors[user]
 
     def say(self, call: str, words: list[str]) -> list[str]:
-        """Return the statuses that tell the words."""
+        """Return the statuses for the words."""
         if call in {"remove_member", "leave"} and words == ["not_member"]:
             words = ["removed"]
         return [str(_STATUS_OF_WORD[word]) for word in words]

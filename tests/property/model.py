@@ -1,4 +1,4 @@
-"""What every write does, in plain Python: the yardstick of the SQL functions."""
+"""What every write does, in plain Python: the model that the SQL functions are compared with."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -9,7 +9,7 @@ from tests.support.ledger import BULK_LIMIT
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a call says: a word for each part of it, and what else its caller is told."""
+    """The answer to a call: a word for each part of it, and what else the answer has."""
 
     words: list[str]
     version: int | None = None
@@ -29,7 +29,7 @@ class ModelMessage:
 
 @dataclass(frozen=True, slots=True)
 class ModelEvent:
-    """An event, without ids and times, which a model cannot know."""
+    """An event, without the ids and times that a model cannot know."""
 
     version: int
     type: str
@@ -47,11 +47,11 @@ class ModelRoom:
     messages: list[ModelMessage] = field(default_factory=list)
     log: list[ModelEvent] = field(default_factory=list)
     queued: list[tuple[int, set[str]]] = field(default_factory=list)
-    """The versions that leave through the outbox, each with the users it goes to."""
+    """The versions that are published, each with the users that it is sent to."""
 
     @property
     def version(self) -> int:
-        """How many events the room has had."""
+        """The number of the room's events."""
         return len(self.log)
 
     def add(self, users: Sequence[str]) -> list[str]:
@@ -89,7 +89,7 @@ class ModelRoom:
         return "sent", len(self.messages)
 
     def delete(self, seq: int) -> str:
-        """Delete a message's text; the key goes on to stand for it."""
+        """Delete a message's text; its key still belongs to it."""
         message = self.messages[seq - 1]
         if message.is_deleted:
             return "already"

@@ -18,10 +18,8 @@ from hypothesis.stateful import (
 )
 from msgspec.structs import replace
 
-from chat.actions.messages import NewMessage, delete_message
-from chat.actions.rooms import rename_room
+from chat.actions.messages import NewMessage
 from chat.realtime.channels import personal_channel
-from chat.sql.database import run_call
 from tests.conftest import Connection
 from tests.property.client import Client
 from tests.property.drivers import Driver, HttpDriver, SqlDriver
@@ -33,8 +31,8 @@ UNKNOWN_ROOM = UNKNOWN_MESSAGE = 10**15
 NAMES = ["ann", "bob", "Ёж", "a/b c", "~x%2F", "auth0|7", "crowd0"]
 INVALID_NAMES = ["", "\x1f", "x" * 129, "я" * 100]
 
-# The same examples each time, so that a failure in CI is a failure at home; no time limit, for
-# the machine that runs it may be busy.
+# The same examples each time, so that a failure in CI can be repeated; no time limit, because the
+# machine may be busy.
 REPRODUCIBLE = settings(
     derandomize=True,
     database=None,
@@ -62,7 +60,7 @@ messages = st.builds(
 
 
 class WriteHistory(RuleBasedStateMachine):
-    """Runs every write against the model, and clients beside them that live on events."""
+    """Compares every write with the model, and clients that only apply events with both."""
 
     def __init__(self, driver: Driver, connection: Connection) -> None:
         super().__init__()
@@ -78,11 +76,11 @@ class WriteHistory(RuleBasedStateMachine):
         (row,) = connection.execute("SELECT coalesce(max(id), 0) AS id FROM chat_outbox")
         self.outbox_start = self.outbox_head = row["id"]
 
-    # What the world does.
+    # Writes.
 
     @initialize(target=rooms, members=name_lists)
     def begin_with_a_room(self, members: list[str]) -> int:
-        """Create the room without which nothing can be tried."""
+        """Create a first room, which the other rules need."""
         return self._create_room(self._users(members))
 
     @precondition(lambda self: len(self.model.rooms) < 4)
@@ -93,7 +91,7 @@ class WriteHistory(RuleBasedStateMachine):
 
     @rule(members=name_lists, invalid=st.sampled_from(INVALID_NAMES), room=rooms)
     def try_an_invalid_user(self, members: list[str], invalid: str, room: int) -> None:
-        """One id that cannot be a user: nothing is created and nobody is added."""
+        """With one invalid user id no room is created and no user added."""
         users = [*self._users(members), invalid]
         assert self.driver.create_room("refused", users) is None
         answer = self.driver.add_members(room, users)
@@ -128,12 +126,12 @@ class WriteHistory(RuleBasedStateMachine):
 
     @rule(batch=st.lists(messages, min_size=1, max_size=6))
     def send(self, batch: list[NewMessage]) -> None:
-        """Send messages of any users to any rooms, with keys that often come again."""
+        """Send messages of any users to any rooms, with keys that are often used again."""
         self._send([replace(item, user_id=item.user_id + self.suffix) for item in batch])
 
     @rule(room=rooms, contents=st.lists(st.sampled_from(["this", "that"]), min_size=1, max_size=4))
     def send_by_members(self, room: int, contents: list[str]) -> None:
-        """Send messages that are accepted, so that histories grow."""
+        """Send messages that are accepted, so that the rooms grow."""
         members = sorted(self.model.rooms[room].members)
         count = len(self.model.rooms[room].messages)
         self._send(
@@ -146,7 +144,7 @@ class WriteHistory(RuleBasedStateMachine):
 
     @rule(room=rooms, place=st.integers(0, 99), is_same=st.booleans())
     def retry(self, room: int, place: int, is_same: bool) -> None:  # noqa: FBT001 - it is drawn
-        """Send an old message again, whoever its sender is by now, as it was or changed."""
+        """Send an old message again, unchanged or changed, even if its sender has left."""
         known = self.model.rooms[room].messages
         if known:
             old = known[place % len(known)]
@@ -155,17 +153,21 @@ class WriteHistory(RuleBasedStateMachine):
 
     @rule(room=any_room, name=st.sampled_from(["room", "salon", "зал"]))
     def rename(self, room: int, name: str) -> None:
-        """Rename a room, as the admin does; the name it has changes nothing."""
-        (row,) = run_call(self.connection, rename_room(room, name))
+        """Rename a room, as the admin does; its present name changes nothing."""
+        (row,) = self.connection.execute(
+            "SELECT outcome FROM chat.rename_room(%s, %s)", [room, name]
+        )
         known = self.model.rooms.get(room)
-        assert row.outcome == (known.rename(name) if known else "room_not_found")
+        assert row["outcome"] == (known.rename(name) if known else "room_not_found")
 
     @rule(room=rooms, seq=st.integers(1, 20))
     def delete(self, room: int, seq: int) -> None:
-        """Delete a message, as the admin does, once or again; one that does not exist, too."""
+        """Delete a message, as the admin does: also a second time, or one that does not exist."""
         message_id = self.ids.get((room, seq))
-        (row,) = run_call(self.connection, delete_message(message_id or UNKNOWN_MESSAGE))
-        assert row.outcome == (self.model.rooms[room].delete(seq) if message_id else "not_found")
+        (row,) = self.connection.execute(
+            "SELECT outcome FROM chat.delete_message(%s)", [message_id or UNKNOWN_MESSAGE]
+        )
+        assert row["outcome"] == (self.model.rooms[room].delete(seq) if message_id else "not_found")
 
     @precondition(lambda self: self.last_call is not None)
     @rule()
@@ -183,7 +185,7 @@ class WriteHistory(RuleBasedStateMachine):
     @precondition(lambda self: len(self.clients) < 6)
     @rule(name=names)
     def start_a_client(self, name: str) -> None:
-        """Let a user fetch everything; what happens from now on comes to it by events."""
+        """Let a user fetch everything; from now on it receives events."""
         client = Client.fetch(name + self.suffix, self.driver)
         self.clients.append(client)
         self.snapshots.append(client.copy())
@@ -211,7 +213,7 @@ class WriteHistory(RuleBasedStateMachine):
 
     @invariant()
     def clients_follow_by_what_was_queued(self) -> None:
-        """Each step queues what the model queues, and it reaches whom the model says."""
+        """Each step queues the events of the model, for the users of the model."""
         news = read_outbox(self.connection, after=self.outbox_head)
         for queued in news:
             self.outbox_head = queued.id
@@ -225,7 +227,7 @@ class WriteHistory(RuleBasedStateMachine):
                 if client.user in room.members
             }
 
-    # What must hold in the end.
+    # What must hold at the end.
 
     def teardown(self) -> None:
         """Compare logs, streams and clients with the model, and with what is fetched now."""
@@ -257,7 +259,7 @@ class WriteHistory(RuleBasedStateMachine):
             assert self.driver.list_events(user, room_id, half) == ledger.log[half:]
 
     def _check_late_delivery(self, client: Client, outbox: list[Queued], fresh: Client) -> None:
-        """Deliver all that was ever queued for a client, each event twice."""
+        """Deliver everything that was queued for a client, each event twice."""
         for queued in outbox:
             if personal_channel(client.user) in queued.channels:
                 client.receive(queued.event)
@@ -271,7 +273,7 @@ class WriteHistory(RuleBasedStateMachine):
         for room_id in client.reducer.versions():
             assert client.view(room_id) == fresh.view(room_id)
 
-    # The means.
+    # How calls are made and compared.
 
     def _users(self, members: list[str]) -> list[str]:
         return [name + self.suffix for name in members]
@@ -323,7 +325,7 @@ def _simplify(event: Event) -> ModelEvent:
 @pytest.mark.timeout(400)
 @pytest.mark.slow
 def test_every_history_through_the_functions(connection: Connection) -> None:
-    """Whatever is written in whatever order, tables, log, outbox and clients are as the model's."""
+    """After any sequence of writes, tables, log, outbox and clients are those of the model."""
     run_state_machine_as_test(
         partial(WriteHistory, SqlDriver(connection), connection),  # type: ignore[arg-type]
         settings=settings(REPRODUCIBLE, max_examples=60, stateful_step_count=30),
@@ -334,7 +336,7 @@ def test_every_history_through_the_functions(connection: Connection) -> None:
 @pytest.mark.timeout(400)
 @pytest.mark.slow
 def test_every_history_over_http(cast: Cast, connection: Connection) -> None:
-    """The same through the API, whose answers tell less and whose lists have pages."""
+    """The same holds through the API, whose answers have less detail and whose lists have pages."""
     run_state_machine_as_test(
         partial(WriteHistory, HttpDriver(cast), connection),  # type: ignore[arg-type]
         settings=settings(REPRODUCIBLE, max_examples=12, stateful_step_count=20),

@@ -1,4 +1,4 @@
-"""The cast of the tests: who calls the API."""
+"""The cast of the tests: the users and the service that call the API."""
 
 import secrets
 import time
@@ -11,13 +11,13 @@ from django.conf import settings
 
 
 def make_token(subject: str, *, secret: str | None = None, **claims: object) -> str:
-    """Return a token as the host signs it."""
+    """Return a token, signed as the host signs it."""
     payload = {"sub": subject, "exp": int(time.time()) + 3600} | claims
     return jwt.encode(payload, secret or settings.JWT_SECRET, algorithm="HS256")
 
 
 class Actor:
-    """Someone who calls the API, with the short words the tests are written in."""
+    """A caller of the API, with short methods for tests."""
 
     def __init__(self, user_id: str, http: httpx.Client) -> None:
         self.user_id = user_id
@@ -50,7 +50,7 @@ class Actor:
 
 
 class Cast:
-    """Actors of one test; their ids are of this test alone."""
+    """The actors of one test; no other test has their ids."""
 
     def __init__(self, url: str, *, secret: str | None = None) -> None:
         self.url = url
@@ -59,7 +59,7 @@ class Cast:
         self._clients: list[httpx.Client] = []
 
     def user(self, name: str) -> Actor:
-        """Return a user, the same for the same name."""
+        """Return a user; the same name gives the same user."""
         user_id = f"{name}-{self._suffix}"
         return self.with_token(make_token(user_id, secret=self._secret), user_id)
 
@@ -77,7 +77,7 @@ class Cast:
         return self._actor(user_id, {"Authorization": f"Bearer {token}"})
 
     def _actor(self, user_id: str, headers: dict[str, str]) -> Actor:
-        # Certificates are loaded even for http:// unless they are declined, which takes 47 ms.
+        # With `verify` on, certificates are loaded even for http://, which takes 47 ms.
         http = httpx.Client(
             base_url=self.url, headers=headers, trust_env=False, verify=False, timeout=15
         )

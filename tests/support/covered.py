@@ -1,6 +1,8 @@
-"""What a machine lets the tests cover: some run against programs that not everyone has."""
+"""What a run covered: some tests need programs that not every machine has, some run elsewhere."""
 
 import shutil
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 from tests.conformance.servers import describe_centrifugo
@@ -15,12 +17,12 @@ def has_javascript_sdk() -> bool:
 
 
 def has_nginx() -> bool:
-    """Whether there is the nginx that stands in front in production."""
+    """Whether there is the nginx that production has in front."""
     return find_nginx() is not None
 
 
 def describe_coverage() -> list[str]:
-    """Return the lines that a run's summary says of it: what is left out is never left unsaid."""
+    """Return the lines of a run's summary that say which programs it was run against."""
     javascript = (
         "JavaScript SDK" if has_javascript_sdk() else "JavaScript SDK: not covered, no Node"
     )
@@ -29,3 +31,12 @@ def describe_coverage() -> list[str]:
         f"realtime: gateway; {describe_centrifugo()}; Python SDK; {javascript}",
         f"deployment: {nginx}",
     ]
+
+
+def describe_left_out(tests: Iterable[str]) -> list[str]:
+    """Return the line of a run's summary that names the tests marked `long` that it left out."""
+    files = Counter(test.split("::")[0] for test in tests)
+    if not files:
+        return []
+    named = ", ".join(f"{count} of {file}" for file, count in sorted(files.items()))
+    return [f"left to `make test-long`: {files.total()} tests: {named}"]

@@ -1,4 +1,4 @@
-"""All that the database holds of a room, and the rules that hold between its parts."""
+"""Everything that the database has of a room, and the rules between its parts."""
 
 import json
 from collections import Counter
@@ -48,7 +48,7 @@ class Ledger:
 
     @property
     def seqs(self) -> list[int]:
-        """The messages' places."""
+        """The seqs of the messages."""
         return [message["seq"] for message in self.messages]
 
     @property
@@ -67,20 +67,20 @@ class Ledger:
 
 
 def read_log(connection: Connection, room_id: int) -> list[Event]:
-    """Return the room's whole log as clients get it.
+    """Return the room's whole log as clients receive it.
 
     Only a member may read it, so an auditor joins, reads, and is rolled back.
     """
     with connection.transaction(force_rollback=True):
         run_call(connection, add_members(room_id, [_AUDITOR]))
-        rows = run_call(connection, list_events(room_id, _AUDITOR, after=0, limit=1_000_000))
-        return [json.loads(row.event or "") for row in rows][:-1]
+        events = run_call(connection, list_events(room_id, _AUDITOR, after=0, limit=1_000_000))
+        return [json.loads(bytes(event)) for event in events][:-1]
 
 
 def read_outbox(
     connection: Connection, *, after: int = 0, room_id: int | None = None
 ) -> list[Queued]:
-    """Return what was queued after an outbox id, of one room or of all, in the order of ids."""
+    """Return the rows after an outbox id, of one room or of all, in the order of ids."""
     return [
         Queued(
             id=row["id"],
@@ -98,7 +98,7 @@ def read_outbox(
 
 
 def read_ledger(connection: Connection, room_id: int) -> Ledger:
-    """Return all that the database holds of a room at rest."""
+    """Return everything that the database has of a room that no session writes to."""
     (room,) = connection.execute("SELECT * FROM chat_room WHERE id = %s", [room_id])
     members = connection.execute(
         "SELECT user_id, joined_version FROM chat_member WHERE room_id = %s", [room_id]
@@ -117,7 +117,7 @@ def read_ledger(connection: Connection, room_id: int) -> Ledger:
 
 
 def read_exact_ledger(connection: Connection, room_id: int) -> Ledger:
-    """Return all that the database holds of a room at rest, once every rule was seen to hold."""
+    """Return everything that the database has of a room, after checking every rule."""
     ledger = read_ledger(connection, room_id)
     _check_messages(ledger)
     _check_log(ledger)
@@ -146,7 +146,7 @@ def _check_log(ledger: Ledger) -> None:
 
 
 def _check_outbox(ledger: Ledger) -> None:
-    """Each event is queued once, as the log has it, in order, for who was a member right then."""
+    """Each event is queued once, as in the log, in order, for the members at its version."""
     members: dict[str, int] = {}
     expected: list[tuple[int, list[str]]] = []
     for change in _changes(ledger.log):
@@ -183,7 +183,7 @@ def _check_outbox(ledger: Ledger) -> None:
 
 
 def _changed_since(log: list[Event]) -> set[object]:
-    """Return the ids of deleted messages, and None where the room was renamed.
+    """Return the ids of deleted messages, and None if the room was renamed.
 
     The log is composed when it is read, so it has no text that was deleted and no former name.
     """
@@ -206,7 +206,7 @@ def _without(event: Event, changed: set[object]) -> Event:
 
 
 def _changes(log: list[Event]) -> Iterator[list[Event]]:
-    """Split a log into changes: what one call added has one moment and stands together."""
+    """Split a log into changes: the users that one call added have one `joined_at`."""
     change: list[Event] = []
     for event in log:
         is_same = (

@@ -21,14 +21,14 @@ def find_free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def run_manage(*arguments: str, **environment: str) -> str:
-    """Run a management command in a process of its own and return what it printed."""
-    return run_manage_of(PROJECT, *arguments, **environment)
+def call_manage(
+    *arguments: str, folder: Path | str = PROJECT, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run `manage.py` in a process of its own to its end, and return the ended process.
 
-
-def run_manage_of(folder: Path, *arguments: str, **environment: str) -> str:
-    """Run a management command of another copy of the code, and return what it printed."""
-    done = subprocess.run(
+    `folder` holds the code, `environment` is added to that of the tests.
+    """
+    return subprocess.run(
         [sys.executable, "manage.py", *arguments],
         cwd=folder,
         env=os.environ | environment,
@@ -36,6 +36,11 @@ def run_manage_of(folder: Path, *arguments: str, **environment: str) -> str:
         text=True,
         check=False,
     )
+
+
+def run_manage(*arguments: str, folder: Path | str = PROJECT, **environment: str) -> str:
+    """Do as `call_manage`, require success, and return what the command printed."""
+    done = call_manage(*arguments, folder=folder, **environment)
     assert done.returncode == 0, done.stderr or done.stdout
     return done.stdout
 
@@ -46,13 +51,13 @@ def start_api(
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """Start the API under uvicorn, as production does; give its address and its process.
 
-    The socket is opened here and handed over: whoever connects early waits in its backlog, so
-    there is nothing to poll and no port to lose to somebody else. `output` takes what it writes to
-    stderr, in place of the test's own.
+    The socket is opened here and passed to the process: a client that connects early waits in its
+    backlog, so there is nothing to poll, and nobody else can take the port. `output` receives what
+    the process writes to stderr, in place of the test's own stderr.
     """
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        # uvicorn takes a descriptor for a Unix socket and leaves the option out; without it each
-        # answer waits 40 ms for the acknowledgement of its head.
+        # uvicorn assumes that a descriptor is a Unix socket and does not set this option. Without
+        # it each answer waits 40 ms until its head is acknowledged.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         process = subprocess.Popen(
             [
@@ -79,7 +84,7 @@ def start_api(
 def serve_api(
     database_url: str, *, output: IO[bytes] | None = None, **environment: str
 ) -> Iterator[str]:
-    """Run the API until the block ends, and give its address once it is ready."""
+    """Run the API until the block ends; give its address once it is ready."""
     with start_api(database_url, output=output, **environment) as (url, _):
         httpx.get(f"{url}/health/ready", timeout=30).raise_for_status()
         yield url

@@ -9,7 +9,7 @@ from typing import Any, LiteralString, TypeVar
 import psycopg
 from psycopg.rows import dict_row
 
-from chat.sql import Call, Row
+from chat.sql import Call
 from chat.sql.database import run_call
 
 PATIENCE = 15.0
@@ -26,11 +26,11 @@ class Session:
         self.connection = psycopg.connect(url, autocommit=True, row_factory=dict_row)
         self._thread = ThreadPoolExecutor(max_workers=1)
 
-    def start(self, call: Call[Row]) -> Future[list[Row]]:
+    def start(self, call: Call[Result]) -> Future[Result]:
         """Begin a call and return at once."""
         return self._thread.submit(run_call, self.connection, call)
 
-    def run(self, call: Call[Row]) -> list[Row]:
+    def run(self, call: Call[Result]) -> Result:
         """Run a call to its end."""
         return self.start(call).result(PATIENCE)
 

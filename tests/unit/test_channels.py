@@ -112,8 +112,7 @@ def test_both_languages_agree_on_every_common_character(session: psycopg.Connect
     characters = [chr(code) for code in range(1, 0x3000)]
 
     rows = session.execute(
-        "SELECT chat.is_user_id(c) FROM unnest(%s::text[]) WITH ORDINALITY AS t (c, n)"
-        " ORDER BY n",
+        "SELECT chat.is_user_id(c) FROM unnest(%s::text[]) WITH ORDINALITY AS t (c, n) ORDER BY n",
         [characters],
     ).fetchall()
 

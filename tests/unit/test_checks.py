@@ -5,11 +5,11 @@ import subprocess
 import sys
 
 import pytest
-from django.conf import settings
 from django.core.checks import CheckMessage
 from django.test import override_settings
 
 from chat.checks import check_hosts, check_message_length, check_secrets, check_serve
+from chat.conf import DEVELOPMENT_CENTRIFUGO_SECRET, DEVELOPMENT_SECRET_KEY
 from tests.support.processes import PROJECT
 
 GOOD = {
@@ -62,7 +62,7 @@ def test_development_defaults_do_not_start() -> None:
 
 
 def test_short_and_equal_secrets_do_not_start() -> None:
-    """A secret that can be guessed, or stands for two things, is refused under its own code."""
+    """A secret that can be guessed, or is used twice, is refused with a code of its own."""
     done = run("manage.py", "check", **SHORT)
 
     assert done.returncode == 1
@@ -91,10 +91,10 @@ def test_the_service_starts_with_good_settings() -> None:
     "changed, codes",
     [
         ({}, []),
-        ({"SECRET_KEY": settings.DEVELOPMENT_SECRET_KEY}, ["chat.E001"]),
-        ({"JWT_SECRET": settings.DEVELOPMENT_SECRET_KEY}, ["chat.E002"]),
-        ({"CENTRIFUGO_TOKEN_SECRET": settings.DEVELOPMENT_CENTRIFUGO_SECRET}, ["chat.E003"]),
-        ({"JWT_SECRET": settings.DEVELOPMENT_CENTRIFUGO_SECRET}, ["chat.E002"]),
+        ({"SECRET_KEY": DEVELOPMENT_SECRET_KEY}, ["chat.E001"]),
+        ({"JWT_SECRET": DEVELOPMENT_SECRET_KEY}, ["chat.E002"]),
+        ({"CENTRIFUGO_TOKEN_SECRET": DEVELOPMENT_CENTRIFUGO_SECRET}, ["chat.E003"]),
+        ({"JWT_SECRET": DEVELOPMENT_CENTRIFUGO_SECRET}, ["chat.E002"]),
         ({"SECRET_KEY": "x" * 31}, ["chat.E001"]),
         ({"SECRET_KEY": "x" * 32}, []),
         ({"SECRET_KEY": "ж" * 16}, []),
@@ -123,8 +123,8 @@ def test_a_fallback_is_a_warning_only() -> None:
 def test_development_is_left_alone() -> None:
     """With DEBUG on, the published defaults are what a laptop starts with."""
     secrets = {
-        "SECRET_KEY": settings.DEVELOPMENT_SECRET_KEY,
-        "JWT_SECRET": settings.DEVELOPMENT_SECRET_KEY,
+        "SECRET_KEY": DEVELOPMENT_SECRET_KEY,
+        "JWT_SECRET": DEVELOPMENT_SECRET_KEY,
     }
     with override_settings(DEBUG=True, ALLOWED_HOSTS=[], **secrets):
         assert [*check_secrets(), *check_hosts()] == []
@@ -141,7 +141,7 @@ def test_host_names_are_stated(hosts: list[str], codes: list[str]) -> None:
     "serve, codes", [("api", []), ("admin", []), ("all", []), ("API", ["chat.E006"])]
 )
 def test_what_to_serve_is_one_of_three(serve: str, codes: list[str]) -> None:
-    """A misspelt SERVE is no silent default."""
+    """A misspelt SERVE is refused, and does not mean the default."""
     with override_settings(SERVE=serve):
         assert [message.id for message in check_serve()] == codes
 

@@ -7,6 +7,7 @@ import ast
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,18 @@ from chat.actions import members as member_actions
 from chat.actions import messages as message_actions
 from chat.actions import rooms as room_actions
 from chat.queries import events, members, messages, readiness, rooms, search
+from chat.queries.keyset import Slice
+from chat.queries.messages import Window
 from chat.queries.rooms import RoomPosition
 from chat.sql import FOLDER, Call, load_statements
 
-POSITION = RoomPosition("2026-01-02T03:04:05.678901Z", 500)
+POSITION = RoomPosition(datetime.fromisoformat("2026-01-02T03:04:05.678901Z"), 500)
+MEMBER = members.MemberPosition("user-5")
 # One call of each statement, as the code builds it; room 1 and its members are made below.
 CALLS: list[Call[Any]] = [
     event_actions.prune_events(days=90),
-    installation.begin_anew(),
-    installation.keep_on(),
+    installation.start_over(),
+    installation.accept_identity(),
     member_actions.add_members(1, ["zoe"]),
     member_actions.remove_member(1, "nobody"),
     message_actions.send_messages([message_actions.NewMessage(1, "user-9", "key", "text")]),
@@ -35,17 +39,16 @@ CALLS: list[Call[Any]] = [
     room_actions.create_room("general", ["user-9"]),
     room_actions.rename_room(1, "renamed"),
     events.list_events(1, "user-9", after=900, limit=51),
-    members.list_members(1, "user-9", after="user-5", limit=51),
-    members.list_members_backwards(1, "user-9", before="user-5", limit=51),
-    messages.list_messages_before(1, "user-9", anchor=500, limit=51),
-    messages.list_messages_after(1, "user-9", anchor=500, limit=51),
-    messages.list_messages_around(1, "user-9", anchor=500, older=25, newer=24),
+    members.list_members(1, "user-9", Slice(50, MEMBER)),
+    members.list_members(1, "user-9", Slice(50, MEMBER, is_backwards=True)),
+    messages.list_messages(1, "user-9", Window(25, 25, anchor=500, with_anchor=True)),
     readiness.read_readiness(),
-    rooms.list_rooms("user-9", after=POSITION, limit=51),
-    rooms.list_rooms_backwards("user-9", before=POSITION, limit=51),
-    rooms.find_room("user-9", 1),
-    search.search_rooms("room 9", "user-9", below=900, limit=51),
-    search.search_rooms_backwards("room 9", "user-9", above=100, limit=51),
+    readiness.is_copy(),
+    rooms.list_rooms("user-9", Slice(50, POSITION)),
+    rooms.list_rooms("user-9", Slice(50, POSITION, is_backwards=True)),
+    rooms.get_room("user-9", 1),
+    search.search_rooms("room 9", "user-9", Slice(50, 900)),
+    search.search_rooms("room 9", "user-9", Slice(50, 100, is_backwards=True)),
 ]
 READS = [call for call in CALLS if call.name.startswith(("list_", "find_"))]
 PLACEHOLDER = re.compile(r"%\((\w+)\)s")
@@ -82,12 +85,17 @@ def session(clone_database: Callable[[], str]) -> Iterator[psycopg.Connection]:
 
 
 def find_call_sites() -> Iterator[str]:
-    """Give the name in every `Call("name", …)` of the code."""
+    """Give the name in every `Call("name", …)` of the code, both of `part.choose("name")`."""
     for path in (FOLDER.parent).rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             match node:
                 case ast.Call(func=ast.Name(id="Call"), args=[ast.Constant(value=str(name)), *_]):
                     yield name
+                case ast.Call(
+                    func=ast.Name(id="Call"),
+                    args=[ast.Call(args=[ast.Constant(value=str(name))]), *_],
+                ):
+                    yield from (name, f"{name}_backwards")
 
 
 def test_every_statement_is_called_from_one_place() -> None:

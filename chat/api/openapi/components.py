@@ -32,7 +32,7 @@ def describe_schemas(bodies: Iterable[type[Any]], answers: Iterable[Any]) -> Sch
     }
     references = {event.__name__: REF.format(name=event.__name__) for event in events}
     described["Event"] = {
-        "description": "What happened in a room; `type` tells which of these it is.",
+        "description": "One change of a room; `type` says which of these it is.",
         "oneOf": [{"$ref": reference} for reference in references.values()],
         "discriminator": {
             "propertyName": "type",
@@ -42,7 +42,7 @@ def describe_schemas(bodies: Iterable[type[Any]], answers: Iterable[Any]) -> Sch
             },
         },
     }
-    # The log's events come composed from SQL; the type checker sees raw JSON.
+    # Events of the log are composed in SQL, so the Python type is raw JSON.
     page = described["EventPage"]["properties"]["results"]
     page["items"] = {"$ref": REF.format(name="Event")}
     for name, example in EXAMPLES.items():
@@ -59,9 +59,9 @@ def _sharpen(schema: Schema, *, is_answer: bool) -> Schema:
         field = translate(given["anyOf"][0] if is_left_out else given)
         properties[name] = field | ({"format": "date-time"} if name.endswith("_at") else {})
     closed = {"additionalProperties": False} if is_answer else {}
-    told = schema | closed | {"properties": properties}
-    del told["title"]
-    return told
+    result = schema | closed | {"properties": properties}
+    del result["title"]
+    return result
 
 
 def translate(schema: Any) -> Any:  # noqa: ANN401 - any part of a schema
@@ -70,9 +70,9 @@ def translate(schema: Any) -> Any:  # noqa: ANN401 - any part of a schema
         return [translate(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
-    told = {name: translate(part) for name, part in schema.items()}
-    if told.get("type") == "integer":
-        told["format"] = "int64"
-    if "pattern" in told:
-        told["pattern"] = told["pattern"].replace(r"\A", "^").replace(r"\Z", "$")
-    return told
+    result = {name: translate(part) for name, part in schema.items()}
+    if result.get("type") == "integer":
+        result["format"] = "int64"
+    if "pattern" in result:
+        result["pattern"] = result["pattern"].replace(r"\A", "^").replace(r"\Z", "$")
+    return result

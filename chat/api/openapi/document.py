@@ -142,7 +142,7 @@ def _describe_answers(handler: HTTPRouteHandler, operation: Operation) -> Schema
     """Return the answers that are the endpoint's own."""
     answer = _read_answer(handler)
     if answer in {None, type(None)}:
-        return {str(handler.status_code): {"description": "Done; there is nothing to say."}}
+        return {str(handler.status_code): {"description": "Done; the answer has no body."}}
     media_type = "text/html" if answer is str else "application/json"
     content = {media_type: {"schema": refer(answer)}}
     kind = get_origin(answer) or answer
@@ -163,7 +163,7 @@ def _find_codes(handler: HTTPRouteHandler, path: str) -> set[str]:
     operation, guards = _read_operation(handler), handler.guards or ()
     reads_database = "database" in inspect.signature(handler.fn).parameters
     is_change = handler.http_methods.isdisjoint({"GET"})
-    # What carries each, and what it brings.
+    # When each applies, and the codes that it brings.
     brought = [
         (True, {"bad_request", "internal_error"}),
         (authenticated in guards, {"invalid_token"}),
@@ -186,8 +186,8 @@ def _describe_problems(handler: HTTPRouteHandler, path: str) -> Schema:
         if code in codes:
             by_status.setdefault(kind.status, []).append(code)
     return {
-        str(status.value): _describe_problem(status, told)
-        for status, told in sorted(by_status.items())
+        str(status.value): _describe_problem(status, names)
+        for status, names in sorted(by_status.items())
     }
 
 
@@ -200,6 +200,12 @@ def _describe_problem(status: HTTPStatus, codes: list[str]) -> Schema:
         "description": " ".join(f"`{code}`: {PROBLEMS[code].meaning}." for code in codes),
         "content": {MEDIA_TYPE: {"schema": schema}},
     }
-    if headers := PROBLEMS[codes[0]].headers:
-        described["headers"] = {name: {"schema": {"const": text}} for name, text in headers.items()}
+    headers = {
+        name: {"schema": {"const": text}}
+        for name, text in PROBLEMS[codes[0]].headers.items()
+        if name
+        != "Connection"  # it is between two hops, and OpenAPI does not describe such headers
+    }
+    if headers:
+        described["headers"] = headers
     return described

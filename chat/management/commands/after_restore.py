@@ -4,9 +4,9 @@ from typing import Any
 
 import psycopg
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
 
-from chat.actions.installation import begin_anew, keep_on
+from chat.actions.installation import accept_identity, start_over
 from chat.sql.database import run_call_in_django
 
 QUESTION = """\
@@ -30,23 +30,24 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, no_input: bool, nothing_lost: bool, **_: Any) -> None:
-        """Begin anew, or take note; either is one transaction."""
+        """Start a new epoch, or record the identity; both are one transaction."""
+        connection.ensure_connection()  # `manage.py` says in one line that there is no database
         if not (nothing_lost or no_input or _ask()):
             raise CommandError("Nothing was changed.")
         try:
-            self._keep_on() if nothing_lost else self._begin_anew()
+            self._accept_identity() if nothing_lost else self._start_over()
         except (DatabaseError, psycopg.Error) as error:
             why = " ".join(str(error).split())
             raise CommandError(f"Nothing was changed. The database says: {why}") from error
 
-    def _keep_on(self) -> None:
-        identity = run_call_in_django(keep_on())
+    def _accept_identity(self) -> None:
+        identity = run_call_in_django(accept_identity())
         if identity is None:
             raise CommandError("chat_installation has no row; `manage.py doctor` says what to do.")
         self.stdout.write(f"Noted: this database is {identity}. Nothing else changed.")
 
-    def _begin_anew(self) -> None:
-        anew = run_call_in_django(begin_anew())
+    def _start_over(self) -> None:
+        anew = run_call_in_django(start_over())
         self.stdout.write(f"{anew.rooms} rooms begin anew in epoch {anew.epoch}.")
         self.stdout.write("Start Centrifugo and the API. A Redis of Centrifugo's: empty it before.")
 

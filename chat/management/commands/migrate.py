@@ -6,16 +6,20 @@ one slow report would stop all sends for as long as it takes. So the wait is sho
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 from django.core.management.commands import migrate
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.utils import CursorWrapper
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.migration import Migration
 from django.db.migrations.state import ProjectState
+
+from chat.conf import KEEPALIVES
 
 LOCK_TIMEOUT_MS = 500
 """How long sends may stand behind a migration that waits for a table."""
@@ -24,16 +28,32 @@ TRIES = 200
 """With the pauses between them, five minutes and more."""
 # Any constant: it only has to be the same for everyone who migrates.
 _MIGRATE_LOCK = 7_331_002
-# A migration whose machine vanished in the middle would hold its tables for as long as PostgreSQL
-# believes in its connection: by default two hours, and no message would be sent for as long.
-_NOTICE_THE_DEAD = """
-    SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3;
-    SET idle_in_transaction_session_timeout = '60s'
-"""
-_NOTICE_AS_BEFORE = """
-    RESET tcp_keepalives_idle; RESET tcp_keepalives_interval; RESET tcp_keepalives_count;
-    RESET idle_in_transaction_session_timeout
-"""
+# A migration whose machine vanished would hold its tables for as long as PostgreSQL believes in the
+# connection: by default two hours, and no message would be sent for as long.
+_SESSION_SETTINGS = {
+    **{f"tcp_{name}": str(seconds) for name, seconds in KEEPALIVES.items()},
+    "idle_in_transaction_session_timeout": "60s",
+}
+
+
+def _take_lock(cursor: CursorWrapper) -> bool:
+    cursor.execute("SELECT pg_try_advisory_lock(%s)", [_MIGRATE_LOCK])
+    (is_taken,) = cursor.fetchone()
+    return bool(is_taken)
+
+
+@contextmanager
+def _session(connection: BaseDatabaseWrapper, settings: Mapping[str, str]) -> Iterator[None]:
+    """Run the block with these settings of the session; afterwards they are as before it began."""
+    with connection.cursor() as cursor:
+        for name, value in settings.items():
+            cursor.execute(f"SET {name} = '{value}'")
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            for name in settings:
+                cursor.execute(f"RESET {name}")
 
 
 class PatientExecutor(MigrationExecutor):
@@ -65,7 +85,7 @@ class PatientExecutor(MigrationExecutor):
             return change()
         for attempt in range(1, TRIES + 1):
             try:
-                with self._bounded_waits():
+                with _session(self.connection, {"lock_timeout": str(LOCK_TIMEOUT_MS)}):
                     return change()
             except OperationalError as error:
                 is_late = isinstance(error.__cause__, psycopg.errors.LockNotAvailable)
@@ -75,16 +95,6 @@ class PatientExecutor(MigrationExecutor):
             # Whoever stood behind it goes first.
             time.sleep(random.uniform(*PAUSE_SECONDS))  # noqa: S311 - it only spreads
         raise AssertionError("the last try raises")
-
-    @contextmanager
-    def _bounded_waits(self) -> Iterator[None]:
-        with self.connection.cursor() as cursor:
-            cursor.execute(f"SET lock_timeout = {LOCK_TIMEOUT_MS}")
-        try:
-            yield
-        finally:
-            with self.connection.cursor() as cursor:
-                cursor.execute("RESET lock_timeout")
 
 
 # The command makes its executor by this name, and has no other place to hand one in.
@@ -107,17 +117,11 @@ class Command(migrate.Command):
         holds a snapshot, for whose end the building of an index would wait in turn.
         """
         connection = connections[using]
-        with connection.cursor() as cursor:
-            cursor.execute(_NOTICE_THE_DEAD)
-            while True:
-                cursor.execute("SELECT pg_try_advisory_lock(%s)", [_MIGRATE_LOCK])
-                if cursor.fetchone() == (True,):
-                    break
+        with _session(connection, _SESSION_SETTINGS), connection.cursor() as cursor:
+            while not _take_lock(cursor):
                 self.stdout.write("Another `migrate` is at work; waiting for it.")
                 time.sleep(1)
-        try:
-            yield
-        finally:
-            with connection.cursor() as cursor:
+            try:
+                yield
+            finally:
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [_MIGRATE_LOCK])
-                cursor.execute(_NOTICE_AS_BEFORE)

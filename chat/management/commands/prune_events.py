@@ -1,10 +1,19 @@
 """`manage.py prune_events`: keeps the event log to its length."""
 
+from argparse import ArgumentTypeError
+
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from chat.actions.events import PRUNE_BATCH, prune_events
 from chat.conf import load_configuration
 from chat.sql.database import run_call_in_django
+
+
+def parse_days(text: str) -> int:
+    """Return a number of days, at least 1."""
+    if not (text.isascii() and text.isdecimal() and int(text) >= 1):
+        raise ArgumentTypeError(f"{text} days: the log is kept for at least one.")
+    return int(text)
 
 
 class Command(BaseCommand):
@@ -15,14 +24,16 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the options."""
         parser.add_argument(
-            "--days", type=int, help="another age than CHAT_EVENT_RETENTION_DAYS, in days"
+            "--days", type=parse_days, help="another age than CHAT_EVENT_RETENTION_DAYS, in days"
         )
 
     def handle(self, *, days: int | None, **_: object) -> None:
         """Delete batch after batch, each in a transaction of its own, until none is left."""
         age = load_configuration().event_retention_days if days is None else days
         if age < 1:
-            raise CommandError(f"{age} days: the log is kept for at least one.")
+            raise CommandError(
+                f"CHAT_EVENT_RETENTION_DAYS is {age}: the log is kept for at least one."
+            )
         total, pruned = 0, PRUNE_BATCH
         while pruned == PRUNE_BATCH:
             pruned = run_call_in_django(prune_events(age))

@@ -1,11 +1,11 @@
--- The installation: what makes this database's events distinct from another's.
+-- The installation: what distinguishes this database's events from those of a copy of it.
 
--- What tells this database from a copy of it: the cluster, its timeline (another after a promotion
--- or a recovery to a point in time), the database (another for each copy within a cluster) and the
--- table (another after it was dumped and loaded). A snapshot of the disk looks like the original.
+-- Identifies this database among its copies: by the cluster, its timeline (changes with a promotion
+-- or a recovery to a point in time), the database (changes with each copy within a cluster) and the
+-- table (changes when it is dumped and loaded). A snapshot of the disk has the same identity.
 --
--- The timeline is that of the log being written: for minutes after a promotion the control file, all
--- that a standby has, tells of the one before.
+-- The timeline is that of the log being written. The control file, which is all that a standby has,
+-- shows the timeline before for some minutes after a promotion.
 CREATE OR REPLACE FUNCTION chat.database_identity() RETURNS text LANGUAGE sql STABLE AS $$
     SELECT concat_ws('/', s.system_identifier, CASE
                WHEN pg_is_in_recovery() THEN (SELECT timeline_id FROM pg_control_checkpoint())
@@ -14,15 +14,15 @@ CREATE OR REPLACE FUNCTION chat.database_identity() RETURNS text LANGUAGE sql ST
     FROM pg_control_system() s, pg_database d WHERE d.datname = current_database()
 $$;
 
--- Begins anew in a database that lost what it had told: nothing told or numbered from now on can
--- be taken for something from before. One row: how many rooms there are, and the new epoch.
+-- Starts over in a database that lost events after it had sent them: no version, id or event from now
+-- on can be taken for an earlier one. One row: the number of rooms, and the new epoch.
 --
--- Versions, and the ids of rooms and messages, go on from the present moment in microseconds since
--- 1970, far above any that were lost: no room has an event a microsecond, so this holds however
--- often the same dump is restored. JavaScript's numbers hold such a value until the year 2255. The
--- log and the outbox begin empty, so a client of any version is told 410 and reads the room anew.
--- Each room's members hear of it by a `room_updated` whose version is far beyond theirs.
-CREATE OR REPLACE FUNCTION chat.begin_anew() RETURNS TABLE (rooms bigint, epoch text)
+-- Versions, and the ids of rooms and messages, continue from the present time in microseconds since
+-- 1970, far above any that were lost. No room has an event every microsecond, so this works however
+-- often the same dump is restored. JavaScript's numbers can represent such a value until the year
+-- 2255. The log and the outbox start empty, so a client of any version gets 410 and reads the room
+-- again. Each room's members receive a `room_updated` whose version is far beyond theirs.
+CREATE OR REPLACE FUNCTION chat.start_over() RETURNS TABLE (rooms bigint, epoch text)
 LANGUAGE plpgsql AS $$
 DECLARE
     v_start bigint;
@@ -30,15 +30,15 @@ DECLARE
     v_table text;
 BEGIN
     PERFORM chat.require_read_committed();
-    -- Nobody writes, or reads the log, until this is committed. All locks come first, and where
-    -- somebody (a backup, a report) holds one for long, this fails instead of waiting with the others.
+    -- No session writes, or reads the log, until this is committed. All locks are taken first. Where
+    -- another session (a backup, a report) holds one for long, this fails and releases the others.
     PERFORM set_config('lock_timeout', '10s', true);
     LOCK TABLE chat_room IN EXCLUSIVE MODE;
     LOCK TABLE chat_event, chat_outbox IN ACCESS EXCLUSIVE MODE;
     v_start := floor(extract(epoch FROM clock_timestamp()) * 1000000);
     epoch := replace(gen_random_uuid()::text, '-', '');
-    UPDATE chat_installation i SET epoch = begin_anew.epoch, identity = chat.database_identity();
-    -- Foreign keys that the caller's transaction has still to check would forbid the next.
+    UPDATE chat_installation i SET epoch = start_over.epoch, identity = chat.database_identity();
+    -- TRUNCATE is refused while checks of foreign keys are pending in the caller's transaction.
     SET CONSTRAINTS ALL IMMEDIATE;
     TRUNCATE chat_event, chat_outbox;
     FOREACH v_table IN ARRAY ARRAY['chat_room', 'chat_member', 'chat_message'] LOOP
@@ -54,8 +54,8 @@ BEGIN
     RETURN NEXT;
 END $$;
 
--- Takes this database for the one it was, after a move that lost nothing. One row: its identity.
-CREATE OR REPLACE FUNCTION chat.keep_on() RETURNS TABLE (identity text)
+-- Accepts this database as the same one, after a move that lost nothing. One row: its identity.
+CREATE OR REPLACE FUNCTION chat.accept_identity() RETURNS TABLE (identity text)
 LANGUAGE sql AS $$
     UPDATE chat_installation SET identity = chat.database_identity() RETURNING identity
 $$;

@@ -26,7 +26,7 @@ WITH access AS (
      ORDER BY p.seq LIMIT %(newer)s)
 )
 SELECT access.is_member, anchor.seq IS NOT NULL AS is_anchored,
-       chat.message_body(page.message)::text AS message
+       CASE WHEN page.seq IS NOT NULL THEN chat.message_body(page.message) END::text AS message
 FROM access CROSS JOIN anchor LEFT JOIN page ON true
 ORDER BY page.seq DESC;
 
