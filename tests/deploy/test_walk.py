@@ -62,7 +62,7 @@ def test_every_command_of_the_page_works(clone_database: Callable[[], str], tmp_
     created, rooms = parse_answers(answers)
     assert "Superuser created successfully." in output
     assert created["name"] == "general"
-    assert [room["id"] for room in rooms["results"]] == [created["id"]]  # type: ignore[attr-defined]
+    assert [room["id"] for room in rooms["results"]] == [created["id"]]
 
 
 def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
