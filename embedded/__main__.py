@@ -128,7 +128,7 @@ def read_partitions(database_url: str) -> int:
     with psycopg.connect(database_url) as connection:
         row = connection.execute("SELECT outbox_partitions FROM chat_installation").fetchone()
     if row is None:
-        raise RunError("The database has no row in chat_installation: `make reset` starts anew.")
+        raise RunError("The database has no row in chat_installation: `make reset` starts again.")
     return int(row[0])
 
 

@@ -158,7 +158,7 @@ async def check(
     assert by_key == sender.acknowledged, "what was acknowledged differs from what is stored"
     assert [message["seq"] for message in stored] == list(range(len(stored), 0, -1))
     assert notebook.snapshots == [(room["id"], 2)], (
-        "the log had everything, but the room was read anew"
+        "the log had everything, but the room was read again"
     )
     assert notebook.applied_versions == list(range(3, room["version"] + 1))
     told = [event["body"] for event in notebook.applied if event["type"] == "message_added"]

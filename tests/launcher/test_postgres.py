@@ -222,7 +222,7 @@ def test_loosened_permissions_are_refused_with_the_chmod_that_mends_them(
         pass
 
 
-def test_a_half_made_database_is_made_anew(folder: Path) -> None:
+def test_a_half_made_database_is_made_again(folder: Path) -> None:
     """What an interrupted initdb left is never taken for a database."""
     (folder / "postgres.unfinished" / "base").mkdir(parents=True)
     (folder / "postgres.unfinished" / "PG_VERSION").write_text("18\n")

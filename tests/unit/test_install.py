@@ -96,7 +96,7 @@ def test_installing_again_does_nothing(spare: psycopg.Connection) -> None:
     assert read_functions(spare) == before
 
 
-def test_a_lost_schema_is_installed_anew(spare: psycopg.Connection) -> None:
+def test_a_lost_schema_is_installed_again(spare: psycopg.Connection) -> None:
     """A lost schema is created again, with every function."""
     names = [name for name, *_ in read_functions(spare)]
     spare.execute("DROP SCHEMA chat CASCADE")

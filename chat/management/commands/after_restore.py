@@ -10,7 +10,7 @@ from chat.actions.installation import accept_identity, start_over
 from chat.sql.database import run_call_in_django
 
 QUESTION = """\
-The database will begin anew: the event log and the outbox are emptied, and every client reads its
+The database will start over: the event log and the outbox are emptied, and every client reads its
 rooms again. Messages, members and rooms stay as they are. Stop the API and Centrifugo first.
 Continue? [y/N] """
 
@@ -18,7 +18,7 @@ Continue? [y/N] """
 class Command(BaseCommand):
     """Makes clients that are ahead of a restored database converge to it, whatever they hold."""
 
-    help = "Begin anew in a database that was restored from a backup, or promoted with losses."
+    help = "Start over in a database that was restored from a backup, or promoted with losses."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the options."""
@@ -47,8 +47,8 @@ class Command(BaseCommand):
         self.stdout.write(f"Noted: this database is {identity}. Nothing else changed.")
 
     def _start_over(self) -> None:
-        anew = run_call_in_django(start_over())
-        self.stdout.write(f"{anew.rooms} rooms begin anew in epoch {anew.epoch}.")
+        beginning = run_call_in_django(start_over())
+        self.stdout.write(f"{beginning.rooms} rooms start over in epoch {beginning.epoch}.")
         self.stdout.write("Start Centrifugo and the API. A Redis of Centrifugo's: empty it before.")
 
 
