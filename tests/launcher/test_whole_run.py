@@ -116,9 +116,11 @@ def test_make_up_stops_in_the_background_of_a_shell_that_ignores_sigint(
     """`make up &` under `trap "" INT` stops on SIGTERM, and on SIGINT to its supervisor."""
     # Its Python is that of the tests, so nothing has to be installed.
     make = f"make --assume-old=.venv/.installed BIN={Path(sys.executable).parent} up"
-    shell = ["sh", "-c", f'trap "" INT; {make} & echo "make $!"; wait']
+    # `make test` hands its flags to each make below it, which would then print more.
+    alone = "unset MAKEFLAGS MAKELEVEL"
+    shell = ["sh", "-c", f'{alone}; trap "" INT; {make} & echo "pid $!"; wait']
     with Started(shell, checkout, {**ports, "CENTRIFUGO_BIN": ""}) as started:
-        running = {"make": int(started.wait_for("make").split()[1])}
+        running = {"make": int(started.wait_for("pid ").split()[1])}
         started.wait_for(LAST_LINE)
         running["supervisor"] = int((checkout / ".data" / "lock").read_text())
         with Watched([*running.values(), *pids(checkout)]) as watched:
