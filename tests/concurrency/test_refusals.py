@@ -1,5 +1,6 @@
 """What the functions answer to impossible values: rows that do not abort the transaction."""
 
+import psycopg
 import pytest
 
 from tests.conftest import Connection
@@ -53,3 +54,15 @@ def test_a_refused_room_uses_up_no_key(alice: Actor, connection: Connection) -> 
     ]
 
     assert outcomes == ["invalid_name", "invalid_user", "created", "duplicate", "invalid_name"]
+
+
+def test_an_event_of_an_unknown_type_is_never_composed(connection: Connection) -> None:
+    """A type that the composer does not know is an error, never an event without a body."""
+    compose = (
+        "SELECT chat.event_body(jsonb_populate_record(NULL::chat_event, %s), 'room', NULL) AS event"
+    )
+    (known,) = connection.execute(compose, ['{"type": "room_updated", "room_id": 1}'])
+
+    assert known["event"]["body"]["room"]["id"] == 1
+    with pytest.raises(psycopg.errors.CaseNotFound, match="typo"):
+        connection.execute(compose, ['{"type": "typo", "room_id": 1}'])

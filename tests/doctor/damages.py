@@ -103,7 +103,7 @@ ROOMS = {
     ),
 }
 MEMBERS = {
-    "a member has another's channel": Damage(
+    "a member has someone else's channel": Damage(
         f"UPDATE chat_member SET channel = 'personal:mallory' WHERE room_id = {CROWDED}"
         " AND user_id = 'user-500'",
         {"room": CROWDED, "user": "user-500"},
@@ -179,27 +179,27 @@ EVENTS = {
         {"room": BUSY, "version": 7, "after": 5},
         ("log_gap", "log_messages"),
     ),
-    "a message is told twice": Damage(
+    "a message is added twice": Damage(
         f"UPDATE chat_event SET message_id = 9 WHERE room_id = {BUSY} AND version = 6",
         {"room": BUSY, "version": 6, "seq": 2, "after": 2},
         ("log_messages",),
     ),
-    "the first message is told by no event": Damage(
+    "the first message is added by no event": Damage(
         "UPDATE chat_event SET type = 'room_updated', message_id = NULL"
         f" WHERE room_id = {BUSY} AND version = 4",
         {"room": BUSY, "version": 5, "seq": 2, "after": 0},
         ("log_messages",),
     ),
-    "the last message is told by no event": Damage(
+    "the last message is added by no event": Damage(
         "INSERT INTO chat_message (room_id, seq, user_id, client_id, content, created_at)"
-        f" SELECT id, 10, 'bob', 'key', 'untold', bumped_at FROM chat_room WHERE id = {BUSY};"
+        f" SELECT id, 10, 'bob', 'key', 'not logged', bumped_at FROM chat_room WHERE id = {BUSY};"
         f" UPDATE chat_room SET last_seq = 10 WHERE id = {BUSY}",
         {"room": BUSY, "seq": 10, "after": 9},
         ("log_messages",),
     ),
-    "the last message of a pruned log is told by no event": Damage(
+    "the last message of a pruned log is added by no event": Damage(
         "INSERT INTO chat_message (room_id, seq, user_id, client_id, content, created_at)"
-        f" SELECT id, 5, 'bob', 'key', 'untold', bumped_at FROM chat_room"
+        f" SELECT id, 5, 'bob', 'key', 'not logged', bumped_at FROM chat_room"
         f" WHERE id = {HALF_FORGOTTEN};"
         f" UPDATE chat_room SET last_seq = 5 WHERE id = {HALF_FORGOTTEN}",
         {"room": HALF_FORGOTTEN, "seq": 5, "after": 4},
@@ -262,7 +262,7 @@ OUTBOX = {
     "a row is in another partition": Damage(
         queue("partition = 4"), {"partition": 4}, ("outbox_partition",)
     ),
-    "a row is in a partition nobody drains": Damage(
+    "a row is in a partition that is not drained": Damage(
         queue("partition = 8"), {"partition": 8}, ("outbox_partition",)
     ),
     "a row is of another epoch": Damage(

@@ -66,7 +66,7 @@ def test_warnings_alone_exit_0_unless_strict(url: str) -> None:
     assert examine(url, "--strict").exit_code == 1
 
 
-def test_what_is_ignored_is_not_told(url: str) -> None:
+def test_what_is_ignored_is_not_reported(url: str) -> None:
     """A code that was ignored neither appears nor fails."""
     execute(url, ERROR)
 

@@ -97,9 +97,9 @@ def test_a_cut_hides_no_damage(url: str, monkeypatch: pytest.MonkeyPatch, size: 
 @pytest.mark.parametrize(
     "name",
     [
-        "the first message is told by no event",
-        "the last message is told by no event",
-        "the last message of a pruned log is told by no event",
+        "the first message is added by no event",
+        "the last message is added by no event",
+        "the last message of a pruned log is added by no event",
         "the event of a message is lost",
     ],
 )
@@ -118,7 +118,7 @@ def count_by_code(report: dict[str, list[dict[str, Any]]]) -> dict[str, int]:
     return {finding["code"]: finding["count"] for finding in report["findings"]}
 
 
-def test_what_is_not_seen_twice_is_not_told(url: str) -> None:
+def test_what_is_not_seen_twice_is_not_reported(url: str) -> None:
     """A finding that a second look does not confirm is dropped."""
     execute(
         url,

@@ -14,39 +14,49 @@ $$;
 -- log too. A key that the service made itself is not shown. `room` is only in events.
 CREATE OR REPLACE FUNCTION chat.message_body(p_message chat_message, p_room json DEFAULT NULL)
 RETURNS json LANGUAGE sql STABLE AS $$
-    SELECT json_strip_nulls(json_build_object(
-        'id', p_message.id, 'room_id', p_message.room_id, 'seq', p_message.seq,
-        'user', p_message.user_id, 'content', p_message.content,
-        'created_at', chat.time_text(p_message.created_at),
-        'deleted_at', chat.time_text(p_message.deleted_at),
-        'client_id', CASE WHEN p_message.client_id NOT LIKE '~%' THEN p_message.client_id END,
-        'room', p_room))
+    SELECT JSON_OBJECT(
+        'id': p_message.id, 'room_id': p_message.room_id, 'seq': p_message.seq,
+        'user': p_message.user_id, 'content': p_message.content,
+        'created_at': chat.time_text(p_message.created_at),
+        'deleted_at': chat.time_text(p_message.deleted_at),
+        'client_id': CASE WHEN p_message.client_id NOT LIKE '~%' THEN p_message.client_id END,
+        'room': p_room
+        ABSENT ON NULL RETURNING json)
 $$;
+
+-- The room of a logged event. p_name: its present name.
+CREATE OR REPLACE FUNCTION chat.room_of_event(p_event chat_event, p_name text) RETURNS json
+LANGUAGE sql STABLE AS $$
+    SELECT chat.event_room(
+        p_event.room_id, p_name, p_event.version, p_event.bumped_at, p_event.member_count)
+$$;
+
+-- Raises `case_not_found`: `event_body` has no arm for this type.
+CREATE OR REPLACE FUNCTION chat.refuse_event_type(p_type text) RETURNS json
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RAISE EXCEPTION 'no event has the type %', p_type USING ERRCODE = 'case_not_found';
+END $$;
 
 -- An event as clients receive it: `{type, body}`. Each kind of event is one arm. Raises
 -- `case_not_found` for a type without an arm.
 --
 -- p_room_name: the room's present name. p_message: the event's message, for kinds that have one.
+-- In SQL, not PL/pgSQL, because PostgreSQL then makes one expression of it and all it calls.
 CREATE OR REPLACE FUNCTION chat.event_body(
     p_event chat_event, p_room_name text, p_message chat_message
-) RETURNS json LANGUAGE plpgsql STABLE AS $$
-DECLARE
-    v_room json := chat.event_room(
-        p_event.room_id, p_room_name, p_event.version, p_event.bumped_at, p_event.member_count);
-    v_body json;
-BEGIN
-    CASE p_event.type
-        WHEN 'message_added', 'message_deleted' THEN
-            v_body := chat.message_body(p_message, v_room);
-        WHEN 'user_joined', 'user_left' THEN
-            v_body := json_build_object(
+) RETURNS json LANGUAGE sql STABLE AS $$
+    SELECT json_build_object('type', p_event.type, 'body', CASE
+        WHEN p_event.type IN ('message_added', 'message_deleted') THEN
+            chat.message_body(p_message, chat.room_of_event(p_event, p_room_name))
+        WHEN p_event.type IN ('user_joined', 'user_left') THEN
+            json_build_object(
                 'user', p_event.user_id, 'joined_at', chat.time_text(p_event.joined_at),
-                'room', v_room);
-        WHEN 'room_updated' THEN
-            v_body := json_build_object('room', v_room);
-    END CASE;
-    RETURN json_build_object('type', p_event.type, 'body', v_body);
-END $$;
+                'room', chat.room_of_event(p_event, p_room_name))
+        WHEN p_event.type = 'room_updated' THEN
+            json_build_object('room', chat.room_of_event(p_event, p_room_name))
+        ELSE chat.refuse_event_type(p_event.type) END)
+$$;
 
 -- Whether a logged event is of a known type and refers to everything that its body needs.
 CREATE OR REPLACE FUNCTION chat.is_event_whole(p_event chat_event) RETURNS boolean
