@@ -73,11 +73,11 @@ def test_reset_refuses_a_database_in_use(checkout: Path) -> None:
 @pytest.mark.parametrize(
     ("environment", "sentence"),
     [
-        ({"PORT": "http"}, "PORT=http is no port: give a number from 1 to 65535.\n"),
-        ({"PORT": "65536"}, "PORT=65536 is no port: give a number from 1 to 65535.\n"),
+        ({"PORT": "http"}, "PORT=http is not a port: give a number from 1 to 65535.\n"),
+        ({"PORT": "65536"}, "PORT=65536 is not a port: give a number from 1 to 65535.\n"),
         (
             {"PORT": "9", "REALTIME_PORT": "9"},
-            "PORT and REALTIME_PORT are both 9: they need one each.\n",
+            "PORT and REALTIME_PORT are both 9: each needs its own.\n",
         ),
         ({"CENTRIFUGO_BIN": "/nowhere"}, "CENTRIFUGO_BIN=/nowhere is no executable file.\n"),
     ],
