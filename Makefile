@@ -51,9 +51,10 @@ fuzz: $(VENV)/.installed-dev ## 100,000 random requests against a real server; a
 faults: $(VENV)/.installed-dev ## Every fault, three times, under traffic; about an hour, as root
 	@$(BIN)/python -m tests.faults
 
-lock: $(VENV)/.installed-dev ## Resolve pyproject.toml into the two lock files
+lock: $(VENV)/.installed-dev ## Resolve pyproject.toml: production, `make up`, everything
 	$(LOCK) -o requirements.lock
-	$(LOCK) --group dev -c requirements.lock -o requirements-dev.lock
+	$(LOCK) --extra embedded -c requirements.lock -o requirements-embedded.lock
+	$(LOCK) --extra embedded --group dev -c requirements-embedded.lock -o requirements-dev.lock
 
 # The stamp, not bin/python, says that the environment is whole: making it can be interrupted.
 $(VENV)/.created:
@@ -66,9 +67,9 @@ $(VENV)/.created:
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	@touch $@
 
-$(VENV)/.installed: requirements.lock $(VENV)/.created
-	@echo "Installing requirements.lock into $(VENV) …"
-	@$(PIP) -r requirements.lock
+$(VENV)/.installed: requirements-embedded.lock $(VENV)/.created
+	@echo "Installing requirements-embedded.lock into $(VENV) …"
+	@$(PIP) -r requirements-embedded.lock
 	@touch $@
 
 $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.created

@@ -1,103 +1,145 @@
 """Django settings, read from the environment; docs/settings.md lists every variable."""
 
-import os
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from typing import TypeVar, cast
+
+import psycopg
+from environs import Env, EnvValidationError, ValidationError
+from psycopg.conninfo import conninfo_to_dict
+
+from chat.conf import DEVELOPMENT_CENTRIFUGO_SECRET, DEVELOPMENT_SECRET_KEY
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+DEFAULT_DATABASE_URL = "postgresql://besedka@127.0.0.1:5432/besedka"
 
-# The secret of the development contract. `chat.checks` refuses it when DEBUG is off.
-DEVELOPMENT_SECRET_KEY = "django-insecure-x7gca%3()9-8a!mo%v+x2_f4to#yvo(d1+@g8*sv4bz$-y1ya7"  # noqa: S105 - the published development default, refused in production
-DEVELOPMENT_CENTRIFUGO_SECRET = "besedka-development-centrifugo-token-secret"  # noqa: S105 - the same
+Value = TypeVar("Value")
+
+# It collects every mistake; `_refuse_mistakes` names them all.
+_environment = Env(eager=False)
 
 
-def _flag(name: str, *, default: bool = False) -> bool:
-    value = os.environ.get(name, "").strip().lower()
-    if value in {"1", "true", "yes", "on"}:
-        return True
-    if value in {"0", "false", "no", "off"}:
-        return False
-    if not value:
-        return default
-    message = f"{name}={value!r} is neither true nor false: write 1 or 0."
-    raise ValueError(message)
+def _read(
+    parse: Callable[..., Value],
+    name: str,
+    default: Value,
+    clean: Callable[[str], str],
+    **options: object,
+) -> Value:
+    """Return the value of a variable; one that is empty after `clean` counts as not set."""
+    return parse(name, default, pre_load=lambda text: clean(text) or default, **options)
+
+
+def _fold(text: str) -> str:
+    return text.strip().lower()
+
+
+def _flag(name: str, *, default: bool) -> bool:
+    meaning = {"invalid": "={input!r} is neither true nor false: write 1 or 0."}
+    return _read(_environment.bool, name, default, _fold, error_messages=meaning)
 
 
 def _number(name: str, default: int) -> int:
-    value = os.environ.get(name, "").strip()
-    try:
-        return int(value) if value else default
-    except ValueError:
-        message = f"{name}={value!r} is not a whole number."
-        raise ValueError(message) from None
+    meaning = {"invalid": "={input!r} is not a whole number."}
+    return _read(_environment.int, name, default, str.strip, error_messages=meaning)
+
+
+def _text(name: str, default: str = "", **options: object) -> str:
+    # As it is: spaces may be part of a secret.
+    return _read(_environment.str, name, default, str, **options)
 
 
 def _words(name: str) -> list[str]:
-    return [word.strip() for word in os.environ.get(name, "").split(",") if word.strip()]
+    return [word for word in _environment.list(name, [], subcast=str.strip) if word]
 
 
-def _database(url: str) -> dict[str, object]:
-    parts = urlsplit(url)
-    if parts.scheme not in {"postgres", "postgresql"}:
-        message = f"DATABASE_URL must begin with postgresql://, not {parts.scheme!r}."
-        raise ValueError(message)
-    options = dict(pair.split("=", 1) for pair in parts.query.split("&") if "=" in pair)
+def _check_database_url(url: str) -> None:
+    """Raise where libpq cannot read the address. The message shows its scheme only: no password."""
+    scheme = url.partition("://")[0] if "://" in url else ""
+    if scheme not in {"postgres", "postgresql"}:
+        raise ValidationError(f" must begin with postgresql://, not {scheme!r}.")
+    try:
+        ports = str(conninfo_to_dict(url).get("port") or "")
+    except psycopg.ProgrammingError as error:
+        # After the colon libpq quotes what it cannot read.
+        raise ValidationError(f" cannot be read: {str(error).partition(':')[0]}.") from None
+    if not all(port.isdecimal() for port in ports.split(",") if port):
+        raise ValidationError(" has a port that is not a number.")
+
+
+def _refuse_mistakes() -> None:
+    """Raise where a variable could not be read, with one line for each."""
+    try:
+        _environment.seal()
+    except EnvValidationError as error:
+        found = cast("Mapping[str, list[str]]", error.error_messages)
+        lines = [f"{name}{fact}" for name, facts in found.items() for fact in facts]
+        raise ValueError("\n".join(lines)) from None
+
+
+def _describe_database(url: str) -> dict[str, object]:
+    """Return Django's description of the database to which libpq connects with this address."""
+    parameters = conninfo_to_dict(url)
+    user = parameters.pop("user", "")
     return {
         "ENGINE": "django.db.backends.postgresql",
-        "NAME": unquote(parts.path.lstrip("/")),
-        "USER": unquote(parts.username or ""),
-        "PASSWORD": unquote(parts.password or ""),
-        "HOST": unquote(options.pop("host", parts.hostname or "")),
-        "PORT": str(parts.port or ""),
-        "OPTIONS": {key: unquote(value) for key, value in options.items()},
+        "USER": user,
+        "PASSWORD": parameters.pop("password", ""),
+        # With several hosts each is a list with commas, which libpq tries in turn.
+        "HOST": parameters.pop("host", ""),
+        "PORT": parameters.pop("port", ""),
+        # As in libpq: without a name, the database is the one named after the user.
+        "NAME": parameters.pop("dbname", user),
+        "OPTIONS": parameters,
         # Under ASGI each request of the admin has a thread of its own, so a connection that
         # outlives its request is never used again: kept, they would fill PostgreSQL.
         "CONN_MAX_AGE": 0,
     }
 
 
-DEBUG = _flag("DEBUG")
-SECRET_KEY = os.environ.get("SECRET_KEY") or DEVELOPMENT_SECRET_KEY
-ALLOWED_HOSTS = _words("ALLOWED_HOSTS") or (["localhost", "127.0.0.1", "[::1]"] if DEBUG else [])
-
-# `app.logs` configures logging where requests are served; commands print.
-LOGGING_CONFIG = None
-
-# The admin is for HTTPS only, unless told otherwise; the API leaves TLS to whatever is in front.
+DEBUG = _flag("DEBUG", default=False)
+# By default the admin is for HTTPS only. The API leaves TLS to the proxy in front of it.
 REQUIRE_TLS = _flag("REQUIRE_TLS", default=not DEBUG)
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = REQUIRE_TLS
-SECURE_HSTS_SECONDS = 31_536_000 if REQUIRE_TLS else 0
+ALLOWED_HOSTS = _words("ALLOWED_HOSTS") or (["localhost", "127.0.0.1", "[::1]"] if DEBUG else [])
 CSRF_TRUSTED_ORIGINS = _words("CSRF_TRUSTED_ORIGINS")
-# HSTS for the whole domain, and preloading it, are the host's to decide: it owns the domain.
-SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 
-LOG_LEVEL = (os.environ.get("LOG_LEVEL") or "INFO").upper()
-# Prometheus metrics, on a port of their own; none are served without one.
-METRICS_HOST = os.environ.get("METRICS_HOST") or "127.0.0.1"
-METRICS_PORT = _number("METRICS_PORT", 0)
-
-# What this process answers: `api`, `admin` or `all`.
-SERVE = os.environ.get("SERVE") or "all"
-
-DATABASE_URL = os.environ.get("DATABASE_URL") or "postgresql://besedka@127.0.0.1:5432/besedka"
-DATABASES = {"default": _database(DATABASE_URL)}
-DATABASE_POOL_SIZE = _number("DATABASE_POOL_SIZE", 10)
-
-JWT_SECRET = os.environ.get("JWT_SECRET") or SECRET_KEY
-JWT_AUDIENCE = os.environ.get("JWT_AUDIENCE") or None
-JWT_ISSUER = os.environ.get("JWT_ISSUER") or None
+SECRET_KEY = _text("SECRET_KEY", DEVELOPMENT_SECRET_KEY)
+JWT_SECRET = _text("JWT_SECRET", SECRET_KEY)
+JWT_AUDIENCE = _text("JWT_AUDIENCE") or None
+JWT_ISSUER = _text("JWT_ISSUER") or None
 # Names the class that turns a bearer token into a principal; see app/authentication.py.
-TOKEN_VERIFIER = os.environ.get("TOKEN_VERIFIER") or "app.authentication.SharedSecretVerifier"
-
-CENTRIFUGO_TOKEN_SECRET = os.environ.get("CENTRIFUGO_TOKEN_SECRET") or DEVELOPMENT_CENTRIFUGO_SECRET
+TOKEN_VERIFIER = _text("TOKEN_VERIFIER", "app.authentication.SharedSecretVerifier")
+CENTRIFUGO_TOKEN_SECRET = _text("CENTRIFUGO_TOKEN_SECRET", DEVELOPMENT_CENTRIFUGO_SECRET)
 CENTRIFUGO_TOKEN_TTL_SECONDS = _number("CENTRIFUGO_TOKEN_TTL_SECONDS", 600)
+
+DATABASE_URL = _text("DATABASE_URL", DEFAULT_DATABASE_URL, validate=_check_database_url)
+DATABASE_POOL_SIZE = _number("DATABASE_POOL_SIZE", 10)
 
 CHAT_MESSAGE_MAX_LENGTH = _number("CHAT_MESSAGE_MAX_LENGTH", 4000)
 CHAT_EVENT_RETENTION_DAYS = _number("CHAT_EVENT_RETENTION_DAYS", 90)
 
+LOG_LEVEL = _text("LOG_LEVEL", "INFO").upper()
+# Prometheus metrics, on a port of their own; 0 serves none.
+METRICS_HOST = _text("METRICS_HOST", "127.0.0.1")
+METRICS_PORT = _number("METRICS_PORT", 0)
+# What this process answers: `api`, `admin` or `all`.
+SERVE = _text("SERVE", "all")
+
+_refuse_mistakes()
+
+DATABASES = {"default": _describe_database(DATABASE_URL)}
+
+# `app.logs` configures logging where requests are served; commands print.
+LOGGING_CONFIG = None
+
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = REQUIRE_TLS
+SECURE_HSTS_SECONDS = 31_536_000 if REQUIRE_TLS else 0
+# The host owns the domain, so it decides about HSTS for all of it, and about preloading.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
+
 INSTALLED_APPS = [
-    # A process that serves only the API does not even load the admin.
+    # A process that serves only the API does not load the admin.
     *([] if SERVE == "api" else ["django.contrib.admin", "axes", "csp"]),
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -126,19 +168,19 @@ AUTHENTICATION_BACKENDS = [
     "django.contrib.auth.backends.ModelBackend",
 ]
 
-# Ten wrong passwords for one name lock that name, wherever they come from: an address can be
-# changed, forged in a header, or shared by everyone behind a proxy. The price is that a stranger
-# who knows a name can lock it; `manage.py axes_reset_username` opens it at once.
+# Ten wrong passwords for one name lock that name, from any address: an address can be
+# changed, forged in a header, or shared by everyone behind a proxy. In return, a stranger who knows
+# a name can lock it; `manage.py axes_reset_username` unlocks it at once.
 AXES_FAILURE_LIMIT = 10
 AXES_LOCKOUT_PARAMETERS = ["username"]
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_RESET_ON_SUCCESS = True
-# Attempts are summed up by name, so neither another address nor another browser starts anew.
+# Attempts are counted by name, so another address or another browser does not start a new count.
 SILENCED_SYSTEM_CHECKS += ["axes.W006"]
 AXES_LOCKOUT_CALLABLE = "chat.admin.lockout.answer_locked_out"
 
-# Nothing but the service's own files: no page of the admin needs an inline script or style.
+# Only the service's own files: no page of the admin needs an inline script or style.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": ["'none'"],

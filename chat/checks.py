@@ -1,4 +1,4 @@
-"""System checks: a service with a bad secret or an open door does not start."""
+"""System checks: a service with a bad secret or without host names does not start."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,12 +6,10 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004 - Django's name
 
-from chat.conf import EVENT_BYTES_MAX
+from chat.conf import DEVELOPMENT_CENTRIFUGO_SECRET, DEVELOPMENT_SECRET_KEY, EVENT_BYTES_MAX
 
 MINIMUM_SECRET_BYTES = 32
-DEVELOPMENT_SECRETS = frozenset(
-    {settings.DEVELOPMENT_SECRET_KEY, settings.DEVELOPMENT_CENTRIFUGO_SECRET}
-)
+DEVELOPMENT_SECRETS = frozenset({DEVELOPMENT_SECRET_KEY, DEVELOPMENT_CENTRIFUGO_SECRET})
 _HINT = (
     "Set {name} to at least 32 random bytes, for example the output of "
     "`python -c 'import secrets; print(secrets.token_urlsafe(48))'`."
@@ -30,7 +28,7 @@ def _check_secret(name: str, value: str, number: int) -> list[CheckMessage]:
 
 @register("security")
 def check_secrets(**_: Any) -> Sequence[CheckMessage]:  # noqa: ANN401 - Django's signature
-    """With DEBUG off, every secret is long, private, and its own."""
+    """With DEBUG off, each secret is long, is not published, and is used for one purpose."""
     if settings.DEBUG:
         return []
     secrets = {
@@ -63,7 +61,7 @@ def check_secrets(**_: Any) -> Sequence[CheckMessage]:  # noqa: ANN401 - Django'
 
 @register("security")
 def check_hosts(**_: Any) -> Sequence[CheckMessage]:  # noqa: ANN401 - Django's signature
-    """With DEBUG off, the host names the service answers to are stated."""
+    """With DEBUG off, the host names of the service are set."""
     if settings.DEBUG or settings.ALLOWED_HOSTS:
         return []
     return [
@@ -77,7 +75,7 @@ def check_hosts(**_: Any) -> Sequence[CheckMessage]:  # noqa: ANN401 - Django's 
 
 @register
 def check_serve(**_: Any) -> Sequence[CheckMessage]:  # noqa: ANN401 - Django's signature
-    """SERVE names something this process can answer."""
+    """SERVE is `api`, `admin` or `all`."""
     if settings.SERVE in {"api", "admin", "all"}:
         return []
     return [
@@ -93,7 +91,7 @@ MESSAGE_MAX_LENGTH_LIMIT = (EVENT_BYTES_MAX - 1024) // 6
 
 @register
 def check_message_length(**_: Any) -> Sequence[CheckMessage]:  # noqa: ANN401 - Django's signature
-    """The longest messages fit into what Centrifugo gives a client that recovers."""
+    """A history of the longest messages fits the queue of a client that recovers."""
     if 1 <= settings.CHAT_MESSAGE_MAX_LENGTH <= MESSAGE_MAX_LENGTH_LIMIT:
         return []
     return [

@@ -1,13 +1,15 @@
-"""Every setting the domain reads, typed, in one place."""
+"""Every setting the domain reads, typed, in one place; and what several modules agree on."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from django.conf import settings
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 
 @dataclass(frozen=True, slots=True)
 class ChatConfiguration:
-    """The domain's settings as they stand at start."""
+    """The domain's settings, as they were when the process started."""
 
     message_max_length: int
     """Characters in one message. Default 4,000: a room's history of 100 events has to fit the
@@ -21,11 +23,11 @@ class ChatConfiguration:
 
     database_url: str
     database_pool_size: int
-    """Connections one API process holds at most."""
+    """The most connections that one API process opens."""
 
     metrics_host: str
     metrics_port: int
-    """Where Prometheus reads metrics; 0 for nowhere."""
+    """Where Prometheus reads metrics; with port 0, nowhere."""
 
 
 def load_configuration() -> ChatConfiguration:
@@ -42,6 +44,49 @@ def load_configuration() -> ChatConfiguration:
     )
 
 
+# The published secrets of development. `chat.checks` refuses them when DEBUG is off.
+DEVELOPMENT_SECRET_KEY = "django-insecure-x7gca%3()9-8a!mo%v+x2_f4to#yvo(d1+@g8*sv4bz$-y1ya7"  # noqa: S105 - published
+DEVELOPMENT_CENTRIFUGO_SECRET = "besedka-development-centrifugo-token-secret"  # noqa: S105 - the same
+
+KEEPALIVES: Mapping[str, int] = {
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+}
+"""After how many seconds, how often and how many times TCP asks a silent peer. PostgreSQL's own
+settings have the same names after `tcp_`."""
+NOTICE_THE_DEAD: Mapping[str, int] = {
+    **KEEPALIVES,
+    # In milliseconds. Keepalives are not sent while an answer to sent data is awaited.
+    "tcp_user_timeout": 10_000,
+    "connect_timeout": 3,
+}
+"""Parameters of libpq. With them a connection to a server that vanished ends within seconds, not
+after the kernel's two hours."""
+
+
+def compose_conninfo(url: str, application_name: str, **session_settings: str | int) -> str:
+    """Return the address of the database for a connection of the service's own.
+
+    It notices a dead server. `session_settings` are settings of PostgreSQL for the session: they
+    take precedence over those of the same name in the URL's `options`; its other options apply.
+    """
+    given = conninfo_to_dict(url).get("options") or ""
+    ours = " ".join(f"-c {name}={_escape(value)}" for name, value in session_settings.items())
+    # Of two settings of one name, PostgreSQL takes the later one.
+    return make_conninfo(
+        url,
+        application_name=application_name,
+        options=f"{given} {ours}".strip(),
+        **NOTICE_THE_DEAD,
+    )
+
+
+def _escape(value: str | int) -> str:
+    """Escape what would end an option for PostgreSQL."""
+    return str(value).replace("\\", "\\\\").replace(" ", "\\ ")
+
+
 # Limits of the contract, the same on every installation.
 # The greatest id, seq and version: all are PostgreSQL's bigint.
 BIGINT_MAX = 2**63 - 1
@@ -49,12 +94,12 @@ USER_ID_MAX_LENGTH = 128
 CLIENT_ID_MAX_LENGTH = 64
 ROOM_NAME_MAX_LENGTH = 255
 MEMBERS_PER_CALL = 1000
-# A client that recovers is given a whole history at once: `history_size` events (100) must fit its
+# A client that recovers receives a whole history at once: `history_size` events (100) must fit its
 # queue (`client.queue_max_size`, 4 MiB); both are in centrifugo/config.json.
 EVENT_BYTES_MAX = 4 * 1024 * 1024 // 100
 # nginx/nginx.conf has the same bounds.
 BODY_MAX_BYTES = 65_536
-# The time a request's body may take in all. A slow client holds a place that another could have.
+# How long a request's body may take in all: a slow client uses a place that another one needs.
 BODY_SECONDS = 10.0
 PAGE_DEFAULT = 50
 PAGE_MAX = 200

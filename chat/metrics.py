@@ -13,6 +13,8 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from chat.conf import compose_conninfo
+
 REGISTRY = CollectorRegistry()
 
 REQUESTS = Counter(
@@ -48,7 +50,7 @@ class OutboxCollector(Collector):
     """Reads the outbox when metrics are scraped; while the database is away there is a gap."""
 
     def __init__(self, database_url: str) -> None:
-        self._database_url = database_url
+        self._conninfo = compose_conninfo(database_url, "besedka-metrics", statement_timeout=3000)
 
     def collect(self) -> Iterator[Metric]:
         """Yield rows and the age in seconds of the oldest row, by partition."""
@@ -59,12 +61,7 @@ class OutboxCollector(Collector):
             "besedka_outbox_age_seconds", "Age of the oldest row.", labels=["partition"]
         )
         try:
-            with psycopg.connect(
-                self._database_url,
-                connect_timeout=3,
-                options="-c statement_timeout=3000",
-                application_name="besedka-metrics",
-            ) as connection:
+            with psycopg.connect(self._conninfo) as connection:
                 for partition, count, seconds in connection.execute(OUTBOX):
                     rows.add_metric([str(partition)], count)
                     age.add_metric([str(partition)], seconds)

@@ -16,20 +16,20 @@ class _IdentityRow(msgspec.Struct, frozen=True):
     identity: str
 
 
-def begin_anew() -> Call[Beginning]:
+def start_over() -> Call[Beginning]:
     """Make sure that no event from now on is taken for one that was sent before.
 
     For a database that lost events after it had sent them: every client reads its rooms again.
     """
-    return Call("begin_anew", Beginning, {}, read_only_row, is_repeatable=False)
+    return Call("start_over", Beginning, {}, read_only_row, is_repeatable=False)
 
 
-def keep_on() -> Call[str | None]:
+def accept_identity() -> Call[str | None]:
     """Accept a moved database as the same one, after a move that lost nothing.
 
     Returns its identity, or None where the installation has no row.
     """
-    return Call("keep_on", _IdentityRow, {}, _read_identity)
+    return Call("accept_identity", _IdentityRow, {}, _read_identity)
 
 
 def _read_identity(rows: list[_IdentityRow]) -> str | None:

@@ -1,14 +1,13 @@
 """Probes: is the process alive, and can it serve."""
 
-from pathlib import Path
-
 import psycopg
 from litestar import Response, get
 
-from chat import migrations, queries
+from chat import queries
 from chat.api.openapi.operations import Operation
 from chat.api.schemas import DatabaseState, Liveness, Readiness
 from chat.errors import ChatError
+from chat.migrations import known_migrations
 from chat.queries.readiness import ReadinessRow
 from chat.sql.database import Database
 from chat.sql.install import functions_fingerprint, read_history
@@ -17,7 +16,6 @@ from chat.sql.install import functions_fingerprint, read_history
 READINESS_SECONDS = 2.0
 # Beyond this age of the oldest outbox row, its consumer is taken to be away.
 REALTIME_LATE_SECONDS = 5.0
-_KNOWN_MIGRATIONS = frozenset(path.stem for path in Path(migrations.__path__[0]).glob("[0-9]*.py"))
 
 
 @get("/health/live")
@@ -50,7 +48,7 @@ async def check_ready(database: Database) -> Response[Readiness]:
 
 
 def _judge(row: ReadinessRow) -> DatabaseState:
-    if not row.migrations or not _KNOWN_MIGRATIONS.issubset(row.migrations):
+    if not row.migrations or not known_migrations().issubset(row.migrations):
         return "not migrated"
     if not row.is_writable:
         return "read only"

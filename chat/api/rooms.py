@@ -45,7 +45,7 @@ async def read_room(request: ApiRequest, room_id: str, database: Database) -> Ro
         example={
             "name": "general",
             "members": ["u123", "u456"],
-            "client_id": "7c9e6679-7425-40de-944b-e07fc1f90ae7",
+            "client_id": "team-7",
         },
         answers={200: "The room that was created with this `client_id`, as it is now."},
         problems=("client_id_conflict",),

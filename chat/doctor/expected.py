@@ -1,13 +1,12 @@
 """What this code expects of a database: its migrations, functions, constraints and indexes."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from django.apps import apps
 from django.db.models.options import Options
 
-from chat import migrations
+from chat.migrations import known_migrations
 from chat.sql.install import function_digests, functions_fingerprint
 
 
@@ -20,7 +19,7 @@ def list_expected() -> dict[str, Any]:
     # Created by a migration, because Django cannot name its expression.
     indexes.append(("chat_room", "chat_room_name_search"))
     return {
-        "migrations": sorted(path.stem for path in Path(migrations.__path__[0]).glob("[0-9]*.py")),
+        "migrations": sorted(known_migrations()),
         "fingerprint": functions_fingerprint(),
         "functions": [name for name, _ in functions],
         "digests": [digest for _, digest in functions],

@@ -15,7 +15,7 @@ class Member(msgspec.Struct, frozen=True):
     joined_at: str
 
 
-class MemberPosition(msgspec.Struct, frozen=True, array_like=True):
+class MemberPosition(msgspec.Struct, frozen=True):
     """A place in a list of members."""
 
     user: str

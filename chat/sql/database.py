@@ -5,7 +5,7 @@ import contextlib
 import os
 import select
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -14,6 +14,7 @@ from django.db import connections
 from psycopg.rows import class_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
+from chat.conf import compose_conninfo
 from chat.sql import Call, Result
 from chat.sql.errors import ROLLED_BACK, find_meaning
 
@@ -22,7 +23,6 @@ from chat.sql.errors import ROLLED_BACK, find_meaning
 ANSWER_SECONDS = 4.5
 # How much of that may be the wait for a connection.
 POOL_TIMEOUT_SECONDS = 2.0
-CONNECT_TIMEOUT_SECONDS = 3
 # A statement can wait for a lock twice, for its place in the queue and for the holder, so this is
 # half of the two seconds that a request may wait for a room.
 LOCK_TIMEOUT_MS = 1000
@@ -36,11 +36,12 @@ ROLLED_BACK_TRIES = 3
 # ended at once, the next one may be about to end too.
 LOST_TRIES = 4
 
-_SESSION_OPTIONS = (
-    f"-c lock_timeout={LOCK_TIMEOUT_MS} -c statement_timeout={STATEMENT_TIMEOUT_MS} "
-    "-c default_transaction_isolation=read\\ committed "
-    "-c idle_in_transaction_session_timeout=10000"
-)
+_SESSION_SETTINGS: Mapping[str, str | int] = {
+    "lock_timeout": LOCK_TIMEOUT_MS,
+    "statement_timeout": STATEMENT_TIMEOUT_MS,
+    "default_transaction_isolation": "read committed",
+    "idle_in_transaction_session_timeout": 10_000,
+}
 
 
 def _sever(connection: psycopg.AsyncConnection[Any]) -> None:
@@ -168,7 +169,7 @@ async def open_database(url: str, pool_size: int) -> AsyncIterator[Database]:
     becomes ready by itself.
     """
     pool = AsyncConnectionPool(
-        url,
+        compose_conninfo(url, "besedka-api", **_SESSION_SETTINGS),
         min_size=min(2, pool_size),
         max_size=pool_size,
         timeout=POOL_TIMEOUT_SECONDS,
@@ -176,17 +177,7 @@ async def open_database(url: str, pool_size: int) -> AsyncIterator[Database]:
         reconnect_timeout=30,
         open=False,
         name="api",
-        kwargs={
-            "autocommit": True,
-            "application_name": "besedka-api",
-            "connect_timeout": CONNECT_TIMEOUT_SECONDS,
-            "options": _SESSION_OPTIONS,
-            "keepalives_idle": 5,
-            "keepalives_interval": 2,
-            "keepalives_count": 3,
-            # Keepalives are not sent while an answer to sent data is awaited.
-            "tcp_user_timeout": 10_000,
-        },
+        kwargs={"autocommit": True},
     )
     await pool.open(wait=False)
     try:

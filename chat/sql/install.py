@@ -71,7 +71,8 @@ def install_functions(using: str = "default") -> bool:
     """Bring the schema's functions to this code's text; return whether anything was done.
 
     Nothing is done where a later release has installed its own: a process of the release before
-    that starts during a deploy must not take them away.
+    that starts during a deploy must not take them away, also where a migration of the later release
+    dropped a function that this code has.
 
     Runs in one transaction under an advisory lock, so two deploys at once install once. A call
     that is running meanwhile may continue in new functions: change two together only if each works
@@ -82,6 +83,8 @@ def install_functions(using: str = "default") -> bool:
         cursor.execute("SELECT obj_description(to_regnamespace(%s)::oid, 'pg_namespace')", [SCHEMA])
         (comment,) = cursor.fetchone() or (None,)
         history = read_history(comment)
+        if functions_fingerprint() in history[:-1]:
+            return False
         if functions_fingerprint() in history and _are_functions_whole(cursor):
             return False
         cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
@@ -128,4 +131,14 @@ def install_after_migrate(
     """Install the functions at the end of `migrate`, unless it went back to before their tables."""
     if "chat_room_key" in connections[using].introspection.table_names():
         install_functions(using)
+    else:
+        _forget_history(using)
     del plan
+
+
+def _forget_history(using: str) -> None:
+    """Empty the history where tables went: functions went with them, of any release."""
+    with connections[using].cursor() as cursor:
+        cursor.execute("SELECT FROM pg_namespace WHERE nspname = %s", [SCHEMA])
+        if cursor.rowcount:
+            cursor.execute(f"COMMENT ON SCHEMA {SCHEMA} IS NULL")

@@ -46,7 +46,7 @@ def stage(connection: Connection) -> Stage:
 
 @pytest.fixture
 def log_in(admin_database_url: str) -> Callable[..., Client]:
-    """Log somebody in who may do just this, for example `view_message`."""
+    """Log in a person who has exactly these permissions, for example `view_message`."""
     from django.contrib.auth.models import Permission, User  # noqa: PLC0415 - loaded before Django
 
     def log_in_with(*permissions: str, **options: Any) -> Client:
@@ -66,5 +66,5 @@ def log_in(admin_database_url: str) -> Callable[..., Client]:
 
 @pytest.fixture
 def staff(log_in: Callable[..., Client]) -> Client:
-    """Return somebody who may do everything."""
+    """Return a person who may do everything."""
     return log_in(is_superuser=True)

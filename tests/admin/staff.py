@@ -1,4 +1,4 @@
-"""What the tests of the admin talk about: rooms made beforehand, and what clients were told."""
+"""Rooms for the tests of the admin, and the events that were queued for clients."""
 
 import re
 import secrets

@@ -44,7 +44,7 @@ def log_in(url: str, name: str, password: str, **headers: str) -> httpx.Response
 
 @pytest.mark.slow
 def test_ten_wrong_passwords_lock_a_name(url: str) -> None:
-    """The name is locked from any address and browser; other names are not; it is told plainly."""
+    """The name is locked for any address and browser, other names are not, and the page says so."""
     for number in range(9):
         disguise = {"X-Forwarded-For": f"198.51.100.{number}", "User-Agent": f"browser {number}"}
         assert log_in(url, "root", f"guess {number}", **disguise).status_code == 200

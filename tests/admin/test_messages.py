@@ -17,7 +17,7 @@ def delete_chosen(staff: Client, address: str, *keys: object, **fields: Any) -> 
 
 
 def test_a_message_is_deleted_for_everyone(staff: Client, stage: Stage) -> None:
-    """The text is gone, the place stays, and the members hear `message_deleted`."""
+    """The text is removed, the place stays, and the members receive `message_deleted`."""
     room = stage.make_room(stage.alice)
     message = stage.send(room, stage.alice, "a secret")
     asked = staff.get(f"{MESSAGES}{message}/delete/")

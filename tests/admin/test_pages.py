@@ -67,7 +67,7 @@ def test_no_page_needs_an_inline_script_or_style(staff: Client, stage: Stage) ->
 
 
 def test_what_users_write_is_shown_as_text(staff: Client, stage: Stage) -> None:
-    """Markup in a name, a user id or a message is no markup of the page, wherever it is shown."""
+    """Markup in a name, a user id or a message is shown as text everywhere."""
     user_id = f"<script>alert('{stage.alice}')</script>"
     room = stage.make_room(user_id, name='"><script>alert(1)</script>')
     message = stage.send(room, user_id, "<script>alert(2)</script><img src=x onerror=alert(3)>")
@@ -106,7 +106,7 @@ def test_links_lead_somewhere(staff: Client, stage: Stage) -> None:
 
 
 def test_rows_that_are_gone_are_said_to_be(staff: Client) -> None:
-    """An address of no row leads back with a message, whatever stands in it."""
+    """An address of a row that does not exist leads back with a message, whatever it contains."""
     for key in ("999999999", "9" * 40, "nonsense", "%00"):
         answer = staff.get(f"/admin/chat/message/{key}/change/")
         assert answer.status_code == 302, key

@@ -32,13 +32,13 @@ def tick_members(stage: Stage, room: int, ticked: list[str], *shown: str) -> dic
 
 
 def list_told(stage: Stage, room: int, after: int = 0) -> list[tuple[str, str | None]]:
-    """Return the type of each event queued after a version, and whom it is about."""
+    """Return the type and the user of each event queued after a version."""
     told = [payload["data"] for payload in stage.list_published(room, after)]
     return [(event["type"], event["body"].get("user")) for event in told]
 
 
 def test_a_room_is_created_with_its_members(staff: Client, stage: Stage) -> None:
-    """A new room tells its members of each of them, as the API's create does."""
+    """The members of a new room receive an event for each of them, as with the API."""
     answer = staff.post(ADD, {"name": "Ops", "add_users": f"{stage.alice}\r\n{stage.bob}\r\n"})
 
     assert answer.status_code == 302
@@ -54,7 +54,7 @@ def test_a_room_is_created_with_its_members(staff: Client, stage: Stage) -> None
 
 
 def test_a_room_without_members_can_be_created(staff: Client, stage: Stage) -> None:
-    """Members are optional; nobody is told."""
+    """Members are optional; without them no event is sent."""
     name = f"empty-{stage.alice}"
 
     assert staff.post(ADD, {"name": name, "add_users": ""}).status_code == 302
@@ -66,7 +66,7 @@ def test_a_room_without_members_can_be_created(staff: Client, stage: Stage) -> N
 
 
 def test_a_room_is_renamed(staff: Client, stage: Stage) -> None:
-    """The members hear of the new name; the room's log and history name it."""
+    """The members receive the new name; the room's log and history in the admin show it."""
     room = stage.make_room(stage.alice)
 
     answer = change_room(staff, room, name=" Ops ")
@@ -80,7 +80,7 @@ def test_a_room_is_renamed(staff: Client, stage: Stage) -> None:
 
 
 def test_saving_without_a_change_tells_nobody(staff: Client, stage: Stage) -> None:
-    """The same name and nobody to add: no version, no event."""
+    """The same name and no users to add: no version, no event."""
     room = stage.make_room(stage.alice, name=" spaced ")
 
     assert change_room(staff, room, name=" spaced ").status_code == 302
@@ -89,7 +89,7 @@ def test_saving_without_a_change_tells_nobody(staff: Client, stage: Stage) -> No
 
 
 def test_users_are_added(staff: Client, stage: Stage) -> None:
-    """Whoever is new becomes a member, whoever was one stays one, and the page says which."""
+    """New users become members, members stay members, and the page says how many of each."""
     room = stage.make_room(stage.alice)
 
     answer = change_room(staff, room, add_users=f"{stage.bob}\n\n{stage.alice}\n{stage.bob}")
@@ -100,7 +100,7 @@ def test_users_are_added(staff: Client, stage: Stage) -> None:
 
 
 def test_members_are_removed(staff: Client, stage: Stage) -> None:
-    """A ticked member is removed and is told, as are those who stay."""
+    """A ticked member is removed; that user and the other members receive an event."""
     room = stage.make_room(stage.alice, stage.bob)
 
     change_room(staff, room, **tick_members(stage, room, [stage.bob], stage.alice, stage.bob))
@@ -127,7 +127,7 @@ def test_everything_of_one_page_happens_at_once(staff: Client, stage: Stage) -> 
 
 
 def test_who_left_meanwhile_is_no_error(staff: Client, stage: Stage) -> None:
-    """A row that is gone when the page is saved shifts nothing: the ticked one is removed."""
+    """A row that is gone when the page is saved shifts nothing: the ticked row is removed."""
     room = stage.make_room(stage.alice, stage.bob, stage.charlie)
     shown = sorted([stage.alice, stage.bob, stage.charlie])
     fields = tick_members(stage, room, [stage.bob, stage.charlie], *shown)

@@ -50,7 +50,7 @@ OPERATIONS: dict[str, tuple[str, str, Schema]] = {
     for address, item in build_document(ROUTES)["paths"].items()
     for method, operation in item.items()
 }
-# Only operations that name a room can tell a stranger of one.
+# Only operations that name a room can reveal one to a stranger.
 PRIVATE = [name for name, row in EXPECTED.items() if row["stranger"] == 404]
 FOR_SERVICE = [name for name, row in EXPECTED.items() if row["stranger"] == 403]
 
@@ -110,7 +110,7 @@ def test_the_table_holds(scene: Scene, name: str, actor: str) -> None:
 @pytest.mark.parametrize("actor", ["stranger", "ex_member", "service"])
 @pytest.mark.parametrize("name", PRIVATE)
 def test_a_room_of_others_is_like_no_room(scene: Scene, name: str, actor: str) -> None:
-    """Nothing but the request's id tells a forbidden room from one that does not exist."""
+    """A forbidden room and an unknown one have the same answer, except for the request's id."""
     caller = scene.actors[actor]
 
     forbidden = scene.call(name, caller, scene.room)
@@ -145,7 +145,7 @@ def test_rights_are_asked_before_the_room_is(scene: Scene, name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in EXPECTED if EXPECTED[name]["anonymous"] == 401])
 def test_a_token_is_asked_before_the_room_is(scene: Scene, name: str) -> None:
-    """Who proves nothing is answered alike for every room there is, was or never will be."""
+    """Without a valid token, the answer is the same for every room, existing or not."""
     for actor in ("anonymous", "other_secret"):
         caller = scene.actors[actor]
 

@@ -52,7 +52,7 @@ def server(kind: str, database_url: str) -> Iterator[RunningServer]:
 def start_again(server: RunningServer) -> None:
     """Start a killed server again on its port; the history of its channels is lost.
 
-    Call this on the main thread, which blocks meanwhile: the server is killed when the thread that
+    Call this on the main thread, which blocks during it: the server is killed when the thread that
     started it ends.
     """
     server.process = restart(server).process

@@ -82,7 +82,7 @@ class RoomHistory:
         self._audiences[self.head] = set(self._members) | (audience or set())
         self._kept[self.head] = copy.deepcopy((self._room, self._members, self._messages))
 
-    # What the service answers at a version; None stands for 404.
+    # What the service answers at a version; None means 404.
 
     def is_mine(self, version: int) -> bool:
         """Whether I was a member at that version."""

@@ -132,7 +132,7 @@ def test_events_beyond_the_backlog_are_fetched(
 def test_an_event_published_again_is_applied_once(
     follow: Follow, database_url: str, room_id: int, alice: Actor, bob: Actor
 ) -> None:
-    """After a crash events can come late and twice; nobody sees a message twice."""
+    """After a crash events can come late and twice; no user sees a message twice."""
 
     async def scenario() -> None:
         async with follow(bob) as follower:

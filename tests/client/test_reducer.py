@@ -105,7 +105,7 @@ def test_leaving_drops_the_room(world: RoomHistory) -> None:
 
 
 def test_an_unknown_type_of_event_moves_the_version(world: RoomHistory) -> None:
-    """An event of an unknown type counts as applied, so the next one is no gap."""
+    """An event of an unknown type counts as applied, so the next one is not a gap."""
     reducer = read(world)
     world.rename()
     world.send()

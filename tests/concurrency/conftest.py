@@ -14,7 +14,7 @@ from tests.support.sessions import Session
 
 
 class Place:
-    """Users nobody else has, their rooms, and what they say; the names are unique to the test."""
+    """Users, rooms and messages of one test; the names are unique to it."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

@@ -1,4 +1,4 @@
-"""A room that someone else holds: its callers wait or are told, all others go on."""
+"""A room that is locked by someone else: its callers wait or get `busy`, all others go on."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -79,7 +79,7 @@ def links(connection: Connection) -> Iterator[None]:
 def test_the_hosts_reference_to_a_room_does_not_make_it_busy(
     place: Place, first: Session, second: Session
 ) -> None:
-    """A host that has a foreign key to a room and is writing holds up nobody."""
+    """A host that writes a row with a foreign key to a room delays no send."""
     room = place.room("alice")
     first.begin()
     first.execute("INSERT INTO host_link VALUES (%s)", [room])
@@ -114,7 +114,7 @@ def test_a_session_that_waited_too_long_changed_nothing(
 def test_a_send_to_a_locked_room_is_told_so_in_time(
     host: Actor, alice: Actor, bob: Actor, first: Session, connection: Connection
 ) -> None:
-    """It waits two seconds and gets 503 with Retry-After; meanwhile another room is served."""
+    """It waits two seconds and gets 503 with Retry-After; other rooms are served meanwhile."""
     locked, free = host.create_room(alice), host.create_room(bob)
     first.lock_room(locked)
     with ThreadPoolExecutor(max_workers=1) as thread:

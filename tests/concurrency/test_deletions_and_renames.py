@@ -31,7 +31,7 @@ def test_deleting_twice_at_once_is_deleting_once(
 def test_a_retry_during_a_deletion_is_the_deleted_message(
     place: Place, first: Session, second: Session, connection: Connection
 ) -> None:
-    """A send that is repeated while its message is deleted stores nothing anew."""
+    """A send that is repeated while its message is deleted stores nothing."""
     room = place.room("alice")
     message = place.message(room, "alice", "k")
     sent = first.run(send_message(message))

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from chat.actions.messages import send_message, send_messages
+from chat.actions.rooms import create_room
 from chat.errors import IdempotencyConflictError
 from tests.concurrency.conftest import Place
 from tests.conftest import Connection
@@ -76,7 +77,7 @@ def test_two_contents_under_one_key_are_one_message(
 def test_a_key_twice_in_one_batch_is_one_message(
     place: Place, first: Session, connection: Connection
 ) -> None:
-    """Within one call, too, a key stands for the first content it came with."""
+    """Within one call, too, a key belongs to the first content sent with it."""
     room = place.room("alice", "bob")
     batch = [
         place.message(room, "alice", "k", "this"),
@@ -145,3 +146,66 @@ def test_many_requests_with_one_key(host: Actor, alice: Actor, connection: Conne
     assert sorted(answer.status_code for answer in answers) == [200] * 7 + [201]
     assert len({answer.content for answer in answers}) == 1
     assert read_exact_ledger(connection, room).seqs == [1]
+
+
+def test_two_equal_creations_are_one_room(
+    place: Place, first: Session, second: Session, connection: Connection
+) -> None:
+    """The second waits for the first to commit and then finds its room; each user joined once."""
+    users = place.users(3)
+    call = create_room("room", users, created_by=place.user("host"), client_id="k")
+    first.begin()
+    created = first.run(call)
+    waiting = second.start(call)
+    wait_until_waiting(connection)
+    first.commit()
+
+    repeated = waiting.result()
+
+    assert (created.is_duplicate, repeated.is_duplicate) == (False, True)
+    assert repeated.room == created.room
+    assert read_exact_ledger(connection, created.room.id).room["version"] == 3
+
+
+def test_a_creation_that_was_undone_never_was(
+    place: Place, first: Session, second: Session, connection: Connection
+) -> None:
+    """When the first is rolled back the second creates the room, whatever the first asked for."""
+    host = place.user("host")
+    first.begin()
+    first.run(create_room("undone", place.users(2), created_by=host, client_id="k"))
+    waiting = second.start(create_room("room", place.users(3), created_by=host, client_id="k"))
+    wait_until_waiting(connection)
+    first.rollback()
+
+    created = waiting.result()
+
+    assert (created.is_duplicate, created.room.name) == (False, "room")
+    assert read_exact_ledger(connection, created.room.id).room["version"] == 3
+
+
+def test_two_rooms_under_one_key_are_one_room(
+    place: Place, first: Session, second: Session, connection: Connection
+) -> None:
+    """Of two rooms under one key at once the first is created and the second refused."""
+    host = place.user("host")
+    first.begin()
+    first.run(create_room("this", [], created_by=host, client_id="k"))
+    waiting = second.start(create_room("that", [], created_by=host, client_id="k"))
+    wait_until_waiting(connection)
+    first.commit()
+
+    with pytest.raises(IdempotencyConflictError):
+        waiting.result()
+
+
+def test_many_creations_with_one_key(host: Actor, alice: Actor, connection: Connection) -> None:
+    """Over HTTP, too: one 201, the rest 200, all with the same room."""
+    wanted = {"name": "room", "members": [alice.user_id], "client_id": alice.user_id}
+
+    answers = run_at_once(lambda body: host.post("/api/rooms/", body), [wanted] * 8)
+
+    assert sorted(answer.status_code for answer in answers) == [200] * 7 + [201]
+    assert len({answer.content for answer in answers}) == 1
+    (room,) = alice.get("/api/rooms/").json()["results"]
+    assert read_exact_ledger(connection, room["id"]).room["version"] == 1

@@ -1,4 +1,4 @@
-"""The API's sessions end: between requests nobody notices, during one nothing doubles."""
+"""The API's sessions end: between requests without an effect, during one without a duplicate."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ from tests.support.sessions import PATIENCE, Session, run_at_once, wait_until_wa
 
 @pytest.fixture(scope="module")
 def database_url(clone_database: Callable[[], str]) -> str:
-    """Return a database of this module's own: whoever serves it loses its sessions."""
+    """Return a database of this module's own: the API that serves it loses its sessions."""
     return clone_database()
 
 
@@ -34,7 +34,7 @@ API_SESSIONS = (
 
 
 def terminate_api_sessions(connection: Connection) -> int:
-    """End every session that the API has now; once they are gone, return how many there were."""
+    """End every session that the API has now; when they have ended, return how many there were."""
     ended = {row["pid"] for row in connection.execute(f"SELECT pid {API_SESSIONS}")}
     connection.execute("SELECT pg_terminate_backend(pid) FROM unnest(%s) AS pid", [list(ended)])
     while ended & {row["pid"] for row in connection.execute(f"SELECT pid {API_SESSIONS}")}:
@@ -45,7 +45,7 @@ def terminate_api_sessions(connection: Connection) -> int:
 def test_requests_after_the_end_of_all_sessions_succeed(
     host: Actor, alice: Actor, bob: Actor, connection: Connection
 ) -> None:
-    """After each kill the next request, whatever it may repeat, succeeds as if nothing was."""
+    """After each kill the next request succeeds, whether it may be repeated or not."""
     room = host.create_room(alice)
     path = f"/api/rooms/{room}"
     requests: list[tuple[Callable[[], httpx.Response], int]] = [

@@ -1,4 +1,4 @@
-"""Joins, leaves and sends that meet in one room: whoever is second sees the first."""
+"""Joins, leaves and sends at the same time in one room: the second sees the first."""
 
 from collections.abc import Callable
 
@@ -56,7 +56,7 @@ def test_a_send_after_a_join_reaches_the_joiner(
 def test_a_send_after_a_leave_does_not_reach_the_leaver(
     place: Place, first: Session, second: Session, connection: Connection
 ) -> None:
-    """The leaver's last event is its own user_left, whatever was on its way."""
+    """The last event for a user who leaves is the own user_left, whatever was being sent."""
     room = place.room("alice", "bob")
     bob = place.user("bob")
     first.begin()
@@ -130,7 +130,7 @@ def test_a_sender_who_is_just_joining(
 def test_a_removal_after_an_addition_of_the_same_user(
     place: Place, first: Session, second: Session, connection: Connection
 ) -> None:
-    """The user joined and left: two events, both heard by the user, and no member."""
+    """The user joined and left: two events, both sent to the user, and no membership."""
     room = place.room("alice")
     bob = place.user("bob")
     first.begin()
@@ -151,7 +151,7 @@ def test_a_removal_after_an_addition_of_the_same_user(
 def test_an_addition_after_a_removal_of_the_same_user(
     place: Place, first: Session, second: Session, connection: Connection
 ) -> None:
-    """The user left and joined anew, and is a member from the later version on."""
+    """The user left and joined again, and is a member from the later version on."""
     room = place.room("alice", "bob")
     bob = place.user("bob")
     first.begin()

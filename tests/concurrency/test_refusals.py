@@ -1,4 +1,4 @@
-"""What a caller of the functions is told, in rows that leave its transaction alive."""
+"""What the functions answer to impossible values: rows that do not abort the transaction."""
 
 import pytest
 
@@ -40,3 +40,16 @@ def test_a_name_that_cannot_be_is_a_row(
     assert created == [{"outcome": "invalid_name", "room": None}]
     assert [row["outcome"] for row in renamed] == ["invalid_name"]
     assert alice.get(f"/api/rooms/{room}/").json()["name"] == "kept"
+
+
+def test_a_refused_room_uses_up_no_key(alice: Actor, connection: Connection) -> None:
+    """A key that came with an impossible name or user is free for the next call."""
+    create = "SELECT outcome FROM chat.create_room(%s, %s::text[], %s, 'key')"
+
+    outcomes = [
+        row["outcome"]
+        for name, users in (("", []), ("room", [""]), ("room", []), ("room", []), ("", []))
+        for row in connection.execute(create, [name, users, alice.user_id])
+    ]
+
+    assert outcomes == ["invalid_name", "invalid_user", "created", "duplicate", "invalid_name"]

@@ -72,7 +72,7 @@ def test_a_savepoint_that_is_undone_leaves_no_trace(place: Place, connection: Co
 def test_a_message_commits_with_the_hosts_own_rows(
     place: Place, connection: Connection, connect: Callable[[], Connection]
 ) -> None:
-    """Before the host commits nobody sees the message or its event; after it, everybody does."""
+    """The message and its event become visible when the host commits, and not before."""
     room = place.room("alice", "bob")
     host = connect()
     order = place.user("order")
@@ -99,7 +99,7 @@ def _read_as_others_see_it(connection: Connection, room_id: int) -> tuple[int, i
 def test_a_message_is_undone_with_the_hosts_own_rows(
     place: Place, connection: Connection, connect: Callable[[], Connection]
 ) -> None:
-    """When the host's transaction fails after the send there is no message and no event."""
+    """If the host's transaction fails after the send, neither the message nor its event exists."""
     room = place.room("alice", "bob")
     host = connect()
     order = place.user("order")

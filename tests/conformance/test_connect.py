@@ -96,7 +96,7 @@ def test_connection_token_is_refused(
 
 @pytest.mark.parametrize("token", ["", "x", "a.b.c", sign(sub="u")[:-4], sign(sub="u") + "."])
 def test_malformed_connection_token_is_refused(server: RunningServer, token: str) -> None:
-    """Text that is no token ends the connection: 3501 for none, 3500 for a bad one."""
+    """Text that is not a token ends the connection: 3501 for none, 3500 for a bad one."""
 
     async def scenario() -> None:
         async with RawClient.open(server) as client:

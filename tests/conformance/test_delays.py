@@ -26,7 +26,7 @@ def test_silent_connection_is_stale(impatient_server: RunningServer) -> None:
 
 
 def test_connection_is_unusable_after_an_error(impatient_server: RunningServer) -> None:
-    """After an error reply to `connect` there are no more replies, and 3502 closes it."""
+    """After an error reply to `connect` no more replies follow, and 3502 closes the connection."""
 
     async def scenario() -> None:
         async with RawClient.open(impatient_server) as client:

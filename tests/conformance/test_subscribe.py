@@ -215,7 +215,7 @@ def test_unsubscribe_and_resubscribe(server: RunningServer, database_url: str) -
             assert reply["subscribe"]["offset"] == 1
             await outbox.publish(client.channel, {"n": 2})
             assert await client.receive_data() == {"n": 2}
-            # Unsubscribing without a subscription is no error.
+            # Unsubscribing without a subscription is not an error.
             assert (await client.call("unsubscribe", channel="personal:x"))["unsubscribe"] == {}
 
     run(scenario())

@@ -8,7 +8,7 @@ from tests.support.actors import Actor
 
 
 def test_the_service_adds_members(host: Actor, alice: Actor, bob: Actor, charlie: Actor) -> None:
-    """The answer tells who was added and who had been there; all of them are members now."""
+    """The answer names the users added and those who were members; all are members now."""
     room = host.create_room(alice)
 
     answer = host.post(
@@ -33,7 +33,7 @@ def test_repeating_it_changes_nothing(host: Actor, alice: Actor, bob: Actor) -> 
 
 
 def test_a_user_named_twice_counts_once(host: Actor, alice: Actor, bob: Actor) -> None:
-    """A call is a set of users, whatever order and number they come in."""
+    """A call is a set of users, whatever their order and however often each is given."""
     room = host.create_room(alice)
 
     answer = host.post(f"/api/rooms/{room}/members/", {"users": [bob.user_id] * 3})
@@ -45,7 +45,7 @@ def test_a_user_named_twice_counts_once(host: Actor, alice: Actor, bob: Actor) -
 def test_one_call_is_one_change(
     host: Actor, alice: Actor, bob: Actor, charlie: Actor, connection: Connection
 ) -> None:
-    """Everyone a call adds hears of everyone it adds, and so does who was there before."""
+    """Each user a call adds, and each earlier member, receives an event for each of them."""
     room = host.create_room(alice)
     host.post(f"/api/rooms/{room}/members/", {"users": [bob.user_id, charlie.user_id]})
 
@@ -74,12 +74,12 @@ def test_nobody_is_an_empty_change(host: Actor, alice: Actor) -> None:
 
 
 def test_nobody_is_not_added_to_an_unknown_room(host: Actor) -> None:
-    """An unknown room is 404 also where nobody is to be added."""
+    """An unknown room is 404 also for an empty list of users."""
     assert host.post(f"/api/rooms/{10**12}/members/", {"users": []}).status_code == 404
 
 
 def test_an_unknown_room_is_not_found(host: Actor, alice: Actor) -> None:
-    """The service, too, hears of a room that does not exist."""
+    """The service, too, gets 404 for a room that does not exist."""
     answer = host.post(f"/api/rooms/{10**12}/members/", {"users": [alice.user_id]})
 
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
@@ -136,7 +136,7 @@ def test_an_id_has_1_to_128_characters(host: Actor, length: int) -> None:
     ],
 )
 def test_it_names_the_field_at_fault(host: Actor, alice: Actor, body: object, pointer: str) -> None:
-    """A body that is no list of users is refused with a pointer to the first offending field."""
+    """A body that is not a list of users is refused with a pointer to the first offending field."""
     room = host.create_room(alice)
 
     answer = host.post(f"/api/rooms/{room}/members/", body)
@@ -146,7 +146,7 @@ def test_it_names_the_field_at_fault(host: Actor, alice: Actor, body: object, po
 
 
 def test_one_impossible_id_refuses_the_whole_call(host: Actor, alice: Actor, bob: Actor) -> None:
-    """All of the users are added, or none: an id too long for a channel adds nobody."""
+    """All users are added, or none: with one id too long for a channel, none is."""
     room = host.create_room(alice)
 
     answer = host.post(f"/api/rooms/{room}/members/", {"users": [bob.user_id, "ж" * 128]})
@@ -167,5 +167,5 @@ def test_members_add_nobody(host: Actor, alice: Actor, bob: Actor) -> None:
 
 
 def test_rights_come_before_rooms(alice: Actor) -> None:
-    """Without service rights an unknown room is no 404: nothing tells which rooms exist."""
+    """Without service rights an unknown room is not a 404, which would show which rooms exist."""
     assert alice.post(f"/api/rooms/{10**12}/members/", {"users": []}).status_code == 403

@@ -31,7 +31,7 @@ def sign(claims: object, header: object = None, secret: str | None = None) -> st
 
 
 def assert_unauthorized(answer: httpx.Response) -> None:
-    """Hold that the answer is the one for somebody who proved nothing."""
+    """Check that the answer is the one for a request without a valid token."""
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"] == "Bearer"
     assert answer.headers["content-type"] == "application/problem+json"
@@ -122,7 +122,7 @@ def test_an_unsigned_token_is_refused(cast: Cast, alg: str) -> None:
 
 @pytest.mark.parametrize("secret", ["another secret of at least 32 bytes", "x"])
 def test_a_token_of_somebody_else_is_refused(cast: Cast, secret: str) -> None:
-    """A signature with another secret is no signature."""
+    """A signature with another secret is not valid."""
     assert_unauthorized(cast.with_token(sign({"sub": "alice"}, secret=secret)).get(PATH))
 
 
@@ -213,7 +213,7 @@ def test_any_user_id_is_somebody(cast: Cast, user_id: str) -> None:
     ],
 )
 def test_a_token_outside_its_time_is_refused(cast: Cast, claims: object) -> None:
-    """`exp` and `nbf` are honoured, and a time that is no number is no time."""
+    """`exp` and `nbf` are honoured, and a time that is not a number is refused."""
     token = sign({"sub": "alice"} | claims if isinstance(claims, dict) else claims)
 
     assert_unauthorized(cast.with_token(token).get(PATH))

@@ -1,15 +1,23 @@
 """What every endpoint answers when a request is wrong: RFC 9457 problems, never a 500"""
 
+import re
 from collections.abc import Iterator
 
 import httpx
 import pytest
 
+from chat.api.application import ROUTES
+from chat.api.openapi.document import build_document
 from tests.contract.wire import send_bytes
-from tests.support.actors import Actor
+from tests.support.actors import Actor, Cast, make_token
 
 JSON = {"Content-Type": "application/json"}
 LIMIT = 65_536
+# The methods that the description has for each address.
+METHODS = {
+    address: {method.upper() for method in item}
+    for address, item in build_document(ROUTES)["paths"].items()
+}
 
 
 def assert_problem(answer: httpx.Response, status: int, code: str) -> None:
@@ -72,6 +80,17 @@ def test_a_wrong_method_is_told_the_right_ones(
     assert set(answer.headers["allow"].split(", ")) - {"OPTIONS"} == allowed
 
 
+@pytest.mark.parametrize("address, methods", METHODS.items())
+def test_options_names_all_methods_of_an_address(
+    anonymous: Actor, address: str, methods: set[str]
+) -> None:
+    """OPTIONS needs no token, and `Allow` has each method of the address, of whichever handler."""
+    answer = anonymous.http.options(address.replace("{room_id}", "1").replace("{user_id}", "bob"))
+
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert answer.headers["allow"].split(", ") == sorted(methods | {"OPTIONS"})
+
+
 def test_a_wrong_method_is_a_problem(alice: Actor) -> None:
     """The body of a 405 is a problem like any other."""
     assert_problem(alice.http.put("/api/rooms/"), 405, "method_not_allowed")
@@ -98,7 +117,7 @@ def test_an_unknown_address_is_not_found(alice: Actor, path: str) -> None:
 
 
 def test_an_address_works_without_its_last_slash(host: Actor, alice: Actor) -> None:
-    """A forgotten slash is no error and no redirect, which would lose the body of a POST."""
+    """A missing last slash is no error and no redirect, which would lose the body of a POST."""
     room = host.create_room(alice)
 
     assert alice.get("/api/rooms").status_code == 200
@@ -107,7 +126,7 @@ def test_an_address_works_without_its_last_slash(host: Actor, alice: Actor) -> N
 
 
 def test_a_body_has_at_most_64_kib(host: Actor, alice: Actor) -> None:
-    """65,536 bytes are taken, one more is not, whatever they say."""
+    """A body of 65,536 bytes is accepted; one more byte is refused, whatever the content."""
     path = f"/api/rooms/{host.create_room(alice)}/messages/"
     content = b'{"content":"a"}'
 
@@ -267,7 +286,7 @@ def test_links_repeat_no_strange_host(host: Actor, alice: Actor, host_header: by
 
 @pytest.mark.parametrize("host_header", [b"a b", b"<script>", b"a/b?c#d", b"e\xff"])
 def test_a_host_that_is_none_is_refused(alice: Actor, host_header: bytes) -> None:
-    """A `Host` that is no host at all is refused, not stumbled over."""
+    """A `Host` that cannot be a host is refused."""
     answer = send_bytes(alice, "GET", b"/api/rooms/", host=host_header)
 
     assert (answer.status, answer.json()["code"]) == (400, "bad_request")
@@ -277,5 +296,29 @@ def test_a_host_that_is_none_is_refused(alice: Actor, host_header: bytes) -> Non
     "query", ["%FF=1", "limit[]=1", "=", "&&&", "%", "%zz", "a=%00", "🙂=1", "x=" + "y" * 5000]
 )
 def test_unknown_parameters_are_left_alone(alice: Actor, query: str) -> None:
-    """What a list does not know it does not read, whatever bytes it is of."""
+    """A list ignores parameters that it does not know, whatever bytes they have."""
     assert alice.get(f"/api/rooms/?{query}").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path, body, pointer, words",
+    [
+        ("messages/", {"content": "a\x00"}, "/content", "without NUL characters"),
+        ("messages/", {"content": "a", "client_id": "~a"}, "/client_id", "does not begin with `~`"),
+        ("messages/", {"content": "a", "client_id": "a\x00"}, "/client_id", "no NUL characters"),
+        ("members/", {"users": ["a\x1f"]}, "/users/0", "without control characters"),
+    ],
+)
+def test_a_detail_says_in_words_what_is_wrong(
+    cast: Cast, host: Actor, path: str, body: object, pointer: str, words: str
+) -> None:
+    """The `detail` of a 422 is for people: it shows no regular expression."""
+    member = cast.with_token(make_token("member", role="service"), "member")
+    room = host.create_room(member)
+
+    answer = member.post(f"/api/rooms/{room}/{path}", body)
+
+    assert_problem(answer, 422, "invalid_input")
+    assert answer.json()["pointer"] == pointer
+    assert words in answer.json()["detail"]
+    assert not re.search(r"regex|\\|\[\^", answer.json()["detail"])

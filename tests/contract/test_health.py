@@ -7,7 +7,7 @@ import httpx
 import psycopg
 import pytest
 
-from chat.sql.install import functions_fingerprint
+from chat.sql.install import functions_fingerprint, write_history
 from tests.support.actors import Actor
 from tests.support.processes import serve_api
 
@@ -61,7 +61,7 @@ def test_a_migrated_database_is_ready(spare_api: str) -> None:
 
 
 def test_late_realtime_is_degraded_not_down(spare_api: str, spare_url: str) -> None:
-    """An old outbox is told in the body; sends are stored all the same, so the API stays in."""
+    """An old outbox is in the body; sends are still stored, so the API stays in service."""
     row = (
         "INSERT INTO chat_outbox (method, payload, partition, created_at)"
         " VALUES ('broadcast', '{}', 0, now() - interval '1 minute')"
@@ -100,19 +100,47 @@ def test_a_missing_migration_is_not_ready(spare_api: str, spare_url: str) -> Non
     assert (status, body["status"], body["database"]) == (503, "unavailable", "not migrated")
 
 
-def test_functions_of_another_release_will_do(spare_api: str, spare_url: str) -> None:
-    """In a rolling deploy the database is ahead of the old processes, and they go on serving."""
-    another = "COMMENT ON SCHEMA chat IS 'besedka functions of the next release'"
-    own = f"COMMENT ON SCHEMA chat IS '{functions_fingerprint()}'"
+OWN_FUNCTIONS = f"COMMENT ON SCHEMA chat IS '{write_history([functions_fingerprint()])}'"
 
-    with damaged(spare_url, another, own):
+
+def test_functions_of_a_later_release_will_do(spare_api: str, spare_url: str) -> None:
+    """In a rolling deploy the database is ahead of the old processes, and they go on serving."""
+    later = write_history(["0" * 16, functions_fingerprint(), "f" * 16])
+
+    with damaged(spare_url, f"COMMENT ON SCHEMA chat IS '{later}'", OWN_FUNCTIONS):
         status, body = read(spare_api)
 
     assert (status, body["database"]) == (200, "ok")
 
 
+@pytest.mark.parametrize("comment", [f"'{write_history(['0' * 16])}'", "'another comment'", "''"])
+def test_functions_of_an_older_release_are_not_ready(
+    spare_api: str, spare_url: str, comment: str
+) -> None:
+    """Where this code's functions were never installed, its calls could fail: 503, and why."""
+    with damaged(spare_url, f"COMMENT ON SCHEMA chat IS {comment}", OWN_FUNCTIONS):
+        status, body = read(spare_api)
+
+    assert (status, body["status"]) == (503, "unavailable")
+    assert body["database"] in {"older functions", "without functions"}
+    assert (body["database"] == "without functions") == (comment == "''")
+
+
+def test_a_copied_database_is_ready_with_a_warning(spare_api: str, spare_url: str) -> None:
+    """A database restored without `after_restore` serves, and the probe tells the operator."""
+    copied = "UPDATE chat_installation SET identity = 'of another cluster'"
+    back = "UPDATE chat_installation SET identity = chat.database_identity()"
+
+    with damaged(spare_url, copied, back):
+        status, body = read(spare_api)
+
+    assert (status, body["status"], body["database"]) == (200, "ok", "ok")
+    assert body["warnings"] == ["database_copied"]
+    assert "warnings" not in read(spare_api)[1]
+
+
 def test_a_database_without_functions_is_not_ready(spare_api: str, spare_url: str) -> None:
-    """Without the functions there is no write: a 503 that names the reason."""
+    """Without the functions nothing can be written: a 503 that names the reason."""
     away = "ALTER SCHEMA chat RENAME TO away"
     back = "ALTER SCHEMA away RENAME TO chat"
 

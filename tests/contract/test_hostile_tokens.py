@@ -1,4 +1,4 @@
-"""Tokens made by somebody who wants in: refused, quickly, and nothing is fetched for them"""
+"""Tokens made by an attacker: refused, quickly, and nothing is fetched for them"""
 
 import asyncio
 import base64
@@ -45,7 +45,7 @@ FAMILIES = ("HS", "RS", "ES", "PS")
 
 
 def unsigned(header: object, signature: bytes = b"", claims: object = CLAIMS) -> str:
-    """Return a token with this header and whatever stands for a signature."""
+    """Return a token with this header and any text in place of a signature."""
     return (encode(header) + b"." + encode(claims) + b"." + encode(signature)).decode()
 
 
@@ -234,7 +234,7 @@ def test_no_address_of_a_token_is_asked(cast: Cast) -> None:
 
 
 def test_a_megabyte_is_no_token(anonymous: Actor) -> None:
-    """A header beyond all measure is refused, by whoever reads it first, and harms nobody else."""
+    """A header that is far too long is refused, and other requests are not affected."""
     answer = send_bytes(
         anonymous, "GET", PATH.encode(), headers=b"Authorization: Bearer " + b"x" * 2**20 + b"\r\n"
     )
@@ -247,7 +247,7 @@ def test_a_megabyte_is_no_token(anonymous: Actor) -> None:
     "header", [{"kid": "x"}, {"jku": "http://127.0.0.1:9/"}, {"typ": "at+jwt"}]
 )
 def test_headers_without_meaning_here_are_left_alone(cast: Cast, header: dict[str, object]) -> None:
-    """A host may number its keys: what our secret signed is good whatever else the header names."""
+    """A host may name its keys: a token signed with the secret is valid, whatever `kid` it has."""
     user = cast.with_token(sign({"sub": "alice"}, {"alg": "HS256"} | header))
 
     assert user.get(PATH).status_code == 200

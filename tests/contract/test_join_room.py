@@ -74,7 +74,7 @@ def test_an_unknown_room_cannot_be_joined(alice: Actor) -> None:
 
 
 def test_the_body_is_not_looked_at(host: Actor, alice: Actor, bob: Actor) -> None:
-    """Who joins is who the token names, whatever else is sent."""
+    """The user of the token joins, whatever else is sent."""
     room = host.create_room(alice)
 
     answer = bob.post(f"/api/rooms/{room}/join/", {"user": "charlie"})

@@ -93,7 +93,7 @@ def test_walking_on_meets_every_event_once(
 def test_a_version_above_the_head_is_gone(
     host: Actor, alice: Actor, bob: Actor, after: int
 ) -> None:
-    """A version the room never reached tells of a reset: the answer says so and what to do."""
+    """A version that the room never reached means a reset: the answer says so, and what to do."""
     room = live_through(host, alice, bob)
 
     answer = alice.get(f"/api/rooms/{room}/events/", after=after)
@@ -123,7 +123,7 @@ def test_a_version_below_the_floor_is_gone(
 def test_an_empty_log_still_knows_its_head(
     host: Actor, alice: Actor, bob: Actor, connection: Connection
 ) -> None:
-    """With every event deleted, who is up to date is told nothing is missing; others are told."""
+    """With every event deleted, a client that is up to date gets an empty page; others get 410."""
     room = live_through(host, alice, bob)
     connection.execute("DELETE FROM chat_event WHERE room_id = %s", [room])
 
@@ -162,7 +162,7 @@ def test_a_new_member_reads_the_whole_log(host: Actor, alice: Actor, bob: Actor)
 
 
 def test_who_left_reads_no_more(host: Actor, alice: Actor, bob: Actor) -> None:
-    """The log closes with the membership; an unknown version is no way to learn of the room."""
+    """The log closes with the membership; an unknown version does not reveal the room either."""
     room = host.create_room(alice, bob)
     bob.post(f"/api/rooms/{room}/leave/")
 
@@ -196,7 +196,7 @@ def test_what_is_no_version_is_refused(host: Actor, alice: Actor, query: str) ->
 def test_a_deleted_text_is_gone_from_the_log(
     host: Actor, alice: Actor, connection: Connection
 ) -> None:
-    """Bodies are composed when they are read, so the log repeats no text that is gone."""
+    """Bodies are composed when they are read, so the log does not repeat a deleted text."""
     room = host.create_room(alice)
     alice.send(room, "secret")
     connection.execute("UPDATE chat_message SET content = '' WHERE room_id = %s", [room])

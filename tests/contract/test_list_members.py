@@ -54,7 +54,7 @@ def test_walking_to_the_end_and_back_meets_every_member_once(
 
 
 def test_members_who_come_and_go_shift_nothing(host: Actor, alice: Actor) -> None:
-    """A reader in the middle of the list misses nobody who stays, and repeats nobody."""
+    """A reader in the middle of the list misses no member who stays, and sees none twice."""
     names = [f"{alice.user_id}-{n}" for n in range(1, 6)]
     room = host.create_room(alice, *names)
     first = read_page(alice, f"/api/rooms/{room}/members/", limit=3)
@@ -107,7 +107,7 @@ def test_who_left_reads_no_more(host: Actor, alice: Actor, bob: Actor) -> None:
     ],
 )
 def test_a_crafted_cursor_is_refused(host: Actor, alice: Actor, cursor: object) -> None:
-    """What the list did not write is no cursor, however well it is encoded."""
+    """A cursor that the list did not write is refused, however well it is encoded."""
     room = host.create_room(alice)
     text = base64.urlsafe_b64encode(json.dumps(cursor).encode()).decode()
 

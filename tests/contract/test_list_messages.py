@@ -208,7 +208,7 @@ def test_two_anchors_exclude_each_other(host: Actor, alice: Actor, pair: tuple[s
 
 
 def test_a_stranger_learns_nothing(host: Actor, alice: Actor, charlie: Actor) -> None:
-    """A stranger is told of an unknown room, whatever message is named as anchor."""
+    """A stranger gets the answer for an unknown room, whatever message is the anchor."""
     room = host.create_room(alice)
     message = alice.send(room, "secret").json()["id"]
     path = f"/api/rooms/{room}/messages/"

@@ -24,7 +24,7 @@ def ids(pages: list[list[dict[str, int]]]) -> list[int]:
 
 
 def test_someone_without_rooms_has_an_empty_list(charlie: Actor) -> None:
-    """A user nobody has seen before has no rooms, and that is no error."""
+    """A new user has no rooms, and that is not an error."""
     assert read_page(charlie, PATH) == {"next": None, "previous": None, "results": []}
 
 
@@ -70,7 +70,7 @@ def test_the_latest_message_comes_first(host: Actor, alice: Actor, bob: Actor) -
 
 
 def test_only_own_rooms_are_listed(host: Actor, alice: Actor, bob: Actor, charlie: Actor) -> None:
-    """A list holds the rooms its reader is in now, and nobody else's."""
+    """A list has the rooms that its reader is a member of now, and no others."""
     shared, bobs = host.create_room(alice, bob), host.create_room(bob)
     left = host.create_room(alice, bob)
     alice.post(f"/api/rooms/{left}/leave/")
@@ -99,7 +99,7 @@ def test_walking_to_the_end_and_back_meets_every_room_once(
 def test_rooms_bumped_at_one_time_are_told_apart(
     host: Actor, alice: Actor, connection: Connection
 ) -> None:
-    """Equal times are no reason to repeat or skip a room: the id decides."""
+    """Rooms with equal times are neither repeated nor skipped: the id decides their order."""
     rooms = make_rooms(host, alice, 5)
     connection.execute(
         "UPDATE chat_room SET bumped_at = %s WHERE id = ANY (%s::bigint[])", [TIME, rooms]
@@ -190,7 +190,7 @@ def test_a_cursor_of_another_user_opens_nothing(host: Actor, alice: Actor, bob: 
     ],
 )
 def test_a_crafted_cursor_is_refused(alice: Actor, cursor: object) -> None:
-    """What the list did not write is no cursor, however well it is encoded."""
+    """A cursor that the list did not write is refused, however well it is encoded."""
     text = base64.urlsafe_b64encode(json.dumps(cursor).encode()).decode()
 
     answer = alice.get(PATH, cursor=text)
@@ -210,7 +210,7 @@ def test_a_crafted_cursor_is_refused(alice: Actor, cursor: object) -> None:
     ],
 )
 def test_what_is_no_cursor_at_all_is_refused(alice: Actor, raw: str) -> None:
-    """Bytes that are no base64, no UTF-8 or no JSON are refused like any other bad parameter."""
+    """Bytes that are not base64, UTF-8 or JSON are refused like any other bad parameter."""
     answer = alice.get(f"{PATH}?{raw}")
 
     assert answer.status_code == 422

@@ -5,7 +5,7 @@ import hashlib
 import re
 import tomllib
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import quote
 
 import httpx
@@ -18,6 +18,7 @@ from chat.api.openapi.document import build_document
 from chat.api.openapi.examples import EXAMPLES
 from chat.api.openapi.page import render_page
 from chat.api.problems import PROBLEMS
+from chat.events import Event
 from tests.contract.test_errors import post_bytes
 from tests.support.actors import Actor, make_token
 from tests.support.processes import PROJECT, serve_api
@@ -34,7 +35,7 @@ SEED = (
     "DELETE /api/rooms/{room_id}/members/{user_id}/",
     *("GET /api/token/connection/", "GET /api/token/subscription/"),
 )
-# The examples, told as a story in an empty database: the first room and message have the id 1.
+# The examples, one after the other in an empty database: the first room and message have id 1.
 STORY = (
     *("create_room", "list_rooms", "read_room", "search_rooms", "send_message", "list_messages"),
     *("add_members", "list_members", "list_events", "join_room", "read_connection_token"),
@@ -192,7 +193,7 @@ def test_every_shown_answer_is_valid(name: str) -> None:
 def test_an_event_is_told_by_its_type() -> None:
     """Each event is one schema and no other, found by `type`."""
     event = DOCUMENT["components"]["schemas"]["Event"]
-    names = ("MessageAdded", "MessageDeleted", "RoomUpdated", "UserJoined", "UserLeft")
+    names = [kind.__name__ for kind in get_args(Event)]
 
     assert event["discriminator"]["mapping"] == {
         EXAMPLES[name]["type"]: f"#/components/schemas/{name}" for name in names
@@ -202,14 +203,15 @@ def test_an_event_is_told_by_its_type() -> None:
 
 
 def test_every_code_is_described() -> None:
-    """The codes of the description are those of the domain and of docs/api.md, statuses too."""
+    """The table in docs/api.md is the registry: each code with its status and its meaning."""
     page = (PROJECT / "docs/api.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| (\d{3}) \| (`.*?`) \|", page, re.MULTILINE)
-    written = {
-        code: int(status) for status, codes in rows for code in re.findall(r"`(\w+)`", codes)
-    }
 
-    assert {code: kind.status.value for code, kind in PROBLEMS.items()} == written
+    rows = re.findall(r"^\| (\d{3}) \| `(\w+)` \| (.*) \|$", page, re.MULTILINE)
+
+    assert rows == [
+        (str(kind.status.value), code, ("nginx: " if kind.is_proxys else "") + kind.meaning)
+        for code, kind in PROBLEMS.items()
+    ]
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def test_without_a_database_it_says_so_in_time() -> None:
 
 
 def test_a_database_that_falls_silent_is_a_503_in_time(database_url: str) -> None:
-    """Whoever asks while nothing comes back is told within five seconds; what comes later works.
+    """While the database does not answer, requests get 503 within five seconds; later ones work.
 
     No connection is closed: to the kernel all is well.
     """
@@ -92,7 +92,7 @@ def test_it_stops_after_finishing_what_it_began(clone_database: Callable[[], str
 def test_a_request_on_an_idle_connection_is_answered_while_it_stops(
     clone_database: Callable[[], str],
 ) -> None:
-    """A client that speaks just after SIGTERM is answered, and told that this was the last time."""
+    """A request just after SIGTERM is answered, as the last one of its connection."""
     with start_api(clone_database()) as (url, process), Cast(url) as cast:
         alice, bob, silent = (cast.user(name) for name in ("alice", "bob", "silent"))
         room = cast.service().create_room(alice)

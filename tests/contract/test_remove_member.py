@@ -63,7 +63,7 @@ def test_the_removed_hears_of_it(
 
 
 def test_the_last_member_can_go(host: Actor, alice: Actor) -> None:
-    """A room without members remains, and somebody can be added again."""
+    """A room without members remains, and users can be added again."""
     room = host.create_room(alice)
     host.delete(f"/api/rooms/{room}/members/{alice.user_id}/")
 
@@ -95,7 +95,7 @@ def test_the_id_is_percent_decoded_once(host: Actor, alice: Actor, user_id: str)
 def test_dots_and_pluses_are_no_syntax(
     host: Actor, alice: Actor, segment: bytes, user_id: str
 ) -> None:
-    """A raw segment is an id whatever it means elsewhere: no way up, no space."""
+    """A raw segment is an id, whatever it means elsewhere: `..` is no way up, `+` no space."""
     room = host.create_room(alice, user_id)
 
     answer = send_bytes(host, "DELETE", f"/api/rooms/{room}/members/".encode() + segment + b"/")
@@ -123,7 +123,7 @@ def test_similar_ids_stay(host: Actor, alice: Actor) -> None:
     ],
 )
 def test_what_is_no_id_is_refused(host: Actor, alice: Actor, segment: bytes) -> None:
-    """Broken escapes, bytes that are no UTF-8 and impossible ids name nobody."""
+    """Broken escapes, bytes that are not UTF-8 and impossible ids are refused."""
     room = host.create_room(alice, "\ufffd", "A")
 
     answer = send_bytes(host, "DELETE", f"/api/rooms/{room}/members/".encode() + segment + b"/")
@@ -145,7 +145,7 @@ def test_bytes_outside_a_path_never_become_an_id(host: Actor, alice: Actor, segm
 
 
 def test_a_raw_slash_is_another_address(host: Actor, alice: Actor) -> None:
-    """An id with a slash is written `%2F`: two raw segments are no id."""
+    """A slash in an id is written `%2F`: two raw segments are not an id."""
     room = host.create_room(alice, "a/b", "a", "b")
 
     answer = send_bytes(host, "DELETE", f"/api/rooms/{room}/members/a/b/".encode())

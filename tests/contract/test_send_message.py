@@ -37,7 +37,7 @@ def test_a_repeated_key_is_the_same_message(host: Actor, alice: Actor) -> None:
 
 
 def test_a_key_with_other_content_is_refused(host: Actor, alice: Actor) -> None:
-    """One key never stands for two contents: the second is refused and nothing changes."""
+    """One key never has two contents: the second is refused and nothing changes."""
     room = host.create_room(alice)
     alice.send(room, "hello", client_id="k")
 
@@ -126,7 +126,7 @@ def test_content_is_1_to_4000_characters(host: Actor, alice: Actor) -> None:
 
 
 def test_it_names_the_field_at_fault(host: Actor, alice: Actor) -> None:
-    """A body that is no message is refused with a JSON pointer to the first offending field."""
+    """A body that is not a message is refused with a JSON pointer to the first offending field."""
     room = host.create_room(alice)
     path = f"/api/rooms/{room}/messages/"
 

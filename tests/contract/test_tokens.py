@@ -142,7 +142,7 @@ def test_the_command_of_the_readme_works(cast: Cast) -> None:
     ],
 )
 def test_any_other_channel_is_refused(alice: Actor, query: str) -> None:
-    """There is no token for anybody's channel but one's own, nor for a spelling near to it."""
+    """A user gets a token for the own channel only, and for no similar spelling of it."""
     suffix = alice.user_id.removeprefix("alice-")
 
     answer = alice.get(f"/api/token/subscription/?{query.format(suffix=suffix)}")
@@ -157,7 +157,7 @@ def test_the_service_gets_no_other_channel_either(host: Actor, alice: Actor) -> 
 
 
 def test_an_escaped_name_is_its_owners_alone(cast: Cast) -> None:
-    """A user whose id looks like another's escaped channel gets a channel of its own."""
+    """A user whose id looks like the escaped channel of another user gets a channel of its own."""
     owner = cast.with_token(make_token("a b"), "a b")
     imitator = cast.with_token(make_token("a~20b"), "a~20b")
 

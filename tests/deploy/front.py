@@ -83,7 +83,7 @@ def run_nginx(
 ) -> Iterator[Front]:
     """Run nginx before these ports of this machine.
 
-    It inherits its socket, as in its own upgrades, so whoever connects early waits in the backlog.
+    It inherits its socket, as in its own upgrades, so an early client waits in the backlog.
     """
     with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
         port: int = listener.getsockname()[1]

@@ -105,7 +105,7 @@ def serve_command(
 ) -> Iterator[int]:
     """Run the image's command on a socket of the test's and give its port.
 
-    Whoever connects early waits in the socket's backlog.
+    A client that connects early waits in the socket's backlog.
     """
     command: list[str] = json.loads(read_instruction("service", "CMD"))
     assert command[0] == "uvicorn"

@@ -80,7 +80,7 @@ async def call(client: ClientConnection, number: int, **command: object) -> dict
 
 
 def test_a_message_arrives_as_deployed(centrifugo: str, people: Cast) -> None:
-    """What is sent through nginx arrives at a browser that has only what the API gave it."""
+    """A message sent through nginx arrives at a browser that uses only what the API gave it."""
     host, alice, bob = people.service(), people.user("alice"), people.user("bob")
     room = host.create_room(alice, bob)
     connection = bob.get("/api/token/connection/").json()

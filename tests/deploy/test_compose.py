@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app import settings
+from chat.conf import DEVELOPMENT_CENTRIFUGO_SECRET, DEVELOPMENT_SECRET_KEY
 from tests.deploy.compose import interpolate, load_compose
 from tests.support.processes import PROJECT
 
@@ -32,7 +32,7 @@ def test_the_escaped_secret_is_the_contracts() -> None:
     """After Compose has read `$$`, the API verifies tokens with the secret that the seed prints."""
     environment = SERVICES["backend"]["environment"]
 
-    assert environment["SECRET_KEY"] == settings.DEVELOPMENT_SECRET_KEY
+    assert environment["SECRET_KEY"] == DEVELOPMENT_SECRET_KEY
     assert environment["DEBUG"] == "1"
     assert environment["JWT_SECRET"] == ""
 
@@ -46,7 +46,7 @@ def test_jwt_secret_of_the_shell_reaches_the_backend() -> None:
 
 @pytest.mark.parametrize("text", ["$-y1ya7", "a$b", "${NAME}", "${}", "$"])
 def test_a_lone_dollar_is_found(text: str) -> None:
-    """This reader refuses what Compose would refuse or silently empty."""
+    """This reader refuses what Compose would refuse, or would silently replace by nothing."""
     with pytest.raises(AssertionError):
         interpolate(text, {})
 
@@ -58,11 +58,11 @@ def test_centrifugo_and_the_api_share_the_token_secret() -> None:
     assert SERVICES["centrifugo"]["environment"]["CENTRIFUGO_CLIENT_TOKEN_HMAC_SECRET_KEY"] == (
         secret
     )
-    assert secret == settings.DEVELOPMENT_CENTRIFUGO_SECRET
+    assert secret == DEVELOPMENT_CENTRIFUGO_SECRET
 
 
 def test_centrifugo_has_a_connection_for_each_partition() -> None:
-    """A partition without a connection of its own would wait for another's."""
+    """A partition without a connection of its own would wait for one of another partition."""
     consumer = CONFIGURATION["consumers"][0]["postgresql"]
     dsn = SERVICES["centrifugo"]["environment"]["CENTRIFUGO_CONSUMERS_OUTBOX_POSTGRESQL_DSN"]
 
@@ -99,7 +99,7 @@ def test_centrifugo_has_the_security_fixes() -> None:
 
 @pytest.mark.parametrize("name", RUNNING)
 def test_every_service_has_a_health_check(name: str) -> None:
-    """Compose can tell of each service that keeps running whether it works."""
+    """Compose can check whether each service that keeps running works."""
     check = SERVICES[name]["healthcheck"]
 
     assert check["test"][0] == "CMD"
@@ -122,7 +122,7 @@ def test_everything_waits_for_the_migration() -> None:
 
 
 def test_every_service_is_given_the_time_it_takes_to_stop() -> None:
-    """Docker kills later than a process gives up by itself."""
+    """Docker kills a process later than the process ends by itself."""
     flags = re.search(
         r'"--timeout-graceful-shutdown", "(\d+)"',
         (PROJECT / "Dockerfile").read_text(encoding="utf-8"),
@@ -146,7 +146,7 @@ def test_a_service_holds_no_rights(name: str) -> None:
 
 
 def test_the_data_outlives_the_containers() -> None:
-    """PostgreSQL 18's image keeps its data below /var/lib/postgresql: there is the volume."""
+    """PostgreSQL 18's image keeps its data below /var/lib/postgresql: the volume is there."""
     assert SERVICES["postgres"]["volumes"] == ["postgres:/var/lib/postgresql"]
     assert "postgres" in COMPOSE["volumes"]
 

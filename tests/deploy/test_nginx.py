@@ -32,7 +32,7 @@ def test_nginx_accepts_the_configuration(tmp_path: Path) -> None:
     ["a/b", "a%2Fb", "50%", "юзер", "a b", "a//b", "../../../../admin", "x?y=1", "a;b#c"],
 )
 def test_the_raw_path_reaches_the_api(guests: Cast, user: str) -> None:
-    """Any user id, percent-encoded in the path, names the member it names without nginx."""
+    """Any user id, percent-encoded in the path, names the same member as without nginx."""
     host = guests.service()
     alice = guests.user("alice")
     room = host.create_room(alice, user)
@@ -57,7 +57,7 @@ def test_bytes_that_are_no_text_are_refused_by_the_api(guests: Cast) -> None:
 
 @pytest.mark.parametrize("path", ["/api", "/api/nothing/", "/health/nothing"])
 def test_the_api_answers_below_its_prefixes(guests: Cast, path: str) -> None:
-    """What is not there below /api and /health is the API's 404."""
+    """An unknown path below /api or /health gets the API's 404."""
     answer = guests.service().get(path)
 
     assert answer.status_code == 404
@@ -118,7 +118,7 @@ def test_a_body_above_64_kib_is_a_problem_document(
 
 
 def test_a_body_of_64_kib_reaches_the_api(guests: Cast) -> None:
-    """The limits agree to the byte: at it, the API reads the body and objects to the name."""
+    """The limits agree to the byte: at the limit, the API reads the body and refuses the name."""
     answer = send_sized(guests.service(), 65_536, chunked=False)
 
     assert answer.status_code == 422
@@ -126,7 +126,7 @@ def test_a_body_of_64_kib_reaches_the_api(guests: Cast) -> None:
 
 
 def test_a_token_of_8_kib_reaches_the_api(guests: Cast) -> None:
-    """A long token is judged by the API."""
+    """A long token reaches the API, which refuses it."""
     answer = guests.with_token("x" * 8192).get("/api/rooms/")
 
     assert answer.status_code == 401
@@ -153,7 +153,7 @@ def test_what_nginx_refuses_is_a_problem_document(
 
 
 def test_the_log_holds_no_token(front: Front) -> None:
-    """Neither a header nor a query string is written down."""
+    """Neither a header nor a query string is logged."""
     with Cast(front.url) as people:
         people.with_token("token-in-the-header").get("/api/rooms/", token="token-in-the-query")
 

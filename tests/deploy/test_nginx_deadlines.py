@@ -23,7 +23,7 @@ HEADER = LINE + b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n"
 
 
 class _Echo(BaseHTTPRequestHandler):
-    """Answers with the header that arrived."""
+    """Answers with the header that it received."""
 
     def do_GET(self) -> None:
         body = json.dumps(dict(self.headers)).encode()
@@ -38,7 +38,7 @@ class _Echo(BaseHTTPRequestHandler):
 
 @contextmanager
 def serve_echo() -> Iterator[int]:
-    """Serve what shows how a request arrives behind nginx."""
+    """Run a server that shows how a request arrives behind nginx."""
     with ThreadingHTTPServer(("127.0.0.1", 0), _Echo) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield server.server_port
@@ -53,7 +53,7 @@ def stall() -> Iterator[int]:
 
 
 def measure_close(front: Front, said: bytes) -> float:
-    """Say something incomplete and return after how long nginx hangs up without an answer."""
+    """Send an incomplete request; return after how long nginx closes the connection."""
     with front.connect() as client:
         client.sendall(said)
         start = time.monotonic()
@@ -62,7 +62,7 @@ def measure_close(front: Front, said: bytes) -> float:
 
 
 def assert_unavailable(answer: httpx.Response) -> None:
-    """It is the 503 that tells when to try again."""
+    """It is the 503 with the time to try again."""
     assert answer.status_code == 503
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["retry-after"] == "1"
@@ -81,12 +81,12 @@ def assert_unavailable(answer: httpx.Response) -> None:
     ],
 )
 def test_the_shipped_deadlines(directive: str) -> None:
-    """The values that run are these; the tests below shorten them."""
+    """The shipped configuration has these values; the tests below shorten them."""
     assert f" {directive};" in CONFIGURATION
 
 
 def test_nginx_gives_up_idle_connections_first() -> None:
-    """A connection that uvicorn closes just as nginx uses it would cost a client its request."""
+    """If uvicorn closed a connection while nginx uses it, a request would be lost."""
     command = json.loads(read_instruction("service", "CMD"))
     kept = int(command[command.index("--timeout-keep-alive") + 1])
     reused = re.findall(r"keepalive \d+;\s+keepalive_timeout (\d+)s;", CONFIGURATION)
@@ -104,7 +104,7 @@ def test_nginx_gives_up_idle_connections_first() -> None:
     ],
 )
 def test_a_slow_client_is_cut_at_its_deadline(directive: str, said: bytes, tmp_path: Path) -> None:
-    """A header or a body that stops arriving ends the connection, and nothing behind saw it."""
+    """A header or a body that stops arriving ends the connection; it never reaches the API."""
     with stall() as backend, run_nginx(tmp_path, backend=backend, changes={directive: "1s"}) as it:
         took = measure_close(it, said)
 
@@ -112,7 +112,7 @@ def test_a_slow_client_is_cut_at_its_deadline(directive: str, said: bytes, tmp_p
 
 
 def test_a_header_that_drips_is_cut_all_the_same(tmp_path: Path) -> None:
-    """The header's deadline is for all of it: a byte now and then does not prolong it."""
+    """The header's deadline is for all of it: single bytes do not prolong it."""
     changes = {"client_header_timeout": "1s"}
     with (
         stall() as backend,
@@ -136,20 +136,20 @@ def test_a_header_that_drips_is_cut_all_the_same(tmp_path: Path) -> None:
 
 
 def test_a_process_that_is_away_is_unavailable(tmp_path: Path) -> None:
-    """While nothing listens behind nginx, clients are told to try again."""
+    """While nothing listens behind nginx, clients get 503 with Retry-After."""
     with run_nginx(tmp_path, backend=find_free_port()) as front:
         assert_unavailable(httpx.get(f"{front.url}/api/rooms/", timeout=10))
 
 
 def test_a_process_that_does_not_answer_is_unavailable(tmp_path: Path) -> None:
-    """After the read timeout the client is told to try again."""
+    """After the read timeout the client gets 503 with Retry-After."""
     changes = {"proxy_read_timeout": "1s"}
     with stall() as backend, run_nginx(tmp_path, backend=backend, changes=changes) as front:
         assert_unavailable(httpx.get(f"{front.url}/api/rooms/", timeout=10))
 
 
 def test_requests_do_not_pile_up(tmp_path: Path) -> None:
-    """Beyond the connections that a process is given, the answer is 503 at once."""
+    """Beyond the allowed connections to a process, the answer is 503 at once."""
     changes = {"max_conns": "1"}
     with (
         stall() as backend,
@@ -166,7 +166,7 @@ def test_requests_do_not_pile_up(tmp_path: Path) -> None:
 
 
 def test_the_process_behind_learns_the_real_client(tmp_path: Path) -> None:
-    """The address is the one that the proxy in front of nginx saw; what a client adds is gone."""
+    """The address is the one that the proxy in front of nginx saw, not one that a client adds."""
     said = {"X-Forwarded-For": "6.6.6.6, 203.0.113.7", "X-Forwarded-Proto": "https"}
     with serve_echo() as backend, run_nginx(tmp_path, backend=backend) as front:
         arrived = httpx.get(f"{front.url}/api/", headers=said).json()

@@ -53,7 +53,7 @@ def test_every_command_of_the_page_works(clone_database: Callable[[], str], tmp_
             "\n".join(WALK)
             .replace("http://localhost:9000", front.url)
             .replace("curl ", "curl --silent --show-error --fail-with-body ")
-            # There is nobody to answer its questions.
+            # It cannot ask for input here.
             .replace("createsuperuser", "createsuperuser --no-input")
         )
         output = run_in_bash(enter_container(environment) + script)
@@ -62,7 +62,7 @@ def test_every_command_of_the_page_works(clone_database: Callable[[], str], tmp_
     created, rooms = parse_answers(answers)
     assert "Superuser created successfully." in output
     assert created["name"] == "general"
-    assert [room["id"] for room in rooms["results"]] == [created["id"]]  # type: ignore[attr-defined]
+    assert [room["id"] for room in rooms["results"]] == [created["id"]]
 
 
 def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -58,7 +58,7 @@ PROMISES: dict[str, dict[str, tuple[str, ...]]] = {
             "rows_written_during_an_outage",
         ),
     },
-    "Every client ends with what the service has, whatever it missed": {
+    "Every client ends in the state that the service has, whatever it missed": {
         "client/test_convergence": ("any_order_of_deliveries_converges",),
         "client/test_device": ("a_realtime_server_may_lose_its_history",),
         "client/test_device_races": ("a_resync_while_another_runs",),
@@ -94,6 +94,8 @@ NOT_PROMISED = """\
   410, and reads its rooms again.
 - That an event is published only once: after a crash it can come again, with the same version.
 - An answer within five seconds if the client's own network fails.
+- That a connection stays open while it is idle. A worker that stops closes it after a second; a
+  client that sends a request at that moment gets no answer and has to send it again.
 - Several Centrifugo servers without a broker between them: each row goes to only one of them.
 - What was acknowledged after a backup, if that backup has to be restored.
 """

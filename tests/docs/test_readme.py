@@ -41,7 +41,7 @@ def adapt(script: str, url: str) -> str:
     )
 
 
-def parse_answers(output: str) -> list[dict[str, object]]:
+def parse_answers(output: str) -> list[dict[str, Any]]:
     """Return the JSON documents that one curl after another printed."""
     decoder = json.JSONDecoder()
     answers = []
@@ -61,7 +61,7 @@ def test_every_line_of_the_walk_works(clone_database: Callable[[], str]) -> None
     """
     with serve_api(clone_database()) as url, Cast(url) as cast:
         earlier = cast.service().create_room("u123")
-        answers: list[Any] = parse_answers(run_in_bash(adapt("\n".join(WALK), url)))
+        answers = parse_answers(run_in_bash(adapt("\n".join(WALK), url)))
 
     rooms, message, connection, subscription, added = answers[:5]
     members, messages, events, left, joined = answers[5:]

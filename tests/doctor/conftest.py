@@ -91,7 +91,7 @@ def write_history(connection: psycopg.Connection[Any]) -> None:
 
 
 def execute(url: str, statements: str) -> None:
-    """Run SQL as whoever owns the server."""
+    """Run SQL as the owner of the server."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(statements.encode())
 
@@ -115,5 +115,5 @@ def url(history_url: str) -> str:
     execute(postgres_url, f'CREATE DATABASE "{name}" TEMPLATE "{source}"')
     url = template_url.replace(f"/{TEMPLATE}?", f"/{name}?")
     # It is a copy, and knows it: as after a move that lost nothing.
-    execute(url, "SELECT chat.keep_on()")
+    execute(url, "SELECT chat.accept_identity()")
     return url

@@ -30,7 +30,7 @@ def read_epoch(url: str) -> str:
 
 
 def test_without_a_terminal_it_names_the_option(url: str) -> None:
-    """It asks before it empties the log; where nobody answers it does nothing."""
+    """It asks before it empties the log; without an answer it does nothing."""
     before = read_epoch(url)
 
     done = run(url)
@@ -44,7 +44,7 @@ def test_without_a_terminal_it_names_the_option(url: str) -> None:
 
 
 def test_what_the_database_refuses_is_one_line(url: str) -> None:
-    """A database that was not migrated, or has no installation, is told of without a traceback."""
+    """A database that was not migrated, or has no installation, gives one line and no traceback."""
     execute(url, "DELETE FROM chat_installation")
 
     noted, begun = run(url, "--nothing-lost"), run(url, "--no-input")

@@ -1,6 +1,8 @@
 """`manage.py doctor` as monitoring runs it: exit codes, the report, the options."""
 
 import itertools
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -56,7 +58,7 @@ def test_a_person_reads_what_is_wrong_where_and_what_to_do(url: str) -> None:
 
 
 def test_warnings_alone_exit_0_unless_strict(url: str) -> None:
-    """A late outbox is told and is no failure; with `--strict` it is one."""
+    """A late outbox is a warning, not a failure; with `--strict` it is a failure."""
     execute(url, WARNING)
 
     assert examine(url).codes == {"outbox_late"}
@@ -74,7 +76,7 @@ def test_what_is_ignored_is_not_told(url: str) -> None:
 
 
 def test_what_is_ignored_is_not_mended(url: str) -> None:
-    """A repair leaves alone what nobody wants to hear of."""
+    """A repair does not change places of an ignored code."""
     execute(url, ERROR)
 
     examine(url, "--repair", "--ignore=member_count")
@@ -83,7 +85,7 @@ def test_what_is_ignored_is_not_mended(url: str) -> None:
 
 
 def test_no_database_exits_2(tmp_path: Path) -> None:
-    """A database that is not there is a problem that is told, not a finding."""
+    """A database that cannot be reached is a problem in the report, not a finding."""
     examined = examine(f"postgresql://besedka@/besedka?host={tmp_path}")
 
     assert examined.exit_code == 2
@@ -103,7 +105,7 @@ def test_an_empty_database_exits_with_a_reason(url: str) -> None:
 
 
 def test_a_wrong_address_exits_2() -> None:
-    """A mistake in the environment is told in one line, and is no finding."""
+    """A mistake in the environment is one line, and not a finding."""
     done = subprocess.run(
         [sys.executable, "manage.py", "doctor", "--json"],
         cwd=PROJECT,
@@ -115,6 +117,26 @@ def test_a_wrong_address_exits_2() -> None:
 
     assert done.returncode == 2
     assert done.stderr == "DATABASE_URL must begin with postgresql://, not 'mysql'.\n"
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "json"])
+def test_a_closed_pipe_ends_the_run_quietly(url: str, options: list[str]) -> None:
+    """After `| head` the command ends as SIGPIPE ends other programs, and prints nothing."""
+    reading, writing = os.pipe()
+    os.close(reading)
+
+    done = subprocess.run(
+        [sys.executable, "manage.py", "doctor", *TOLERANT, *options],
+        cwd=PROJECT,
+        env={"DATABASE_URL": url},
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writing)
+
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")
 
 
 @pytest.mark.parametrize("options", [["--seconds=nan"], ["--seconds=-5"], ["--late=soon"]])
@@ -196,7 +218,7 @@ def test_a_lock_on_a_table_ends_the_run(url: str, monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_report_has_its_shape(url: str) -> None:
-    """Monitoring finds the same keys with the same types, whatever was found."""
+    """The report has the same keys with the same types, whatever was found."""
     execute(url, f"{ERROR};{WARNING}")
 
     report = examine(url).report

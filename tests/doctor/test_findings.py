@@ -1,11 +1,12 @@
 """What the doctor finds, and that it finds nothing else."""
 
+import re
 from typing import Any
 
 import pytest
 
 from chat.doctor import examination
-from chat.doctor.catalogue import CODES
+from chat.doctor.catalogue import CHECKS, CODES, FOLDER
 from tests.doctor.conftest import examine, execute
 from tests.doctor.damages import DAMAGES, Damage
 
@@ -150,8 +151,25 @@ def test_unsafe_settings_are_named(url: str) -> None:
     ]
 
 
+def test_every_statement_is_a_check() -> None:
+    """Each `-- name:` line begins a check, and no placeholder is left in its text."""
+    for path in FOLDER.glob("*.sql"):
+        names = re.findall(r"^-- name: (\w+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+        assert [check.code for check in CHECKS[path.stem]] == names
+        for check in CHECKS[path.stem]:
+            assert not re.search(r"-- name:|\{\w+\}", check.sql + check.meaning), check
+
+
+def test_a_code_means_the_same_everywhere() -> None:
+    """Where two statements find one code, both have its severity and its meaning."""
+    for checks in CHECKS.values():
+        for check in checks:
+            known = CODES[check.code]
+            assert (check.severity, check.meaning) == (known.severity, known.meaning)
+
+
 def test_every_code_was_seen() -> None:
-    """There is no code that no damage here has."""
+    """Every code has a damage here."""
     seen = {code for damage in DAMAGES.values() for code in damage.codes}
 
     assert seen | {"setting_unsafe"} == CODES.keys()

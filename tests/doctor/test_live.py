@@ -15,6 +15,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.rows import dict_row
 
 from chat.actions.members import add_members, remove_member
 from chat.actions.messages import (
@@ -31,8 +32,10 @@ from chat.doctor.catalogue import CHECKS, TABLES
 from chat.doctor.examination import Examination
 from chat.sql import Call, Result
 from chat.sql.database import run_call
-from tests.doctor.conftest import BUSY, TOLERANT, examine
+from tests.doctor.conftest import BUSY, TOLERANT, examine, execute
+from tests.doctor.damages import DAMAGES
 from tests.support.processes import PROJECT
+from tests.support.sessions import wait_until_waiting
 
 SECONDS = 2.0
 MESSAGES = 300_000
@@ -157,7 +160,7 @@ def test_nothing_is_found_beside_writers(url: str, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_log_that_is_pruned_between_two_chunks_has_no_hole(url: str) -> None:
-    """The event with which a chunk ended is gone when the next begins: no gap, nothing untold."""
+    """The last event of a chunk is pruned before the next chunk: no gap, no lost event."""
     end = (BUSY, BIGINT_MAX)
     with psycopg.connect(url, autocommit=True) as connection, psycopg.connect(url) as pruning:
         walk = Examination(connection, time.monotonic() + 60)
@@ -171,6 +174,24 @@ def test_a_log_that_is_pruned_between_two_chunks_has_no_hole(url: str) -> None:
 
         assert walk.find_chunk("events", (BUSY, 5), end, 50) == (10, end)
         assert walk.examine("events", TABLES["events"].bounds((BUSY, 5), end)) == {}
+
+
+def test_a_release_installed_meanwhile_is_no_finding(url: str) -> None:
+    """A function that is right again at the second look is not reported."""
+    execute(url, DAMAGES["a function of the same name was added"].sql)
+    with (
+        psycopg.connect(url) as deploying,
+        psycopg.connect(url, autocommit=True, row_factory=dict_row) as observer,
+        ThreadPoolExecutor(max_workers=1) as thread,
+    ):
+        # The first look has compared the functions when it comes to the migrations, and waits.
+        deploying.execute("LOCK TABLE django_migrations")
+        examining = thread.submit(examine, url)
+        wait_until_waiting(observer)
+        deploying.execute("DROP FUNCTION chat.audience(text)")
+        deploying.commit()
+
+        assert examining.result(15).codes == set()
 
 
 @pytest.mark.parametrize(
@@ -196,7 +217,7 @@ def test_a_chunk_goes_through_its_index_in_order(
         ]
 
     for plan in plans:
-        # The chunk: whatever is done with it, nothing but its index brings it into order.
+        # The order of a chunk comes from its index only, whatever the statement does with it.
         assert re.search(rf"Index (Only )?Scan using {index} on {table.name}( \w_1)? ", plan), plan
         assert not re.search(r"Seq Scan on chat_(?!installation)", plan), plan
     assert re.match(rf"Limit .*\n\s*->  Index Scan using {index} ", plans[0]), plans[0]

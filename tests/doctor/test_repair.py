@@ -1,4 +1,4 @@
-"""`--repair` mends what is surely safe, tells of it, and touches nothing else."""
+"""`--repair` mends what is surely safe, reports it, and changes nothing else."""
 
 import json
 import time

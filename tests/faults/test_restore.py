@@ -74,7 +74,7 @@ async def restore_under_clients(stand: Stand, workload: Workload) -> None:
 
     output = await restore(stand, dump)
 
-    assert output.startswith("23 rooms begin anew")
+    assert output.startswith("23 rooms start over")
     # The hot room reaches the version of the paused device before that is resumed.
     await send_from_all(workload, 16)
     await away.device.resume()

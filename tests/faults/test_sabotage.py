@@ -151,7 +151,8 @@ async def empty_the_database(stand: Stand) -> None:
     while await stand.fetch("SELECT FROM chat_outbox LIMIT 1"):  # noqa: ASYNC110 - nothing signals
         await asyncio.sleep(0.05)
     await stand.fetch(
-        "TRUNCATE chat_room, chat_member, chat_message, chat_event, chat_outbox RESTART IDENTITY;"
+        "TRUNCATE chat_room, chat_room_key, chat_member, chat_message, chat_event, chat_outbox"
+        " RESTART IDENTITY;"
         " UPDATE chat_installation SET epoch = 'another'"
     )
 
@@ -169,7 +170,7 @@ def test_events_of_an_emptied_database_are_published(template: Path, tmp_path: P
 @pytest.mark.long
 def test_keys_without_the_epoch_are_found(template: Path, tmp_path: Path) -> None:
     """Without it the events of an emptied database are dropped as already published."""
-    without = replacing("events", "v_epoch || ':' || p_room_id", "p_room_id")
+    without = replacing("events", "i.epoch || ':' || p_room.id", "p_room.id")
 
     async def prepare(stand: Stand) -> None:
         assert without.prepare is not None

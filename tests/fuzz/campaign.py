@@ -163,7 +163,7 @@ class Campaign:
         """Whether the body is one that the description allows.
 
         schemathesis has a check of this kind, but takes the room and the token that were put in
-        place of its own for violations, and a parameter that nobody reads too.
+        place of its own for violations, and for a parameter that is not read.
         """
         described = case.operation.definition.raw.get("requestBody")
         if described is None or isinstance(case.body, NotSet):

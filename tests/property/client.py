@@ -64,7 +64,7 @@ class Client:
         for event in events:
             outcome = self._receive(event)
             if outcome is Outcome.UNKNOWN_ROOM:
-                # It left and joined again meanwhile, so it has to fetch the room.
+                # It left and joined again in the meantime, so it has to fetch the room.
                 self._fetch_new_room(room_id)
                 return
             assert outcome is Outcome.APPLIED

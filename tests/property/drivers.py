@@ -30,7 +30,7 @@ class Driver(Protocol):
     """Every write, each answered in the words of the functions, and every read of a client."""
 
     def say(self, call: str, words: list[str]) -> list[str]:
-        """Return the words of a function as this way of calling it tells them."""
+        """Return the words of a function in the form that this way of calling it has."""
 
     def create_room(self, name: str, users: Sequence[str]) -> int | None:
         """Create a room and return its id, or None where a user is refused."""
@@ -159,7 +159,7 @@ _STATUS_OF_WORD = {
 
 
 class HttpDriver:
-    """Calls the API, page by page; it tells less than the functions do."""
+    """Calls the API, page by page; its answers say less than the functions'."""
 
     def __init__(self, cast: Cast) -> None:
         self._cast = cast
@@ -172,7 +172,7 @@ class HttpDriver:
         return self._actors[user]
 
     def say(self, call: str, words: list[str]) -> list[str]:
-        """Return the statuses that tell the words."""
+        """Return the statuses for the words."""
         if call in {"remove_member", "leave"} and words == ["not_member"]:
             words = ["removed"]
         return [str(_STATUS_OF_WORD[word]) for word in words]

@@ -89,7 +89,7 @@ class ModelRoom:
         return "sent", len(self.messages)
 
     def delete(self, seq: int) -> str:
-        """Delete a message's text; its key still stands for it."""
+        """Delete a message's text; its key still belongs to it."""
         message = self.messages[seq - 1]
         if message.is_deleted:
             return "already"

@@ -91,7 +91,7 @@ class WriteHistory(RuleBasedStateMachine):
 
     @rule(members=name_lists, invalid=st.sampled_from(INVALID_NAMES), room=rooms)
     def try_an_invalid_user(self, members: list[str], invalid: str, room: int) -> None:
-        """With one invalid user id nothing is created and nobody is added."""
+        """With one invalid user id no room is created and no user added."""
         users = [*self._users(members), invalid]
         assert self.driver.create_room("refused", users) is None
         answer = self.driver.add_members(room, users)

@@ -7,9 +7,14 @@ from zlib import crc32
 
 import httpx
 
+from app.draining import LAST_CALL_SECONDS
+
 Json = dict[str, Any]
 LONGEST_ANSWER = 5.5
 """Seconds: the service promises an answer within five; the rest is for a busy machine."""
+
+CLOCK_SLACK = 0.05
+"""Seconds by which the client may see an answer later than the worker has sent it."""
 
 
 class NoAnswerError(OSError):
@@ -35,11 +40,15 @@ class Api:
         """Whether a late answer is the fault of the link, and so no complaint."""
         self.failures: list[str] = []
         """Requests that were answered 503 or not at all, or that no worker accepted, and why."""
+        self.closed_idle = 0
+        """Requests on a connection that its worker closed after it had been idle, see `_try`."""
         self.codes: Counter[str] = Counter()
         """The codes of the 503s."""
         self._urls = urls
         self._next = crc32(token.encode()) % len(urls)
         self._complaints = complaints
+        self._answered_at: dict[int, float] = {}
+        """When each worker last answered."""
         self._http = httpx.AsyncClient(
             headers={"Authorization": f"Bearer {token}"},
             trust_env=False,
@@ -86,17 +95,30 @@ class Api:
         raise NoAnswerError("no worker accepts connections", is_unsent=True)
 
     async def _try(self, method: str, path: str, body: object) -> httpx.Response:
-        url = self._urls[self._next % len(self._urls)] + path
+        """Send a request to the next worker.
+
+        HTTP/1.1 lets a server close an idle connection at any time. A worker that stops does so
+        after a second, so a request after a longer pause may meet the end of its connection. That
+        is no failure of the service: no answer was begun, and the client sends the request again.
+        """
+        worker = self._next % len(self._urls)
+        url = self._urls[worker] + path
         began = time.monotonic()
+        idle = began - self._answered_at.get(worker, began)
         try:
             answer = await self._http.request(method, url, json=body, timeout=self.patience)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise NoAnswerError(repr(error), is_unsent=True) from error
         except httpx.TransportError as error:
-            self.failures.append(f"{method} {path}: {error!r}")
+            is_closed = isinstance(error, httpx.RemoteProtocolError | httpx.ReadError)
+            if is_closed and idle > LAST_CALL_SECONDS - CLOCK_SLACK:
+                self.closed_idle += 1
+                raise NoAnswerError(repr(error), is_unsent=False) from error
+            self.failures.append(f"{method} {path} after {idle:.2f} s idle: {error!r}")
             self._note_late_answer(began, self.failures[-1])
             raise NoAnswerError(repr(error), is_unsent=False) from error
-        self.times.append(time.monotonic() - began)
+        self._answered_at[worker] = time.monotonic()
+        self.times.append(self._answered_at[worker] - began)
         self._note_late_answer(began, f"{method} {path}: {answer.status_code}")
         self._check_failure(answer)
         return answer

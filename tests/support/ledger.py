@@ -98,7 +98,7 @@ def read_outbox(
 
 
 def read_ledger(connection: Connection, room_id: int) -> Ledger:
-    """Return everything that the database has of a room to which nobody writes."""
+    """Return everything that the database has of a room that no session writes to."""
     (room,) = connection.execute("SELECT * FROM chat_room WHERE id = %s", [room_id])
     members = connection.execute(
         "SELECT user_id, joined_version FROM chat_member WHERE room_id = %s", [room_id]

@@ -9,7 +9,7 @@ SHARED = {"__init__.py", "__main__.py", "conftest.py"}
 
 
 def test_no_two_files_have_one_name() -> None:
-    """A name that appears in a traceback or in a search stands for one file."""
+    """A name that appears in a traceback or in a search belongs to one file."""
     folders: defaultdict[str, list[str]] = defaultdict(list)
     for path in (PROJECT / "tests").rglob("*.py"):
         if path.name not in SHARED and "node_modules" not in path.parts:

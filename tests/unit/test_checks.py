@@ -5,11 +5,11 @@ import subprocess
 import sys
 
 import pytest
-from django.conf import settings
 from django.core.checks import CheckMessage
 from django.test import override_settings
 
 from chat.checks import check_hosts, check_message_length, check_secrets, check_serve
+from chat.conf import DEVELOPMENT_CENTRIFUGO_SECRET, DEVELOPMENT_SECRET_KEY
 from tests.support.processes import PROJECT
 
 GOOD = {
@@ -24,7 +24,7 @@ SHORT = {"SECRET_KEY": "d" * 31, "JWT_SECRET": "d" * 31, "CENTRIFUGO_TOKEN_SECRE
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run Python in the project with these variables, the others good."""
+    """Run Python in the project with these variables; the others are good."""
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=PROJECT,
@@ -43,7 +43,7 @@ def find_secrets(**changed: str) -> list[CheckMessage]:
 
 
 def test_good_settings_pass() -> None:
-    """Long, private and distinct secrets with a host name are all that is asked."""
+    """Long, private and distinct secrets and a host name are enough."""
     done = run("manage.py", "check")
 
     assert done.returncode == 0, done.stderr
@@ -51,7 +51,7 @@ def test_good_settings_pass() -> None:
 
 
 def test_development_defaults_do_not_start() -> None:
-    """Without any setting, production is refused: every default is named, with what to do."""
+    """Without any setting, production does not start: each default is named, with what to do."""
     done = run("manage.py", "check", **DEFAULTS)
 
     assert done.returncode == 1
@@ -62,7 +62,7 @@ def test_development_defaults_do_not_start() -> None:
 
 
 def test_short_and_equal_secrets_do_not_start() -> None:
-    """A secret that can be guessed, or stands for two things, is refused under its own code."""
+    """A short secret, or one used for two purposes, is refused under a code of its own."""
     done = run("manage.py", "check", **SHORT)
 
     assert done.returncode == 1
@@ -81,7 +81,7 @@ def test_the_service_itself_refuses_to_start() -> None:
 
 
 def test_the_service_starts_with_good_settings() -> None:
-    """What refuses to start above is the secret, and nothing else."""
+    """The start above was refused because of the secret only."""
     done = run("-c", "import app.asgi")
 
     assert done.returncode == 0, done.stderr
@@ -91,10 +91,10 @@ def test_the_service_starts_with_good_settings() -> None:
     "changed, codes",
     [
         ({}, []),
-        ({"SECRET_KEY": settings.DEVELOPMENT_SECRET_KEY}, ["chat.E001"]),
-        ({"JWT_SECRET": settings.DEVELOPMENT_SECRET_KEY}, ["chat.E002"]),
-        ({"CENTRIFUGO_TOKEN_SECRET": settings.DEVELOPMENT_CENTRIFUGO_SECRET}, ["chat.E003"]),
-        ({"JWT_SECRET": settings.DEVELOPMENT_CENTRIFUGO_SECRET}, ["chat.E002"]),
+        ({"SECRET_KEY": DEVELOPMENT_SECRET_KEY}, ["chat.E001"]),
+        ({"JWT_SECRET": DEVELOPMENT_SECRET_KEY}, ["chat.E002"]),
+        ({"CENTRIFUGO_TOKEN_SECRET": DEVELOPMENT_CENTRIFUGO_SECRET}, ["chat.E003"]),
+        ({"JWT_SECRET": DEVELOPMENT_CENTRIFUGO_SECRET}, ["chat.E002"]),
         ({"SECRET_KEY": "x" * 31}, ["chat.E001"]),
         ({"SECRET_KEY": "x" * 32}, []),
         ({"SECRET_KEY": "ж" * 16}, []),
@@ -114,17 +114,17 @@ def test_each_secret_has_its_code(changed: dict[str, str], codes: list[str]) -> 
 
 
 def test_a_fallback_is_a_warning_only() -> None:
-    """Tokens verified with SECRET_KEY are the seed's contract, so that alone stops nothing."""
+    """The seed's contract verifies tokens with SECRET_KEY, so this alone stops nothing."""
     (message,) = find_secrets(JWT_SECRET=GOOD["SECRET_KEY"])
 
     assert not message.is_serious()
 
 
 def test_development_is_left_alone() -> None:
-    """With DEBUG on, the published defaults are what a laptop starts with."""
+    """With DEBUG on, the service starts with the published defaults."""
     secrets = {
-        "SECRET_KEY": settings.DEVELOPMENT_SECRET_KEY,
-        "JWT_SECRET": settings.DEVELOPMENT_SECRET_KEY,
+        "SECRET_KEY": DEVELOPMENT_SECRET_KEY,
+        "JWT_SECRET": DEVELOPMENT_SECRET_KEY,
     }
     with override_settings(DEBUG=True, ALLOWED_HOSTS=[], **secrets):
         assert [*check_secrets(), *check_hosts()] == []
@@ -132,7 +132,7 @@ def test_development_is_left_alone() -> None:
 
 @pytest.mark.parametrize("hosts, codes", [([], ["chat.E005"]), (["chat.example.com"], [])])
 def test_host_names_are_stated(hosts: list[str], codes: list[str]) -> None:
-    """The names a production service answers to are not left open."""
+    """A production service does not start without host names."""
     with override_settings(DEBUG=False, ALLOWED_HOSTS=hosts):
         assert [message.id for message in check_hosts()] == codes
 
@@ -141,7 +141,7 @@ def test_host_names_are_stated(hosts: list[str], codes: list[str]) -> None:
     "serve, codes", [("api", []), ("admin", []), ("all", []), ("API", ["chat.E006"])]
 )
 def test_what_to_serve_is_one_of_three(serve: str, codes: list[str]) -> None:
-    """A misspelt SERVE is no silent default."""
+    """A misspelt SERVE is refused, not replaced by a default."""
     with override_settings(SERVE=serve):
         assert [message.id for message in check_serve()] == codes
 
@@ -151,6 +151,6 @@ def test_what_to_serve_is_one_of_three(serve: str, codes: list[str]) -> None:
     [(0, ["chat.E007"]), (1, []), (4000, []), (6819, []), (6820, ["chat.E007"])],
 )
 def test_a_history_of_the_longest_messages_fits_the_queue(length: int, codes: list[str]) -> None:
-    """No setting lets messages grow beyond what a client that recovers can be given."""
+    """No setting allows messages that do not fit the queue of a client that recovers."""
     with override_settings(CHAT_MESSAGE_MAX_LENGTH=length):
         assert [message.id for message in check_message_length()] == codes

@@ -1,5 +1,6 @@
 """Installing the SQL functions: once, in place, and never half."""
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -9,8 +10,17 @@ import psycopg
 import pytest
 from django.db import connections
 
-from chat.sql import install
-from chat.sql.install import functions_fingerprint, install_functions
+from chat.sql import FOLDER, install
+from chat.sql.install import (
+    HISTORY_LENGTH,
+    function_digests,
+    functions_fingerprint,
+    install_functions,
+    read_history,
+    write_history,
+)
+from tests.conftest import TEMPLATE
+from tests.support.processes import run_manage
 
 ALIAS = "spare"
 
@@ -31,13 +41,28 @@ def changed_functions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     """Point the installer at a copy of the functions, whose texts a test may change."""
     copies = tmp_path / "functions"
     copies.mkdir()
-    for path in install._function_files():
+    for path in (FOLDER / "functions").glob("*.sql"):
         (copies / path.name).write_bytes(path.read_bytes())
     monkeypatch.setattr(install, "FOLDER", tmp_path)
-    functions_fingerprint.cache_clear()
+    read_again()
     yield copies
     monkeypatch.undo()
+    read_again()
+
+
+def read_again() -> None:
+    """Let the installer see the texts as they are now."""
     functions_fingerprint.cache_clear()
+    function_digests.cache_clear()
+
+
+def replace_text(path: Path, before: str, after: str) -> str:
+    """Change a text of the installer's; return this code's fingerprint from now on."""
+    text = path.read_text(encoding="utf-8")
+    assert before in text
+    path.write_text(text.replace(before, after), encoding="utf-8")
+    read_again()
+    return functions_fingerprint()
 
 
 def read_functions(connection: psycopg.Connection) -> list[tuple[object, ...]]:
@@ -48,17 +73,18 @@ def read_functions(connection: psycopg.Connection) -> list[tuple[object, ...]]:
     ).fetchall()
 
 
-def read_comment(connection: psycopg.Connection) -> object:
-    """Return the fingerprint in the database."""
-    (comment,) = connection.execute(
+def read_comment(connection: psycopg.Connection) -> str | None:
+    """Return the comment of the schema."""
+    row: tuple[str | None] | None = connection.execute(
         "SELECT obj_description('chat'::regnamespace, 'pg_namespace')"
-    ).fetchone() or (None,)
-    return comment
+    ).fetchone()
+    assert row is not None
+    return row[0]
 
 
 def test_migrate_installed_them(spare: psycopg.Connection) -> None:
     """After `migrate` the database holds this code's functions, under their fingerprint."""
-    assert read_comment(spare) == functions_fingerprint()
+    assert read_history(read_comment(spare)) == [functions_fingerprint()]
     assert len(read_functions(spare)) > 10
 
 
@@ -70,8 +96,8 @@ def test_installing_again_does_nothing(spare: psycopg.Connection) -> None:
     assert read_functions(spare) == before
 
 
-def test_a_lost_schema_is_installed_anew(spare: psycopg.Connection) -> None:
-    """A schema that is gone is made again, with every function."""
+def test_a_lost_schema_is_installed_again(spare: psycopg.Connection) -> None:
+    """A lost schema is created again, with every function."""
     names = [name for name, *_ in read_functions(spare)]
     spare.execute("DROP SCHEMA chat CASCADE")
 
@@ -98,7 +124,7 @@ def test_two_at_once_install_once(spare: psycopg.Connection) -> None:
         thread.join(timeout=30)
 
     assert sorted(outcomes) == [False, True]
-    assert read_comment(spare) == functions_fingerprint()
+    assert read_history(read_comment(spare)) == [functions_fingerprint()]
 
 
 def test_a_changed_text_replaces_in_place(
@@ -106,23 +132,112 @@ def test_a_changed_text_replaces_in_place(
 ) -> None:
     """A function with a new text keeps its identity, so prepared statements go on with it."""
     before = [(name, oid) for name, oid, _ in read_functions(spare)]
-    path = changed_functions / "identity.sql"
-    text = path.read_text(encoding="utf-8")
-    path.write_text(text.replace('DD"T"HH24', 'DD"t"HH24'), encoding="utf-8")
+    earlier = functions_fingerprint()
+    own = replace_text(changed_functions / "identity.sql", 'DD"T"HH24', 'DD"t"HH24')
 
     installed = install_functions(ALIAS)
 
     assert installed
     assert [(name, oid) for name, oid, _ in read_functions(spare)] == before
-    assert read_comment(spare) == functions_fingerprint()
-    changed = spare.execute("SELECT chat.time_text('2026-01-02 03:04:05+00')").fetchone()
-    assert changed == ("2026-01-02t03:04:05.000000Z",)
+    assert read_history(read_comment(spare)) == [earlier, own]
+    assert write_time(spare) == "2026-01-02t03:04:05.000000Z"
+
+
+def write_time(connection: psycopg.Connection) -> object:
+    """Return a time in the installed function's words."""
+    (text,) = connection.execute("SELECT chat.time_text('2026-01-02 03:04:05+00')").fetchone() or ()
+    return text
+
+
+def test_an_older_release_leaves_newer_functions_alone(
+    spare: psycopg.Connection, changed_functions: Path
+) -> None:
+    """In a deploy, `migrate` of the release before changes nothing, however often it runs."""
+    newer, older = 'DD"t"HH24', 'DD"T"HH24'
+    replace_text(changed_functions / "identity.sql", older, newer)
+    assert install_functions(ALIAS) is True
+    before = (read_functions(spare), read_comment(spare))
+    replace_text(changed_functions / "identity.sql", newer, older)
+
+    assert [install_functions(ALIAS), install_functions(ALIAS)] == [False, False]
+
+    assert (read_functions(spare), read_comment(spare)) == before
+    assert write_time(spare) == "2026-01-02t03:04:05.000000Z"
+
+
+def test_an_older_release_brings_back_no_dropped_function(
+    spare: psycopg.Connection, changed_functions: Path
+) -> None:
+    """Where the later release dropped a function, the earlier one restores nothing."""
+    older = (changed_functions / "rooms.sql").read_text(encoding="utf-8")
+    replace_text(changed_functions / "rooms.sql", "chat.containing(", "chat.containing_v2(")
+    assert install_functions(ALIAS) is True
+    spare.execute("DROP FUNCTION chat.containing")
+    before = (read_functions(spare), read_comment(spare))
+    (changed_functions / "rooms.sql").write_text(older, encoding="utf-8")
+    read_again()
+
+    assert install_functions(ALIAS) is False
+
+    assert (read_functions(spare), read_comment(spare)) == before
+
+
+def test_the_history_is_bounded(spare: psycopg.Connection) -> None:
+    """The comment names the latest installations, and this one last."""
+    others = [f"{n:016x}" for n in range(HISTORY_LENGTH)]
+    spare.execute(f"COMMENT ON SCHEMA chat IS '{write_history(others)}'".encode())
+
+    assert install_functions(ALIAS) is True
+
+    assert read_history(read_comment(spare)) == [*others[1:], functions_fingerprint()]
+
+
+@pytest.mark.parametrize("comment", [None, "", "of somebody else", "besedka functions: "])
+def test_a_comment_without_fingerprints_names_none(comment: str | None) -> None:
+    """Functions under such a comment are taken for those of no known release."""
+    assert functions_fingerprint() not in read_history(comment)
+
+
+def test_a_changed_signature_is_refused(spare: psycopg.Connection, changed_functions: Path) -> None:
+    """A second signature beside the first would be ambiguous: the advice is a new name."""
+    before = (read_functions(spare), read_comment(spare))
+    signature = "chat.is_room_name(p_name text"
+    replace_text(
+        changed_functions / "rooms.sql", f"{signature})", f"{signature}, p_more text DEFAULT '')"
+    )
+
+    with pytest.raises(RuntimeError, match=r"signature of is_room_name .* is_room_name_v2"):
+        install_functions(ALIAS)
+
+    assert (read_functions(spare), read_comment(spare)) == before
+
+
+def test_functions_come_back_with_their_tables(spare: psycopg.Connection) -> None:
+    """After `migrate` went back, the release that migrates next installs its own functions."""
+    spare.execute(
+        f"COMMENT ON SCHEMA chat IS '{write_history([functions_fingerprint(), '0' * 16])}'".encode()
+    )
+    run_manage("migrate", "chat", "0004", DATABASE_URL=read_url(spare))
+    assert read_comment(spare) is None
+    spare.execute("DROP FUNCTION chat.room_body")
+
+    run_manage("migrate", DATABASE_URL=read_url(spare))
+
+    assert read_history(read_comment(spare)) == [functions_fingerprint()]
+    created = spare.execute("SELECT outcome FROM chat.create_room('a', '{}')").fetchall()
+    assert created == [("created",)]
+
+
+def read_url(connection: psycopg.Connection) -> str:
+    """Return the address of a session's database."""
+    return os.environ["DATABASE_URL"].replace(f"/{TEMPLATE}?", f"/{connection.info.dbname}?")
 
 
 def test_a_broken_text_changes_nothing(spare: psycopg.Connection, changed_functions: Path) -> None:
     """An installation that fails leaves every function and the fingerprint as they were."""
     before = (read_functions(spare), read_comment(spare))
     (changed_functions / "rooms.sql").write_text("CREATE FUNCTION nonsense", encoding="utf-8")
+    read_again()
 
     with pytest.raises(Exception, match="syntax error"):
         install_functions(ALIAS)

@@ -1,12 +1,13 @@
 """Every error of the domain has a status and a code of its own."""
 
+import re
 from typing import Any
 
 import msgspec
 import pytest
 
 import chat.errors
-from chat.api.problems import PROBLEMS, answer_chat_error
+from chat.api.problems import PROBLEMS, answer_chat_error, encode_problem
 from chat.errors import (
     ChatError,
     EventsGoneError,
@@ -14,6 +15,7 @@ from chat.errors import (
     NotAMemberError,
     NotFoundError,
 )
+from tests.support.processes import PROJECT
 
 ERRORS = [
     kind
@@ -44,7 +46,7 @@ def test_an_error_has_a_status_a_code_and_a_message(kind: type[ChatError]) -> No
 
 @pytest.mark.parametrize("kind", INHERITING)
 def test_an_inheriting_error_is_told_like_its_ancestor(kind: type[ChatError]) -> None:
-    """Where two errors must not be told apart, nothing of the answer differs."""
+    """Two errors that must look the same have exactly the same answer."""
     ancestor = INHERITING[kind]
 
     answers = [answer_chat_error(NO_REQUEST, error) for error in (kind(), ancestor())]
@@ -87,3 +89,28 @@ def test_facts_are_members_of_the_body() -> None:
     assert msgspec.json.decode(invalid.content)["pointer"] == "/name"
     assert msgspec.json.decode(gone.content)["floor"] == 3
     assert msgspec.json.decode(gone.content)["head"] == 7
+
+
+# Each block of nginx.conf that answers by itself: its headers, its status and its body.
+OF_NGINX = re.findall(
+    r"location = /problems/\d+ \{\s*((?:add_header [^;]+;\s*)*)return (\d+) '(.*)';",
+    (PROJECT / "nginx/nginx.conf").read_text(encoding="utf-8"),
+)
+
+
+@pytest.mark.parametrize("headers, status, body", OF_NGINX)
+def test_an_answer_of_nginx_is_the_registrys(headers: str, status: str, body: str) -> None:
+    """What nginx answers by itself has the status, the words and the headers of its code."""
+    code = msgspec.json.decode(body)["code"]
+    kind = PROBLEMS[code]
+
+    assert msgspec.json.decode(body) == msgspec.json.decode(encode_problem(code))
+    assert int(status) == kind.status
+    assert dict(re.findall(r"add_header (\S+) (\S+) always;", headers)) == kind.headers
+
+
+def test_nginx_answers_every_code_of_its_own() -> None:
+    """A code that only nginx answers is in its configuration."""
+    answered = {msgspec.json.decode(body)["code"] for _, _, body in OF_NGINX}
+
+    assert {code for code, kind in PROBLEMS.items() if kind.is_proxys} <= answered

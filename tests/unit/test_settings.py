@@ -1,4 +1,4 @@
-"""Settings are read strictly: a mistake in the environment is named at the start."""
+"""Settings are read strictly: at the start, each mistake in the environment is named."""
 
 import json
 import os
@@ -46,6 +46,11 @@ def read(**environment: str) -> dict[str, Any]:
             "DATABASE_URL must begin with postgresql://, not 'mysql'",
         ),
         ("DATABASE_URL", "besedka", "DATABASE_URL must begin with postgresql://, not ''"),
+        (
+            "DATABASE_URL",
+            "postgresql://u@h/d?no_parameter=1",
+            "DATABASE_URL cannot be read: invalid URI query parameter.",
+        ),
         ("DATABASE_POOL_SIZE", "many", "DATABASE_POOL_SIZE='many' is not a whole number"),
         ("DATABASE_POOL_SIZE", "1.5", "DATABASE_POOL_SIZE='1.5' is not a whole number"),
         ("CHAT_MESSAGE_MAX_LENGTH", "4k", "CHAT_MESSAGE_MAX_LENGTH='4k' is not a whole number"),
@@ -66,12 +71,50 @@ def test_a_mistake_is_named(variable: str, value: str, message: str) -> None:
     assert message in done.stderr.splitlines()[-1]
 
 
+def test_every_mistake_has_its_line() -> None:
+    """Several mistakes are all named at once, each in a line of its own."""
+    done = load(DEBUG="maybe", METRICS_PORT="none", DATABASE_URL="mysql://h/d")
+
+    assert done.stderr.splitlines()[-3:] == [
+        "ValueError: DEBUG='maybe' is neither true nor false: write 1 or 0.",
+        "DATABASE_URL must begin with postgresql://, not 'mysql'.",
+        "METRICS_PORT='none' is not a whole number.",
+    ]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://user:s3cret%zz@host/name",
+        "postgresql://user:s3cret@[::1/name",
+        "postgresql://user:s3cret@host:port:/name",
+        "postgresql://user@host/name?password=s3cret&=",
+        "mysql://user:s3cret@host/name",
+    ],
+)
+def test_a_mistake_shows_no_password(url: str) -> None:
+    """A database address that cannot be read is refused without printing what it holds."""
+    done = load(DATABASE_URL=url)
+
+    assert done.returncode != 0
+    assert "DATABASE_URL" in done.stderr.splitlines()[-1]
+    assert "s3cret" not in done.stderr
+
+
+def test_a_secret_is_taken_as_it_is() -> None:
+    """Spaces at the ends of a secret belong to it."""
+    assert read(JWT_SECRET=" a secret ")["JWT_SECRET"] == " a secret "
+
+
 @pytest.mark.parametrize(
     "value, expected",
-    [("1", True), ("true", True), ("YES", True), (" on ", True), ("0", False), ("off", False)],
+    [
+        *(("1", True), ("true", True), ("tRUE", True), ("YES", True), (" on ", True)),
+        *(("0", False), ("off", False)),
+    ],
 )
 def test_flags_are_read_in_any_usual_spelling(value: str, expected: object) -> None:
-    """A flag is what its writer meant."""
+    """Upper case, spaces and the usual words are accepted."""
     assert read(DEBUG=value)["DEBUG"] is expected
 
 
@@ -115,6 +158,27 @@ def test_a_database_url_is_read_whole() -> None:
     assert {name: database[name] for name in expected} == expected
 
 
+def test_a_database_url_may_name_several_hosts() -> None:
+    """The hosts and their ports reach libpq as the lists that it reads."""
+    url = "postgresql://u@h1:5432,h2:5433/db?target_session_attrs=read-write"
+
+    database = read(DATABASE_URL=url)["DATABASES"]["default"]
+
+    expected = {
+        "USER": "u",
+        "HOST": "h1,h2",
+        "PORT": "5432,5433",
+        "NAME": "db",
+        "OPTIONS": {"target_session_attrs": "read-write"},
+    }
+    assert {name: database[name] for name in expected} == expected
+
+
+def test_a_database_is_named_after_its_user() -> None:
+    """Without a database in the URL, Django opens the one that libpq opens for the API."""
+    assert read(DATABASE_URL="postgresql://chat@h")["DATABASES"]["default"]["NAME"] == "chat"
+
+
 def test_a_socket_folder_can_be_the_host() -> None:
     """`?host=` names the folder of a Unix socket, as in libpq."""
     url = "postgresql:///besedka?host=%2Frun%2Fpostgresql"
@@ -125,7 +189,7 @@ def test_a_socket_folder_can_be_the_host() -> None:
 
 
 def test_hosts_are_separated_by_commas() -> None:
-    """Spaces around a host name are no part of it."""
+    """Spaces around a host name are removed."""
     hosts = read(ALLOWED_HOSTS=" a.example , b.example,, ")["ALLOWED_HOSTS"]
 
     assert hosts == ["a.example", "b.example"]

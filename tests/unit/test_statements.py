@@ -21,18 +21,17 @@ from chat.actions import messages as message_actions
 from chat.actions import rooms as room_actions
 from chat.queries import events, members, messages, readiness, rooms, search
 from chat.queries.keyset import Slice
-from chat.queries.members import MemberPosition
 from chat.queries.messages import Window
 from chat.queries.rooms import RoomPosition
 from chat.sql import FOLDER, Call, load_statements
 
 POSITION = RoomPosition(datetime.fromisoformat("2026-01-02T03:04:05.678901Z"), 500)
-MEMBER = MemberPosition("user-5")
+MEMBER = members.MemberPosition("user-5")
 # One call of each statement, as the code builds it; room 1 and its members are made below.
 CALLS: list[Call[Any]] = [
     event_actions.prune_events(days=90),
-    installation.begin_anew(),
-    installation.keep_on(),
+    installation.start_over(),
+    installation.accept_identity(),
     member_actions.add_members(1, ["zoe"]),
     member_actions.remove_member(1, "nobody"),
     message_actions.send_messages([message_actions.NewMessage(1, "user-9", "key", "text")]),

@@ -200,6 +200,12 @@ def _describe_problem(status: HTTPStatus, codes: list[str]) -> Schema:
         "description": " ".join(f"`{code}`: {PROBLEMS[code].meaning}." for code in codes),
         "content": {MEDIA_TYPE: {"schema": schema}},
     }
-    if headers := PROBLEMS[codes[0]].headers:
-        described["headers"] = {name: {"schema": {"const": text}} for name, text in headers.items()}
+    headers = {
+        name: {"schema": {"const": text}}
+        for name, text in PROBLEMS[codes[0]].headers.items()
+        if name
+        != "Connection"  # it is between two hops, and OpenAPI does not describe such headers
+    }
+    if headers:
+        described["headers"] = headers
     return described

@@ -1,6 +1,8 @@
 """One example of each answer, for people; a test checks each against its schema."""
 
-from typing import Any
+from typing import Any, get_args, get_type_hints
+
+from chat.events import Event, MessageAdded
 
 MESSAGE: dict[str, Any] = {
     "id": 1,
@@ -29,11 +31,23 @@ ROOM: dict[str, Any] = {
 }
 FOUND_ROOM = ROOM | {"is_member": True}
 MEMBER = {"user": "u123", "joined_at": "2026-01-31T09:00:00.000000Z"}
-MEMBER_BODY = MEMBER | {"room": EVENT_ROOM}
 DELETED = {
     name: value for name, value in MESSAGE.items() if name not in {"content", "client_id"}
 } | {"content": "", "deleted_at": "2026-01-31T10:00:00.000000Z"}
-MESSAGE_ADDED = {"type": "message_added", "body": MESSAGE | {"room": EVENT_ROOM}}
+# An event shows the example of its body; an event that looks different has one of its own.
+BODIES: dict[str, dict[str, Any]] = {
+    "MessageBody": MESSAGE | {"room": EVENT_ROOM},
+    "MemberBody": MEMBER | {"room": EVENT_ROOM},
+    "RoomBody": {"room": EVENT_ROOM},
+    "MessageDeleted": DELETED | {"room": EVENT_ROOM},
+}
+
+
+def make_event(kind: Any) -> dict[str, Any]:  # noqa: ANN401 - a class of the union `Event`
+    """Return an event of this kind."""
+    hints = get_type_hints(kind)
+    (name,) = get_args(hints["type"])
+    return {"type": name, "body": BODIES.get(kind.__name__) or BODIES[hints["body"].__name__]}
 
 
 def make_page(item: dict[str, Any]) -> dict[str, Any]:
@@ -49,12 +63,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "RoomPage": make_page(ROOM),
     "FoundRoomPage": make_page(FOUND_ROOM),
     "MemberPage": make_page(MEMBER),
-    "EventPage": make_page(MESSAGE_ADDED),
-    "MessageAdded": MESSAGE_ADDED,
-    "MessageDeleted": {"type": "message_deleted", "body": DELETED | {"room": EVENT_ROOM}},
-    "RoomUpdated": {"type": "room_updated", "body": {"room": EVENT_ROOM}},
-    "UserJoined": {"type": "user_joined", "body": MEMBER_BODY},
-    "UserLeft": {"type": "user_left", "body": MEMBER_BODY},
+    "EventPage": make_page(make_event(MessageAdded)),
+    **{kind.__name__: make_event(kind) for kind in get_args(Event)},
     "Membership": {"room": EVENT_ROOM, "user": "u123", "joined": True},
     "Addition": {"added": ["u789"], "already": ["u123"]},
     "CentrifugoToken": {"token": "eyJhbGciOiJIUzI1NiIs…", "channel": "personal:u123"},

@@ -37,13 +37,14 @@ WHERE seq <> previous + 1;
 
 -- name: log_deletions
 -- error: A message was deleted without an event: clients still show its text. {reset}
-SELECT room_id AS room, version, message_id AS message FROM (
-    SELECT e.room_id, e.version, e.message_id,
-           bool_or(e.type = 'message_deleted') OVER (PARTITION BY e.message_id) AS is_logged
-    FROM {chunk} e WHERE e.type IN ('message_added', 'message_deleted')
-      AND (SELECT m.deleted_at IS NOT NULL FROM chat_message m WHERE m.id = e.message_id)) AS event
--- Only where the room's log ends in this chunk: the event may be in a later one.
-WHERE NOT is_logged AND (room_id, %(greatest)s) <= (%(last_room_id)s, %(last_version)s);
+SELECT e.room_id AS room, e.version, e.message_id AS message FROM {chunk} e
+WHERE e.type = 'message_added'
+  -- Only where the room's log ends in this chunk: the event may be in a later one.
+  AND (e.room_id, %(greatest)s) <= (%(last_room_id)s, %(last_version)s)
+  AND e.message_id NOT IN (
+      SELECT d.message_id FROM {chunk} d
+      WHERE d.type = 'message_deleted' AND d.message_id IS NOT NULL)
+  AND (SELECT m.deleted_at IS NOT NULL FROM chat_message m WHERE m.id = e.message_id);
 
 -- name: log_members
 -- error: The room's members are not those that its log adds and removes: clients show others.

@@ -1,4 +1,4 @@
-"""`manage.py after_restore`: what to run once a backup was restored, before anything serves."""
+"""`manage.py after_restore`: run it after a backup was restored, before the service starts."""
 
 from typing import Any
 
@@ -6,19 +6,19 @@ import psycopg
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, connection
 
-from chat.actions.installation import begin_anew, keep_on
+from chat.actions.installation import accept_identity, start_over
 from chat.sql.database import run_call_in_django
 
 QUESTION = """\
-The database will begin anew: the event log and the outbox are emptied, and every client reads its
+The database will start over: the event log and the outbox are emptied, and every client reads its
 rooms again. Messages, members and rooms stay as they are. Stop the API and Centrifugo first.
 Continue? [y/N] """
 
 
 class Command(BaseCommand):
-    """Makes clients that are ahead of a restored database converge to it, whatever they hold."""
+    """Makes every client read its rooms again, also one that is ahead of a restored database."""
 
-    help = "Begin anew in a database that was restored from a backup, or promoted with losses."
+    help = "Start over in a database that was restored from a backup, or promoted with losses."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the options."""
@@ -26,7 +26,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--nothing-lost",
             action="store_true",
-            help="the move lost nothing (pg_upgrade, a switchover): only take note of it",
+            help="the move lost nothing (pg_upgrade, a switchover): only record it",
         )
 
     def handle(self, *, no_input: bool, nothing_lost: bool, **_: Any) -> None:
@@ -35,25 +35,27 @@ class Command(BaseCommand):
         if not (nothing_lost or no_input or _ask()):
             raise CommandError("Nothing was changed.")
         try:
-            self._keep_on() if nothing_lost else self._begin_anew()
+            self._accept_identity() if nothing_lost else self._start_over()
         except (DatabaseError, psycopg.Error) as error:
             why = " ".join(str(error).split())
             raise CommandError(f"Nothing was changed. The database says: {why}") from error
 
-    def _keep_on(self) -> None:
-        identity = run_call_in_django(keep_on())
+    def _accept_identity(self) -> None:
+        identity = run_call_in_django(accept_identity())
         if identity is None:
             raise CommandError("chat_installation has no row; `manage.py doctor` says what to do.")
-        self.stdout.write(f"Noted: this database is {identity}. Nothing else changed.")
+        self.stdout.write(f"Recorded: this database is {identity}. Nothing else changed.")
 
-    def _begin_anew(self) -> None:
-        anew = run_call_in_django(begin_anew())
-        self.stdout.write(f"{anew.rooms} rooms begin anew in epoch {anew.epoch}.")
-        self.stdout.write("Start Centrifugo and the API. A Redis of Centrifugo's: empty it before.")
+    def _start_over(self) -> None:
+        beginning = run_call_in_django(start_over())
+        self.stdout.write(f"{beginning.rooms} rooms start over in epoch {beginning.epoch}.")
+        self.stdout.write(
+            "Empty Centrifugo's Redis, if it has one. Then start Centrifugo and the API."
+        )
 
 
 def _ask() -> bool:
     try:
         return input(QUESTION).strip().lower() in {"y", "yes"}
     except EOFError:
-        raise CommandError("Nobody answers here: say --no-input. Nothing was changed.") from None
+        raise CommandError("There is no terminal: use --no-input. Nothing was changed.") from None

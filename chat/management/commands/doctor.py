@@ -15,11 +15,10 @@ import msgspec
 import psycopg
 from django.core.management.base import BaseCommand, CommandParser
 
-from chat.conf import load_configuration
+from chat.conf import compose_conninfo, load_configuration
 from chat.doctor.catalogue import CODES, Check, Place
 from chat.doctor.examination import Examination, UnfinishedError
 from chat.doctor.repairs import REPAIRS, repair
-from chat.sql.database import CONNECT_TIMEOUT_SECONDS
 
 HELP = """\
 Check a database in use, without writing to it: counters, the log, the outbox, sequences, functions,
@@ -160,14 +159,5 @@ def _read_seconds(text: str) -> float:
 
 
 def _connect() -> psycopg.Connection[Any]:
-    return psycopg.connect(
-        load_configuration().database_url,
-        autocommit=True,
-        connect_timeout=CONNECT_TIMEOUT_SECONDS,
-        application_name="besedka-doctor",
-        # A server that vanished ends the check within seconds, not after the kernel's two hours.
-        keepalives_idle=5,
-        keepalives_interval=2,
-        keepalives_count=3,
-        tcp_user_timeout=10_000,
-    )
+    conninfo = compose_conninfo(load_configuration().database_url, "besedka-doctor")
+    return psycopg.connect(conninfo, autocommit=True)

@@ -22,7 +22,7 @@ $$;
 -- often the same dump is restored. JavaScript's numbers can represent such a value until the year
 -- 2255. The log and the outbox start empty, so a client of any version gets 410 and reads the room
 -- again. Each room's members receive a `room_updated` whose version is far beyond theirs.
-CREATE OR REPLACE FUNCTION chat.begin_anew() RETURNS TABLE (rooms bigint, epoch text)
+CREATE OR REPLACE FUNCTION chat.start_over() RETURNS TABLE (rooms bigint, epoch text)
 LANGUAGE plpgsql AS $$
 DECLARE
     v_start bigint;
@@ -37,7 +37,7 @@ BEGIN
     LOCK TABLE chat_event, chat_outbox IN ACCESS EXCLUSIVE MODE;
     v_start := floor(extract(epoch FROM clock_timestamp()) * 1000000);
     epoch := replace(gen_random_uuid()::text, '-', '');
-    UPDATE chat_installation i SET epoch = begin_anew.epoch, identity = chat.database_identity();
+    UPDATE chat_installation i SET epoch = start_over.epoch, identity = chat.database_identity();
     -- TRUNCATE is refused while checks of foreign keys are pending in the caller's transaction.
     SET CONSTRAINTS ALL IMMEDIATE;
     TRUNCATE chat_event, chat_outbox;
@@ -55,7 +55,7 @@ BEGIN
 END $$;
 
 -- Accepts this database as the same one, after a move that lost nothing. One row: its identity.
-CREATE OR REPLACE FUNCTION chat.keep_on() RETURNS TABLE (identity text)
+CREATE OR REPLACE FUNCTION chat.accept_identity() RETURNS TABLE (identity text)
 LANGUAGE sql AS $$
     UPDATE chat_installation SET identity = chat.database_identity() RETURNING identity
 $$;

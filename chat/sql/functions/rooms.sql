@@ -34,7 +34,8 @@ $$;
 --
 -- outcome         meaning                                            the other columns
 -- created         the room exists, with these members                the room
--- duplicate       this creator used the key, for this very room      the room as it is now
+-- duplicate       this creator used the key, for this very room      the room as it is now, with
+--                                                                   its last message for a member
 -- conflict        this creator used the key, for another room        null
 -- invalid_name    not 1 to 255 characters; nothing was created       null
 -- invalid_user    an id that cannot be a user's; nothing created     invalid_user_id
@@ -84,7 +85,8 @@ BEGIN
         PERFORM FROM chat.add_members(v_id, p_user_ids);
     END IF;
     IF outcome IN ('created', 'duplicate') THEN
-        SELECT chat.room_body(r) INTO room FROM chat_room r WHERE r.id = v_id;
+        SELECT chat.room_body(r, chat.is_member(r.id, p_created_by)) INTO room
+        FROM chat_room r WHERE r.id = v_id;
     END IF;
     RETURN NEXT;
 END $$;
