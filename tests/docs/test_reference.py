@@ -1,10 +1,12 @@
 """The reference pages name everything there is."""
 
 import re
+from typing import get_args, get_type_hints
 
 from chat.api.application import ROUTES
 from chat.api.problems import PROBLEMS
 from chat.errors import ChatError
+from chat.events import Event
 from tests.docs.problems import write_page
 from tests.support.processes import PROJECT
 
@@ -43,6 +45,13 @@ def test_the_table_of_codes_is_up_to_date() -> None:
     page = read_page("api.md")
 
     assert page == write_page(page)
+
+
+def test_every_event_is_documented() -> None:
+    """Each type of event has its row in docs/events.md, and no other type has one."""
+    types = {get_args(get_type_hints(kind)["type"])[0] for kind in get_args(Event)}
+
+    assert set(re.findall(r"^\| `(\w+)` \|", read_page("events.md"), re.MULTILINE)) == types
 
 
 def test_every_route_is_documented() -> None:
