@@ -9,7 +9,7 @@ from typing import NoReturn
 ROOT = Path(__file__).resolve().parent
 RUN_ENVIRONMENT = ROOT / ".data" / "run.env"
 START_OR_SET = "start `make up`, or set DATABASE_URL"
-# These work without a database and without secrets. `DEBUG=1` is enough for the others that do.
+# These need no database and no secrets. Other commands that need no database work with `DEBUG=1`.
 NEEDS_NOTHING = {"check", "collectstatic", "diffsettings", "findstatic", "help", "shell", "version"}
 HELP_OPTIONS = {"-h", "--help", "--version"}
 

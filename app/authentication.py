@@ -125,5 +125,5 @@ async def authenticate(authorization: str | None, verifier: TokenVerifier) -> Pr
     principal = await verifier.verify(token.strip())
     # Checked for every verifier: an impossible id would fail later, with a less clear error.
     if (reason := describe_invalid_user_id(principal.user_id)) is not None:
-        raise InvalidTokenError(f"The token's user is none: {reason}")
+        raise InvalidTokenError(f"The user id in the token is not valid: {reason}")
     return principal

@@ -68,7 +68,7 @@ class IdempotencyConflictError(ChatError):
 
 
 class EventsGoneError(ChatError):
-    """The log does not reach from the asked version to the room's present one."""
+    """The log does not hold all events after the requested version."""
 
     code = "events_gone"
     default_message = (

@@ -31,8 +31,8 @@ class Installation(models.Model):
     """Part of every idempotency key: without it a database that was reset or restored would reuse
     keys, and Centrifugo would drop its events as already published."""
     outbox_partitions = models.PositiveSmallIntegerField()
-    """A room's events go to partition `room_id % outbox_partitions`. Centrifugo is configured
-    from this value. Change it only while the outbox is empty."""
+    """A room's events go to partition `room_id % outbox_partitions`. Centrifugo's configuration
+    has as many consumers. Change it only while the outbox is empty."""
     identity = models.CharField(max_length=64, db_default="")
     """What the database was known by when it was last migrated or restored: where it differs from
     `chat.database_identity()`, this is a copy, and `manage.py after_restore` was not run."""
@@ -51,7 +51,7 @@ class Installation(models.Model):
 
 
 class Room(models.Model):
-    """A room. Its row is the lock, and has the counters, that give its events their order."""
+    """A room. Writers lock its row, and its counters number the room's events."""
 
     name = models.CharField(max_length=ROOM_NAME_MAX_LENGTH)
     version = models.BigIntegerField(default=0)
@@ -83,7 +83,8 @@ class RoomKey(models.Model):
     created_by = models.CharField(max_length=USER_ID_MAX_LENGTH, db_collation="C")
     client_id = models.CharField(max_length=CLIENT_ID_MAX_LENGTH, db_collation="C")
     digest = models.BinaryField()
-    """The SHA-256 of the name and members asked for: the same key with others is a conflict."""
+    """The SHA-256 of the name and members asked for. The same key with another name or other
+    members is a conflict."""
 
     class Meta:
         db_table = "chat_room_key"

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from chat.sql import Call, read_only_row
+from chat.sql import Call, read_single_row
 
 PRUNE_BATCH = 10_000
 
@@ -20,4 +20,4 @@ def prune_events(days: int, limit: int = PRUNE_BATCH) -> Call[int]:
 
 
 def _read_count(rows: list[_PruneRow]) -> int:
-    return read_only_row(rows).pruned
+    return read_single_row(rows).pruned

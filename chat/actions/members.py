@@ -37,7 +37,8 @@ _ROOM = msgspec.json.Decoder(EventRoom)
 def add_members(room_id: int, user_ids: Sequence[str]) -> Call[Addition]:
     """Add users to a room as one change: all of them, or none; repeating it changes nothing.
 
-    Each of them and each earlier member receives a `user_joined` for each of them.
+    Old and new members receive one `user_joined` for each added user; in large rooms only the last
+    one, whose version shows the gap (docs/events.md).
 
     Errors: `NotFoundError`; `InvalidInputError` for an id that cannot be a user's.
     """

@@ -18,7 +18,7 @@ from chat.errors import (
 from chat.events import Message
 from chat.metrics import SENDS
 from chat.queries.messages import decode_message
-from chat.sql import Call, Result, read_only_row
+from chat.sql import Call, Result, read_single_row
 
 
 class NewMessage(msgspec.Struct, frozen=True):
@@ -100,6 +100,7 @@ def delete_message(message_id: int) -> Call[bool]:
 def _make_call(
     messages: Sequence[NewMessage], read: Callable[[list[_SendRow]], Result], *, wait: bool
 ) -> Call[Result]:
+    """Return the call of the statement `send_messages` in chat/sql/statements/messages.sql."""
     return Call(
         "send_messages",
         _SendRow,
@@ -126,14 +127,14 @@ def _read_each(rows: list[_SendRow]) -> list[SentMessage | ChatError]:
 
 
 def _read_sent(rows: list[_SendRow]) -> SentMessage:
-    sent = read_only_row(_read_each(rows))
+    sent = read_single_row(_read_each(rows))
     if isinstance(sent, ChatError):
         raise sent
     return sent
 
 
 def _read_deleted(rows: list[_DeleteRow]) -> bool:
-    outcome = read_only_row(rows).outcome
+    outcome = read_single_row(rows).outcome
     if outcome == "not_found":
         raise NotFoundError("There is no such message.")
     return outcome == "deleted"

@@ -7,7 +7,7 @@ import msgspec
 from chat.conf import ROOM_NAME_MAX_LENGTH
 from chat.errors import IdempotencyConflictError, InvalidInputError, NotFoundError
 from chat.queries.rooms import Room, decode_room
-from chat.sql import Call, read_only_row
+from chat.sql import Call, read_single_row
 
 
 class CreatedRoom(msgspec.Struct, frozen=True):
@@ -76,7 +76,7 @@ def _refuse_name() -> InvalidInputError:
 
 
 def _read_created(rows: list[_CreateRow]) -> CreatedRoom:
-    row = read_only_row(rows)
+    row = read_single_row(rows)
     if row.room is not None:
         return CreatedRoom(decode_room(row.room), is_duplicate=row.outcome == "duplicate")
     if row.outcome == "conflict":
@@ -87,7 +87,7 @@ def _read_created(rows: list[_CreateRow]) -> CreatedRoom:
 
 
 def _read_renamed(rows: list[_RenameRow]) -> bool:
-    outcome = read_only_row(rows).outcome
+    outcome = read_single_row(rows).outcome
     if outcome == "invalid_name":
         raise _refuse_name()
     if outcome == "room_not_found":

@@ -26,7 +26,7 @@ ACTION_MAX_ROWS = 200
 class ChatAdmin(Base):
     """Pages of a table that only the SQL functions change.
 
-    Nothing can be added, changed or deleted but where a subclass says how.
+    By default rows are read-only. A subclass allows each kind of change.
     """
 
     terms: ClassVar[Mapping[str, Term]] = {}
@@ -44,7 +44,7 @@ class ChatAdmin(Base):
         return super().media + Media(css={"all": ["chat/admin.css"]})
 
     def get_list_order(self, words: Collection[str]) -> str:
-        """Return the field of a unique index that orders what these terms leave over."""
+        """Return the field to sort by with these terms; its index is unique."""
         return "-id"
 
     def get_changelist(self, request: HttpRequest, **_: Any) -> type[IndexedChangeList]:

@@ -76,13 +76,15 @@ class OutboxAdmin(ChatAdmin):
     @admin.display(description="room")
     def room(self, row: OutboxRow) -> str:
         """Show the room's id, with a link to its page."""
-        key = _read_event(row).get("body", {}).get("room", {}).get("id")
-        return link_page("room", key, key) if key else NOTHING
+        room = _read_object(_read_object(_read_event(row), "body"), "room")
+        key = room.get("id")
+        return link_page("room", key, key) if isinstance(key, int) else NOTHING
 
     @admin.display(description="channels")
     def channels(self, row: OutboxRow) -> int:
         """Show the number of channels the event is sent to."""
-        return len(row.payload.get("channels", []))
+        channels = row.payload.get("channels") if isinstance(row.payload, dict) else None
+        return len(channels) if isinstance(channels, list) else 0
 
     @admin.display(description="payload")
     def whole_payload(self, row: OutboxRow) -> SafeString:
@@ -92,5 +94,10 @@ class OutboxAdmin(ChatAdmin):
 
 
 def _read_event(row: OutboxRow) -> dict[str, Any]:
-    event: dict[str, Any] = row.payload.get("data", {})
-    return event
+    return _read_object(row.payload, "data")
+
+
+def _read_object(value: object, name: str) -> dict[str, Any]:
+    """Return a member of a JSON object; empty for anything else, as in a row by someone else."""
+    found = value.get(name) if isinstance(value, dict) else None
+    return found if isinstance(found, dict) else {}

@@ -18,7 +18,7 @@ from chat.admin.base import REFUSED, ChatAdmin, is_permitted
 from chat.admin.columns import link_list, shorten, show_age
 from chat.admin.lists import read_number
 from chat.admin.roommembers import MembersInline
-from chat.conf import MEMBERS_PER_CALL
+from chat.conf import MEMBERS_PER_CALL, ROOM_NAME_MAX_LENGTH
 from chat.models import Room
 from chat.realtime.channels import describe_invalid_user_id
 from chat.sql.database import run_call_in_django
@@ -34,7 +34,9 @@ class RoomForm(Form):
 
     refusal: ClassVar[str | None] = None
     name = forms.CharField(
-        max_length=255, strip=False, widget=forms.TextInput(attrs={"class": "vTextField"})
+        max_length=ROOM_NAME_MAX_LENGTH,
+        strip=False,
+        widget=forms.TextInput(attrs={"class": "vTextField"}),
     )
 
     class Meta:
@@ -90,7 +92,7 @@ class RoomAdmin(ChatAdmin):
         return is_permitted(request, "add", "room")
 
     def has_change_permission(self, request: HttpRequest, obj: Any | None = None) -> bool:
-        """Whether the person may rename rooms, and do with members what they may do there."""
+        """Whether the person may rename rooms. Changes of members have permissions of their own."""
         return is_permitted(request, "change", "room")
 
     def get_fieldsets(self, request: HttpRequest, obj: Any | None = None) -> Any:

@@ -11,7 +11,7 @@ from chat.api.paths import parse_room_id, parse_user_id
 from chat.api.query import PageQuery, parse_query
 from chat.api.schemas import AddMembersBody, MemberPage, Membership
 from chat.api.security import ApiRequest, authenticated, service_only
-from chat.queries.members import Member, MemberPosition
+from chat.realtime.channels import describe_invalid_user_id
 from chat.sql.database import Database
 
 PATH = "/api/rooms/{room_id:str}/members"
@@ -25,14 +25,10 @@ async def list_members(request: ApiRequest, room_id: str, database: Database) ->
 
     404 when the room is unknown or the caller is not a member.
     """
-    part = read_slice(parse_query(request, PageQuery), MemberPosition)
+    part = read_slice(parse_query(request, PageQuery), str, find_fault=describe_invalid_user_id)
     call = queries.members.list_members(parse_room_id(room_id), request.user.user_id, part)
     members = await database.run(call)
-    return make_page(MemberPage, request, part, members, _position_of)
-
-
-def _position_of(member: Member) -> MemberPosition:
-    return MemberPosition(member.user)
+    return make_page(MemberPage, request, part, members, lambda member: member.user)
 
 
 @post("/api/rooms/{room_id:str}/join", guards=[authenticated], status_code=200)

@@ -47,8 +47,16 @@ def _read_origin(request: ApiRequest) -> str:
     return f"{request.scope['scheme']}://{host}"
 
 
-def read_slice(query: PageQuery, position: Any) -> Slice[Any]:  # noqa: ANN401 - a type, perhaps annotated
-    """Return the part of a list that a query asks for; `position`: the type of its positions.
+def read_slice(
+    query: PageQuery,
+    position: Any,  # noqa: ANN401 - a type, perhaps annotated
+    *,
+    find_fault: Callable[[Any], str | None] = lambda _: None,
+) -> Slice[Any]:
+    """Return the part of a list that a query asks for.
+
+    `position`: the type of the list's positions. `find_fault`: says what is wrong with a position
+    of that type, or None.
 
     Errors: `InvalidInputError` for a cursor that this list did not make.
     """
@@ -58,6 +66,8 @@ def read_slice(query: PageQuery, position: Any) -> Slice[Any]:  # noqa: ANN401 -
         raw = base64.b64decode(query.cursor.encode("ascii"), altchars=b"-_", validate=True)
         cursor = msgspec.json.decode(raw, type=Cursor)
         place = msgspec.json.decode(cursor.position, type=position)
+        if fault := find_fault(place):
+            raise ValueError(fault)  # noqa: TRY301 - one answer for every fault
     except (binascii.Error, ValueError, RecursionError) as error:
         raise InvalidInputError("This is not a cursor of this list.", pointer="cursor") from error
     return Slice(query.limit, place, cursor.is_backwards)

@@ -33,7 +33,7 @@ class ProblemKind(msgspec.Struct, frozen=True):
     detail: str = ""
     """What an answer says where the error itself says nothing."""
     headers: Mapping[str, str] = {}
-    is_proxys: bool = False
+    is_from_proxy: bool = False
     """Whether nginx answers it, in front of this service."""
 
     @property
@@ -102,7 +102,7 @@ PROBLEMS: Mapping[str, ProblemKind] = {
         HTTPStatus.REQUEST_URI_TOO_LONG,
         "the address is longer than 16,384 bytes",
         "The address is longer than 16,384 bytes.",
-        is_proxys=True,
+        is_from_proxy=True,
     ),
     "unsupported_media_type": ProblemKind(
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
@@ -117,7 +117,7 @@ PROBLEMS: Mapping[str, ProblemKind] = {
         HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
         "a header is longer than 16,384 bytes, or there are too many",
         "A header is longer than 16,384 bytes, or there are too many.",
-        is_proxys=True,
+        is_from_proxy=True,
     ),
     "internal_error": ProblemKind(
         HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -139,7 +139,7 @@ PROBLEMS: Mapping[str, ProblemKind] = {
         "the service did not answer in time; with `Retry-After`",
         "The service did not answer in time. Try again.",
         headers=_RETRY,
-        is_proxys=True,
+        is_from_proxy=True,
     ),
 }
 

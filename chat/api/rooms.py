@@ -56,7 +56,7 @@ async def read_room(request: ApiRequest, room_id: str, database: Database) -> Ro
     ),
 )
 async def create_room(request: ApiRequest, body: bytes, database: Database) -> Response[Room]:
-    """Create a room with its first members, each of whom receives an event for each of them.
+    """Create a room with its first members; each receives a `user_joined` for each of them.
 
     For the host's service. Body: `name`, 1 to 255 characters; `members`, optional, up to 1,000
     user ids; `client_id`, optional, up to 64 characters: creating again with the same key creates

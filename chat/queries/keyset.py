@@ -16,7 +16,7 @@ class Slice(msgspec.Struct, Generic[Position], frozen=True):
 
     limit: int
     position: Position | None = None
-    """The entry next to the part, which is not in it; None for the list's start."""
+    """Read from this entry on; it is not included. None for the start of the list."""
     is_backwards: bool = False
     """Whether to read from the position towards the list's start, the nearest entry first."""
 

@@ -4,7 +4,6 @@ import msgspec
 
 from chat.errors import NotAMemberError
 from chat.queries.keyset import Slice
-from chat.realtime.channels import describe_invalid_user_id
 from chat.sql import Call
 
 
@@ -15,17 +14,6 @@ class Member(msgspec.Struct, frozen=True):
     joined_at: str
 
 
-class MemberPosition(msgspec.Struct, frozen=True):
-    """A place in a list of members."""
-
-    user: str
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be a user id."""
-        if reason := describe_invalid_user_id(self.user):
-            raise ValueError(reason)
-
-
 class _MemberRow(msgspec.Struct, frozen=True):
     """A member, or nulls for an empty page."""
 
@@ -34,7 +22,7 @@ class _MemberRow(msgspec.Struct, frozen=True):
     joined_at: str | None
 
 
-def list_members(room_id: int, user_id: str, part: Slice[MemberPosition]) -> Call[list[Member]]:
+def list_members(room_id: int, user_id: str, part: Slice[str]) -> Call[list[Member]]:
     """Return a part of the room's members by user id. Errors: `NotAMemberError`."""
     return Call(
         part.choose("list_members"),
@@ -42,7 +30,7 @@ def list_members(room_id: int, user_id: str, part: Slice[MemberPosition]) -> Cal
         {
             "room_id": room_id,
             "user_id": user_id,
-            "position": part.position.user if part.position else None,
+            "position": part.position,
             "limit": part.limit + 1,
         },
         _read_members,

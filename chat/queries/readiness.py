@@ -2,7 +2,7 @@
 
 import msgspec
 
-from chat.sql import Call, read_only_row
+from chat.sql import Call, read_single_row
 
 
 class ReadinessRow(msgspec.Struct, frozen=True):
@@ -22,7 +22,7 @@ class _CopyRow(msgspec.Struct, frozen=True):
 
 def read_readiness() -> Call[ReadinessRow]:
     """Return the migrations and functions, the outbox's age, and whether the database can write."""
-    return Call("read_readiness", ReadinessRow, {}, read_only_row)
+    return Call("read_readiness", ReadinessRow, {}, read_single_row)
 
 
 def is_copy() -> Call[bool]:

@@ -55,7 +55,7 @@ class Call(Generic[Result]):
         return load_statements()[self.name]
 
 
-def read_only_row(rows: list[Result]) -> Result:
+def read_single_row(rows: list[Result]) -> Result:
     """Return the row of a statement that always has exactly one."""
     (row,) = rows
     return row

@@ -105,7 +105,7 @@ def _are_functions_whole(cursor: CursorWrapper) -> bool:
 
 
 def _refuse_changed_signatures(cursor: CursorWrapper) -> None:
-    """Raise where a function has two signatures: the old one would stay, and calls be ambiguous.
+    """Raise where a function has two signatures, between which a call would be ambiguous.
 
     The release before may still call it, so it cannot be dropped either: the function with the new
     signature needs a new name.
@@ -129,6 +129,7 @@ def install_after_migrate(
     **_: object,
 ) -> None:
     """Install the functions at the end of `migrate`, unless it went back to before their tables."""
+    # The newest table that a function names.
     if "chat_room_key" in connections[using].introspection.table_names():
         install_functions(using)
     else:

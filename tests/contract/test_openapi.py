@@ -209,7 +209,7 @@ def test_every_code_is_described() -> None:
     rows = re.findall(r"^\| (\d{3}) \| `(\w+)` \| (.*) \|$", page, re.MULTILINE)
 
     assert rows == [
-        (str(kind.status.value), code, ("nginx: " if kind.is_proxys else "") + kind.meaning)
+        (str(kind.status.value), code, ("nginx: " if kind.is_from_proxy else "") + kind.meaning)
         for code, kind in PROBLEMS.items()
     ]
 

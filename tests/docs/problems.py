@@ -29,7 +29,7 @@ def _write_table() -> str:
     from chat.api.problems import PROBLEMS  # noqa: PLC0415 - needs Django to be set up
 
     rows = [
-        f"| {kind.status.value} | `{code}` | {'nginx: ' * kind.is_proxys}{kind.meaning} |\n"
+        f"| {kind.status.value} | `{code}` | {'nginx: ' * kind.is_from_proxy}{kind.meaning} |\n"
         for code, kind in PROBLEMS.items()
     ]
     return "\n| status | code | when |\n| --- | --- | --- |\n" + "".join(rows) + "\n"

@@ -113,4 +113,4 @@ def test_nginx_answers_every_code_of_its_own() -> None:
     """A code that only nginx answers is in its configuration."""
     answered = {msgspec.json.decode(body)["code"] for _, _, body in OF_NGINX}
 
-    assert {code for code, kind in PROBLEMS.items() if kind.is_proxys} <= answered
+    assert {code for code, kind in PROBLEMS.items() if kind.is_from_proxy} <= answered

@@ -26,7 +26,7 @@ from chat.queries.rooms import RoomPosition
 from chat.sql import FOLDER, Call, load_statements
 
 POSITION = RoomPosition(datetime.fromisoformat("2026-01-02T03:04:05.678901Z"), 500)
-MEMBER = members.MemberPosition("user-5")
+MEMBER = "user-5"
 # One call of each statement, as the code builds it; room 1 and its members are made below.
 CALLS: list[Call[Any]] = [
     event_actions.prune_events(days=90),

@@ -173,7 +173,7 @@ def _find_codes(handler: HTTPRouteHandler, path: str) -> set[str]:
         (operation.body is not None, {"malformed_json", "body_too_slow", "body_too_large"}),
         (operation.body is not None, {"unsupported_media_type", "invalid_input"}),
         (reads_database, {"database_unavailable"}),
-        (reads_database and is_change and "{room_id" in path, {"room_busy"}),
+        (reads_database and is_change, {"room_busy"}),
     ]
     return {code for applies, codes in brought if applies for code in codes} | {*operation.problems}
 

@@ -75,6 +75,8 @@ $$;
 -- queues it for the channels given. Returns the room with the new version; the caller writes it
 -- with `save_room`, once for all events of one call.
 --
+-- Centrifugo reads the outbox itself: centrifugo/config.json, `consumers`.
+--
 -- The caller holds the room's lock, so ids of the room's events and outbox rows rise in version
 -- order. p_room: the room as it is after the change. p_channels: who receives the event; without
 -- any the event is only logged.
