@@ -19,7 +19,7 @@ from embedded.welcome import Addresses, welcome
 
 ROOT = Path(__file__).resolve().parent.parent
 DEMO_USER = "u123"
-# The API's own default; said here because the realtime process takes none.
+# The API's default. The realtime process has none, so it is passed on.
 DEVELOPMENT_CENTRIFUGO_SECRET = "besedka-development-centrifugo-token-secret"  # noqa: S105 - public
 PUBLISHED = (
     *("DATABASE_URL", "DEBUG", "HOST", "PORT", "REALTIME_PORT"),
@@ -28,7 +28,7 @@ PUBLISHED = (
 
 
 def main(arguments: list[str]) -> int:
-    """Do what the command line says and return the exit code."""
+    """Run the command of the command line and return the exit code."""
     terminal = Terminal()
     try:
         if arguments == ["reset"]:
@@ -43,11 +43,11 @@ def main(arguments: list[str]) -> int:
 
 
 def plan(terminal: Terminal) -> Plan:
-    """Describe the run of this checkout, from the environment."""
+    """Return the plan of a run in this checkout, from the environment."""
     host = os.environ.get("HOST") or "127.0.0.1"
     port, realtime_port = read_port("PORT", 9000), read_port("REALTIME_PORT", 8000)
     if port == realtime_port:
-        raise RunError(f"PORT and REALTIME_PORT are both {port}: they need one each.")
+        raise RunError(f"PORT and REALTIME_PORT are both {port}: each needs its own.")
     shared = {"DEBUG": "1", "HOST": host, "PORT": str(port), "REALTIME_PORT": str(realtime_port)}
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", **shared}
     environment.setdefault("CENTRIFUGO_TOKEN_SECRET", DEVELOPMENT_CENTRIFUGO_SECRET)
@@ -67,7 +67,7 @@ def plan(terminal: Terminal) -> Plan:
 
 
 def greet(addresses: Addresses, terminal: Terminal, outputs: Mapping[str, str]) -> str:
-    """Compose the first page; the token is the last line that the preparation printed."""
+    """Return the first page; the token is the last line of the commands' output."""
     token = outputs["manage.py"].strip().splitlines()[-1]
     return welcome(addresses, DEMO_USER, token, terminal)
 
@@ -90,7 +90,7 @@ def api_part(host: str, port: int) -> Part:
 
 
 def find_realtime() -> Path | None:
-    """Find the Centrifugo to run, None for the gateway; naming a wrong one is a mistake."""
+    """Return the Centrifugo to run, or None for the gateway."""
     try:
         return find_centrifugo()
     except FileNotFoundError as error:
@@ -98,7 +98,7 @@ def find_realtime() -> Path | None:
 
 
 def realtime_part(host: str, port: int, centrifugo: Path | None) -> Part:
-    """Describe the realtime process: Centrifugo where there is one, else the gateway."""
+    """Describe the realtime process: Centrifugo if there is one, else the gateway."""
 
     def configure(shared: Mapping[str, str]) -> Mapping[str, str]:
         return centrifugo_environment(
@@ -128,12 +128,14 @@ def read_partitions(database_url: str) -> int:
     with psycopg.connect(database_url) as connection:
         row = connection.execute("SELECT outbox_partitions FROM chat_installation").fetchone()
     if row is None:
-        raise RunError("The database has no row in chat_installation: `make reset` starts again.")
+        raise RunError(
+            "The database has no row in chat_installation: run `make reset` to start empty."
+        )
     return int(row[0])
 
 
 def prepare_command() -> Command:
-    """Describe what makes the database ready and prints a token at its end."""
+    """Describe the commands that prepare the database and then print a token."""
     lines = (
         *("migrate", "--no-input", "--verbosity=0", ","),
         *("demo_data", ","),
@@ -146,12 +148,12 @@ def read_port(name: str, default: int) -> int:
     """Read a port from the environment."""
     text = os.environ.get(name) or str(default)
     if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= 65535):
-        raise RunError(f"{name}={text} is no port: give a number from 1 to 65535.")
+        raise RunError(f"{name}={text} is not a port: give a number from 1 to 65535.")
     return int(text)
 
 
 def reset(terminal: Terminal) -> int:
-    """Delete the data once somebody has answered `yes`; never while it is in use."""
+    """Delete the data after the answer `yes`, but not while it is in use."""
     folder = RunFolder(ROOT / ".data")
     if not folder.path.is_dir():
         terminal.say("There is no data to delete.")

@@ -1,4 +1,4 @@
-"""Running a real Centrifugo where there is one: the shipped configuration plus an environment."""
+"""Runs a real Centrifugo if there is one, with the shipped configuration and an environment."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ LOOPBACK_ORIGINS = ("http://localhost:*", "http://127.0.0.1:*")
 def find_centrifugo() -> Path | None:
     """Return the binary that `CENTRIFUGO_BIN` names, else the one on PATH, else None.
 
-    Raises FileNotFoundError when `CENTRIFUGO_BIN` names nothing that can be run: falling back
-    to another server than the one asked for would hide the mistake.
+    Raises FileNotFoundError if `CENTRIFUGO_BIN` names no executable file: to run another server
+    instead would hide the mistake.
     """
     named = os.environ.get("CENTRIFUGO_BIN")
     found = shutil.which(named or "centrifugo")
@@ -28,7 +28,7 @@ def centrifugo_command(binary: Path, configuration: Path = CONFIGURATION) -> lis
     return [str(binary), "--config", str(configuration)]
 
 
-def centrifugo_environment(  # noqa: PLR0913 - keywords, each a line of the environment
+def centrifugo_environment(  # noqa: PLR0913 - each keyword is one line of the environment
     *,
     database_url: str,
     token_secret: str,
@@ -38,7 +38,7 @@ def centrifugo_environment(  # noqa: PLR0913 - keywords, each a line of the envi
     internal_port: int | None = None,
     allowed_origins: tuple[str, ...] = LOOPBACK_ORIGINS,
 ) -> dict[str, str]:
-    """Return what the configuration leaves open: secrets, addresses and the partition count.
+    """Return the values that the configuration does not have: secrets, addresses, partitions.
 
     Without `internal_port`, health and metrics are served on `port` as well.
     """
@@ -55,10 +55,10 @@ def centrifugo_environment(  # noqa: PLR0913 - keywords, each a line of the envi
 
 
 def _consumer_dsn(database_url: str, partitions: int) -> str:
-    # One connection per partition, one that listens and one to spare: with the default of four,
-    # partitions starve each other.
-    # A Centrifugo whose machine vanished in the middle would hold its partitions for as long as
-    # PostgreSQL believes in its connections: by default two hours.
+    # One connection per partition, one that listens and one spare: with the default of four,
+    # partitions wait for each other.
+    # If the machine of a Centrifugo disappears, it holds its partitions until PostgreSQL notices:
+    # by default after two hours.
     separator = "&" if "?" in database_url else "?"
     return (
         f"{database_url}{separator}application_name=centrifugo&pool_max_conns={partitions + 2}"

@@ -1,4 +1,4 @@
-"""The processes of a run: how one is described, started, read and told to end."""
+"""The processes of a run: how one is described, started, read and ended."""
 
 import contextlib
 import os
@@ -17,7 +17,7 @@ REMEMBERED_LINES = 12
 
 @dataclass(frozen=True)
 class Command:
-    """A command that runs to its end while a run starts; its output shows only when it fails."""
+    """A command that ends before a run is ready; its output is shown only if it fails."""
 
     name: str
     command: Sequence[str]
@@ -25,7 +25,7 @@ class Command:
 
 @dataclass(frozen=True)
 class Part:
-    """A process that lives as long as the run; it is ready when `health` answers 200."""
+    """A process that runs as long as the run; it is ready when `health` answers 200."""
 
     name: str
     command: Sequence[str]
@@ -33,14 +33,14 @@ class Part:
     port: int
     port_variable: str
     health: str = "/health"
-    starts_prepared: bool = False  # only after the plan's commands have ended well
-    # Asked when the part starts: only then are the database's address and contents known.
+    starts_prepared: bool = False  # only after the plan's commands have succeeded
+    # Called when the part starts, because the database's address and contents are known then.
     environment: Callable[[Mapping[str, str]], Mapping[str, str]] = lambda _shared: {}
     style: str = DIM
 
 
 class Child:
-    """One started process and what it has printed."""
+    """A started process and its output."""
 
     def __init__(
         self, described: Command | Part, environment: Mapping[str, str], folder: Path
@@ -56,7 +56,7 @@ class Child:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             preexec_fn=prepare_child(signal.SIGKILL),  # noqa: PLW1509 - it takes no lock
-            # Ctrl-C reaches the whole terminal group, and only the supervisor knows the order.
+            # Ctrl-C is sent to the whole terminal group, but only the supervisor knows the order.
             start_new_session=True,
         )
         is_part = isinstance(described, Part)
@@ -64,13 +64,13 @@ class Child:
         os.set_blocking(self.fileno(), False)
 
     def fileno(self) -> int:
-        """Give the descriptor that selectors wait on."""
+        """Return the descriptor that selectors wait on."""
         if self.process.stdout is None:
             raise ValueError("the output is always a pipe")
         return self.process.stdout.fileno()
 
     def read_lines(self) -> tuple[list[str], bool]:
-        """Take what it has printed since, and whether more can come; never waits."""
+        """Return its new lines, and whether more can follow; never wait."""
         more = True
         data = b""
         with contextlib.suppress(BlockingIOError):
@@ -86,17 +86,17 @@ class Child:
         return lines, more
 
     def is_alive(self) -> bool:
-        """Say whether it still runs, as far as the kernel has told."""
+        """Return whether it still runs."""
         return self.process.poll() is None
 
     def send(self, signum: signal.Signals) -> None:
-        """Signal it and whatever it started, if it still runs."""
+        """Send a signal to it and its children, if it still runs."""
         if self.is_alive():
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process.pid, signum)
 
     def ending(self) -> str:
-        """Say in words how it ended."""
+        """Return in words how it ended."""
         code = self.process.returncode
         if code is not None and code < 0:
             return f"{self.name} was ended by {signal.Signals(-code).name}"

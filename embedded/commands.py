@@ -1,6 +1,6 @@
-"""Runs management commands one after another in one process: `… commands migrate , token --sub u`.
+"""Runs several management commands in one process: `… commands migrate , token --sub u`.
 
-Starting Django once for each would take longer than everything else in a start.
+To start Django for each of them would take longer than the rest of a start.
 """
 
 import os
@@ -24,4 +24,4 @@ def split(arguments: list[str]) -> Iterator[list[str]]:
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "app.settings")
     for command in split(sys.argv[1:]):
-        execute_from_command_line(["manage.py", *command])  # exits with 1 when one fails
+        execute_from_command_line(["manage.py", *command])  # exits with 1 if one fails

@@ -1,4 +1,4 @@
-"""The run folder `.data/`: its lock, the variables and processes of a run, and its deletion."""
+"""The run folder `.data/`: its lock, the variables and the processes of a run, its deletion."""
 
 import contextlib
 import fcntl
@@ -17,7 +17,7 @@ ENDING = signal.SIGTERM, signal.SIGKILL
 
 
 class RunError(Exception):
-    """A run cannot start or go on; the message is one sentence that says why."""
+    """A run cannot start or continue; the message is one sentence that says why."""
 
     def __init__(self, sentence: str, details: Iterable[str] = ()) -> None:
         super().__init__(sentence)
@@ -25,7 +25,7 @@ class RunError(Exception):
 
 
 class RunFolder:
-    """`.data/` of one checkout; everything a run leaves on disk is inside."""
+    """`.data/` of one checkout; it contains everything that a run writes to the disk."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -34,7 +34,7 @@ class RunFolder:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder for this process alone; dying lets it go."""
+        """Lock the folder for this process; the lock ends with the process."""
         lock = self.path / "lock"
         with cluster.explained(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
@@ -54,29 +54,29 @@ class RunFolder:
             yield
 
     def record(self, pids: Mapping[str, int]) -> None:
-        """Remember the run's processes, so that the next run can tell them from strangers."""
+        """Write down the run's processes, so that the next run can recognise them."""
         identities = {name: [pid, find_identity(pid)] for name, pid in pids.items()}
         self._write(self._processes, json.dumps(identities))
 
     def publish(self, variables: Mapping[str, str]) -> None:
-        """Write the variables of the run for `manage.py`, readable by the owner only."""
+        """Write the variables of the run for `manage.py`; only the owner can read them."""
         lines = (f"{name}={value}\n" for name, value in variables.items() if "\n" not in value)
         self._write(self.run_env, "".join(lines))
 
     def forget(self) -> None:
-        """Remove what is true only while a run lasts."""
+        """Remove the files that are valid only during a run."""
         for file in (self.run_env, self._processes):
             with contextlib.suppress(OSError):
                 file.unlink()
 
     def end_leftovers(self) -> None:
-        """End the processes of a run that was killed, and no others; call with the lock held."""
+        """End the processes of a run that was killed, and no others; the lock must be held."""
         if not end(self._leftovers, ENDING, 3.0):
             raise RunError(f"Processes of an earlier run do not end: {self._leftovers()}.")
         self.forget()
 
     def delete(self) -> None:
-        """Delete the data of this folder; call with the lock held."""
+        """Delete the data of this folder; the lock must be held."""
         self.end_leftovers()
         data = self.path / "postgres"
         with cluster.lock_folder(self.path), cluster.explained(self.path):
@@ -86,14 +86,14 @@ class RunFolder:
             for entry in self.path.iterdir():
                 if entry.is_dir() and not entry.is_symlink():
                     shutil.rmtree(entry)
-                elif entry.name != "lock":  # a starting run must still find it held
+                elif entry.name != "lock":  # a run that starts now must still find it locked
                     entry.unlink()
 
     def _leftovers(self) -> list[int]:
         try:
             recorded = json.loads(self._processes.read_text(encoding="utf-8")).values()
             return [pid for pid, known in recorded if known and find_identity(pid) == known]
-        except (OSError, ValueError):  # none, or cut short by the kill
+        except (OSError, ValueError):  # there is none, or the kill interrupted its writing
             return []
 
     def _write(self, file: Path, text: str) -> None:

@@ -1,7 +1,7 @@
-"""The embedded PostgreSQL: `PostgresServer.start(folder)` gives a server that is ready.
+"""The embedded PostgreSQL: `PostgresServer.start(folder)` returns a server that is ready.
 
-The folder holds `postgres/` (the data), `postgres.log` and the socket; nothing outside it is
-touched, and nothing listens on the network. It is for development and tests.
+The folder contains `postgres/` (the data), `postgres.log` and the socket. Nothing outside it is
+changed, and nothing listens on the network. It is for development and tests.
 """
 
 import contextlib
@@ -35,12 +35,12 @@ SETTINGS = {
     "jit": "off",
     "logging_collector": "off",
 }
-# Commits still survive a kill -9; only a power cut can take them.
+# Commits survive a kill -9, but not a power failure.
 NOT_DURABLE = {"fsync": "off", "full_page_writes": "off"}
 
 
 class PostgresServer:
-    """A running PostgreSQL of one folder; `with` stops it at the end."""
+    """A running PostgreSQL of one folder; a `with` block stops it at its end."""
 
     process: subprocess.Popen[bytes]
 
@@ -63,9 +63,10 @@ class PostgresServer:
     ) -> Self:
         """Start the server of this folder and return when it accepts connections.
 
-        The folder and the database are made when missing, and what a killed run left behind is
-        ended and recovered. It stops when the calling thread ends, also by kill -9.
-        `while_waiting` is called until it is ready and may raise to give up.
+        The folder and the database are made if they are missing. Processes that a killed run left
+        are ended, and its data is recovered. The server stops when the calling thread ends, also
+        after kill -9. `while_waiting` is called until the server is ready; an error that it raises
+        ends the start.
         """
         folder = data_dir.resolve()
         server = cls(folder, cluster.lock_folder(folder))
@@ -80,16 +81,16 @@ class PostgresServer:
         return server
 
     def url(self, database: str = "besedka") -> str:
-        """Give the address for psycopg, Django and libpq's other relatives."""
+        """Return the address for psycopg, Django and other users of libpq."""
         host = quote(str(self._socket_folder), safe="")
-        # The port is said, or a PGPORT in somebody's shell would name another socket.
+        # With the port, because a PGPORT in the environment would name another socket.
         return f"postgresql://{SUPERUSER}@/{quote(database, safe='')}?host={host}&port={PORT}"
 
     def stop(self, mode: Literal["fast", "immediate"] = "fast") -> None:
         """Stop the server: "fast" ends sessions and writes everything, "immediate" recovers later.
 
-        A server that does not stop within four seconds is made to; no commit is lost either way.
-        Stopping twice does nothing.
+        A server that does not stop in four seconds gets stronger signals; no commit is lost. A
+        second call has no effect.
         """
         if self._lock.closed:
             return
@@ -123,14 +124,14 @@ class PostgresServer:
         self._socket_folder = cluster.make_socket_folder(self.folder)
 
     def _end_leftovers(self) -> None:
-        """End what a killed run left working in the data folder: we hold its lock, so it is ours.
+        """End the processes that a killed run left in the data folder; its lock must be held.
 
-        PostgreSQL refuses to start while an orphaned backend lives, and when the pid in a stale
-        postmaster.pid has been given to somebody else, which is usual in containers.
+        PostgreSQL refuses to start while a backend of the killed run lives. It also refuses if
+        another process has the pid in the old postmaster.pid, which is usual in containers.
         """
         found = find_postgres(self.data)
         led = read_first_number(self.data / "postmaster.pid") in found
-        # Without a postmaster nothing is left to save: the log is replayed anyway.
+        # Without a postmaster an orderly stop saves nothing: the log is replayed in any case.
         signals = (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL) if led else (signal.SIGKILL,)
         if not end(lambda: find_postgres(self.data), signals, 4.0):
             raise PostgresError(f"A PostgreSQL of an earlier run in {self.data} does not end.")
@@ -156,7 +157,7 @@ class PostgresServer:
                     stderr=subprocess.STDOUT,
                     env=cluster.english_environment(),
                     preexec_fn=prepare_child(signal.SIGINT),  # noqa: PLW1509 - it takes no lock
-                    # Ctrl-C reaches the whole terminal group; the database must stop last.
+                    # Ctrl-C is sent to the whole terminal group, but the database must stop last.
                     start_new_session=True,
                 )
             except FileNotFoundError as error:
@@ -173,7 +174,7 @@ class PostgresServer:
             time.sleep(0.01)
 
     def _is_ready(self) -> bool:
-        """Read what the postmaster says of itself: its pid first, its state in the eighth line."""
+        """Read postmaster.pid: the pid is in the first line, the state in the eighth."""
         with contextlib.suppress(OSError):
             lines = (self.data / "postmaster.pid").read_text(encoding="utf-8").splitlines()
             return len(lines) >= 8 and lines[0] == str(self.process.pid) and "ready" in lines[7]

@@ -1,4 +1,4 @@
-"""What the launcher knows about processes: whose they are, and how they end with their parent."""
+"""Processes: which ones belong to a run, how they start, and how they end with their parent."""
 
 import ctypes
 import os
@@ -15,28 +15,30 @@ PR_SET_PDEATHSIG = 1
 
 
 def die_with_parent(signum: signal.Signals) -> Callable[[], None] | None:
-    """Return a `preexec_fn` after which the kernel sends `signum` when the starting thread ends.
+    """Return a `preexec_fn`: the kernel sends `signum` to the child when the starting thread ends.
 
-    Only Linux has it; elsewhere the next start finds and ends what was left behind.
+    Only Linux can do this. On other systems the next start ends the processes that were left.
     """
     if sys.platform != "linux":
         return None
-    prctl = ctypes.CDLL(None, use_errno=True).prctl  # loaded before the fork: dlopen may lock
+    prctl = ctypes.CDLL(
+        None, use_errno=True
+    ).prctl  # loaded before the fork, because dlopen may lock
     parent = os.getpid()
 
     def arm() -> None:
         prctl(PR_SET_PDEATHSIG, int(signum), 0, 0, 0)
-        if os.getppid() != parent:  # it died between fork and prctl: no signal will ever come
+        if os.getppid() != parent:  # it ended between fork and prctl, so no signal will come
             os.kill(os.getpid(), signum)
 
     return arm
 
 
 def prepare_child(signum: signal.Signals) -> Callable[[], None]:
-    """Return a `preexec_fn`: the child is sent `signum` when its parent ends, and ignores nothing.
+    """Return a `preexec_fn`: the child ignores no signal, and gets `signum` when its parent ends.
 
-    A shell that starts a job in the background may have it ignore SIGINT and SIGQUIT, and a child
-    inherits what its parent ignores or blocks.
+    A child inherits the signals that its parent ignores or blocks, and a shell that starts a job
+    in the background may let it ignore SIGINT and SIGQUIT.
     """
     arm = die_with_parent(signum)
 
@@ -51,7 +53,7 @@ def prepare_child(signum: signal.Signals) -> Callable[[], None]:
 
 
 def find_identity(pid: int) -> str | None:
-    """Tell one process from any later one of the same pid; None when it is gone or a zombie."""
+    """Return what distinguishes a process from later ones with its pid; None if it has ended."""
     if not HAS_PROC:
         answer = _ps("lstart=,stat=", pid)
         return None if not answer or answer.split()[-1].startswith("Z") else answer
@@ -67,8 +69,8 @@ def find_identity(pid: int) -> str | None:
 def find_postgres(data: Path) -> list[int]:
     """List the PostgreSQL processes of this data folder, the postmaster first.
 
-    Every one of them works inside the folder, which no process of anybody else does; where there
-    is no /proc, the postmaster's command line names the folder.
+    The folder is the working directory of each of them, and of no other PostgreSQL. Without /proc,
+    the postmaster is found by its command line, which names the folder.
     """
     data = data.resolve()
     if HAS_PROC:
@@ -79,7 +81,7 @@ def find_postgres(data: Path) -> list[int]:
 
 
 def read_first_number(path: Path) -> int | None:
-    """Read the number in a file's first line, None when there is no such file or number."""
+    """Read the number in a file's first line; None if there is no such file or number."""
     try:
         return int(path.read_text().split("\n", 1)[0])
     except (OSError, ValueError):
@@ -87,16 +89,16 @@ def read_first_number(path: Path) -> int | None:
 
 
 def end(pids: Callable[[], Iterable[int]], signals: Iterable[signal.Signals], each: float) -> bool:
-    """Send each signal in turn to what `pids()` still finds; True when nothing is left.
+    """Send one signal after another to the processes of `pids()`; return True if none is left.
 
-    Between two signals it waits up to `each` seconds.
+    After each signal it waits up to `each` seconds.
     """
     for signum in signals:
         for pid in pids():
             try:
                 os.kill(pid, signum)
             except ProcessLookupError:
-                continue  # it ended between the two looks
+                continue  # it has ended since `pids()` found it
         deadline = time.monotonic() + each
         while time.monotonic() < deadline:
             if not list(pids()):
@@ -113,7 +115,7 @@ def _works_in(pid: int, folder: Path) -> bool:
     try:
         at_work = (PROC / str(pid) / "cwd").readlink() == folder
         return at_work and (PROC / str(pid) / "exe").readlink().name == "postgres"
-    except OSError:  # gone, or somebody else's
+    except OSError:  # it has ended, or belongs to another user
         return False
 
 

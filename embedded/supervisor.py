@@ -1,7 +1,7 @@
-"""Runs PostgreSQL and the parts beside it as one: all of them, or none.
+"""Runs PostgreSQL and the other parts together: all of them, or none.
 
-One thread waits for everything that can happen (a line, the end of a process, a signal), so
-nothing here races with anything else here.
+One thread waits for all that can happen (a line of output, the end of a process, a signal), so
+there are no races in this module.
 """
 
 import errno
@@ -36,8 +36,8 @@ STOP_SIGNALS = {
 class Plan:
     """What to run, as data.
 
-    `commands` prepare the database while those parts start that do not wait for it; `welcome`
-    gets what they printed. `published` names the variables that the run folder tells others.
+    `commands` prepare the database; parts that do not need it prepared start at the same time.
+    `welcome` gets the output of the commands. `published` names the variables in the run folder.
     """
 
     root: Path
@@ -50,7 +50,7 @@ class Plan:
 
 
 class _StopRequested(Exception):  # noqa: N818 - not an error
-    """Somebody asked for the stop; the message says who."""
+    """A signal or a closed output requests the stop; the message says which."""
 
 
 class Supervisor:
@@ -67,7 +67,7 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
 
     def run(self) -> int:
-        """Run until a signal (exit code 0), or until something fails (1); leave no process."""
+        """Run until a signal (returns 0) or a failure (returns 1); no process is left."""
         code = 1
         with self._signals_waking():
             try:
@@ -99,7 +99,7 @@ class Supervisor:
         self.terminal.say(self.plan.welcome(outputs))
 
     def _start_database(self) -> str:
-        """Start the embedded PostgreSQL, unless an address of another one is given."""
+        """Start the embedded PostgreSQL, unless the plan has the address of another one."""
         given = self.plan.database_url
         if given:
             try:
@@ -127,7 +127,7 @@ class Supervisor:
         return child
 
     def _finish(self, commands: list[Child]) -> dict[str, str]:
-        """Wait until the commands have ended well; return what each printed."""
+        """Wait until the commands have succeeded; return the output of each."""
         while any(command.is_alive() for command in commands):
             self._wait(0.5)
             self._check()
@@ -154,7 +154,7 @@ class Supervisor:
             self._check()
 
     def _check(self) -> None:
-        """Raise when the run must not go on: a signal, the death of a part, nobody to read."""
+        """Raise if the run must end: a signal, a part that ended, or a closed output."""
         if self._signal is not None:
             raise _StopRequested(STOP_SIGNALS[self._signal])
         if self.terminal.closed:
@@ -169,7 +169,7 @@ class Supervisor:
                 raise RunError(f"{child.ending()}: stopping the rest.", details=child.lines)
 
     def _wait(self, seconds: float | None) -> None:
-        """Sleep until something happens, and pass on what the parts print."""
+        """Wait until something happens, and print the output of the parts."""
         for key, _ in self._selector.select(seconds):
             if isinstance(key.data, Child):
                 self._read(key.data)
@@ -185,7 +185,7 @@ class Supervisor:
             self._selector.unregister(child)
 
     def _stop(self) -> None:
-        """End the parts, then PostgreSQL, which outlives them to take their last writes."""
+        """End the parts, then PostgreSQL, so that the parts can write until their end."""
         running = [child for child in self._children if child.is_alive()]
         for signum, seconds in (signal.SIGTERM, PARTS_STOP_WITHIN), (signal.SIGKILL, 0.5):
             deadline = time.monotonic() + seconds
@@ -202,7 +202,7 @@ class Supervisor:
 
     @contextmanager
     def _signals_waking(self) -> Iterator[None]:
-        """Turn signals, the end of children included, into something `select` waits for."""
+        """Make `select` return at a signal, and at the end of a child process."""
         receiver, sender = socket.socketpair()
         receiver.setblocking(False)
         sender.setblocking(False)
@@ -225,7 +225,7 @@ class Supervisor:
 
 
 def check_port(part: Part) -> None:
-    """Refuse a port that cannot be listened on."""
+    """Raise RunError if the part cannot listen on its port."""
     try:
         address = socket.getaddrinfo(part.host, part.port, type=socket.SOCK_STREAM)[0]
         with socket.socket(address[0], socket.SOCK_STREAM) as probe:
@@ -243,7 +243,7 @@ def check_port(part: Part) -> None:
 
 
 def is_ready(described: Command | Part) -> bool:
-    """Ask a part for its health; True for a 200."""
+    """Request the health of a part; return True for a 200."""
     if isinstance(described, Command):
         return True
     connection = http.client.HTTPConnection(dial(described.host), described.port, timeout=2)
@@ -257,5 +257,5 @@ def is_ready(described: Command | Part) -> bool:
 
 
 def dial(host: str) -> str:
-    """Give the address to reach a part at that listens on `host`."""
+    """Return the address to connect to for a part that listens on `host`."""
     return {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104

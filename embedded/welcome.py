@@ -1,4 +1,4 @@
-"""What a newcomer reads when everything runs: the addresses and lines to paste."""
+"""The page that is printed when everything runs: addresses, and lines to paste."""
 
 import http.client
 import json
@@ -11,7 +11,7 @@ from embedded.terminal import BOLD, CYAN, DIM, GREEN, Terminal
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where the parts of this run are reached from this machine."""
+    """The addresses of this run, as seen from this machine."""
 
     host: str
     port: int
@@ -67,7 +67,7 @@ def welcome(addresses: Addresses, user: str, token: str, terminal: Terminal) -> 
 
 
 def find_room(addresses: Addresses, token: str) -> int | None:
-    """Find a room of the demo user, so that the printed lines name one that exists."""
+    """Return a room of the demo user, so that the printed lines name one that exists."""
     connection = http.client.HTTPConnection(addresses.host, addresses.port, timeout=5)
     try:
         headers = {"Authorization": f"Bearer {token}"}
@@ -75,13 +75,13 @@ def find_room(addresses: Addresses, token: str) -> int | None:
         room = json.load(connection.getresponse())["results"][0]["id"]
         return room if isinstance(room, int) else None
     except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError):
-        return None  # the page is worth printing without it
+        return None  # the page is printed without a room
     finally:
         connection.close()
 
 
 def interpreter() -> str:
-    """Name the Python of this run as one would type it in the checkout."""
+    """Return the path of this Python, relative to the current folder if it is inside."""
     python = Path(sys.executable)
     here = Path.cwd()
     return str(python.relative_to(here)) if python.is_relative_to(here) else str(python)

@@ -1,4 +1,4 @@
-"""The development stand-in for Centrifugo: its client protocol, fed from the same outbox.
+"""Stands in for Centrifugo in development: the same client protocol and the same outbox.
 
-It is for laptops and tests. Production runs Centrifugo; `tests/conformance` holds the two equal.
+It is for laptops and tests. Production runs Centrifugo. `tests/conformance` proves both equal.
 """

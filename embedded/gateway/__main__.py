@@ -1,4 +1,4 @@
-"""`python -m embedded.gateway`: configured by the environment, logging to stderr."""
+"""`python -m embedded.gateway`: reads its configuration from the environment, logs to stderr."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ async def serve(limits: Limits, host: str, port: int) -> None:
     async with asyncio.TaskGroup() as tasks:
         drain = tasks.create_task(outbox.run())
         await stop.wait()
-        # Clients first: an event published after they left waits for the next start.
+        # Clients first: events that are published later wait in the outbox for the next start.
         drain.cancel()
         await server.stop()
     logger.info("stopped")
 
 
 def main() -> int:
-    """Run; the exit status is 1 for a mistake in the environment, with one sentence about it."""
+    """Run; for a mistake in the environment print one sentence, and return 1."""
     logging.basicConfig(
         stream=sys.stderr,
         level=logging.INFO,

@@ -17,17 +17,17 @@ from embedded.gateway.protocol import Disconnect, Publication, Push, Unsubscribe
 
 
 class Subscriber(Protocol):
-    """What the broker needs of a client session."""
+    """The part of a client session that the broker uses."""
 
     @property
     def user(self) -> str:
-        """The user who connected."""
+        """The user of the connection."""
 
     def deliver(self, message: bytes) -> None:
         """Queue an encoded push."""
 
     def drop_subscription(self, channel: str, unsubscribe: Unsubscribe) -> None:
-        """End a subscription and tell the client why."""
+        """End a subscription and push the reason to the client."""
 
     def disconnect(self, disconnect: Disconnect) -> None:
         """End the connection."""
@@ -35,48 +35,48 @@ class Subscriber(Protocol):
 
 @dataclass(slots=True)
 class Channel:
-    """One channel: a position that only grows, and the latest publications."""
+    """One channel: a position that only increases, and the latest publications."""
 
     epoch: str
     offset: int = 0
     history: deque[Publication] = field(default_factory=deque)
     history_until: float = 0.0
-    # A dict keeps the order of subscribing; a set would not.
+    # A dict keeps the order of subscriptions, and a set does not.
     subscribers: dict[Subscriber, None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where a channel stands."""
+    """The position of a channel."""
 
     offset: int
     epoch: str
 
 
 class Broker:
-    """Gives every publication of a channel the next offset and hands it to each subscriber once.
+    """Gives each publication of a channel the next offset and sends it to each subscriber once.
 
-    Everything happens on the event loop without awaiting, so a subscriber sees no hole and no
-    double between the history it was given and the first live publication.
+    Everything runs on the event loop without awaiting. So no publication is missing and none is
+    sent twice between the recovered history and the first live publication.
     """
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        # Kept until the process ends, as a development server may: dropping a channel drops its
-        # epoch, and clients would lose their position.
+        # Never removed: without the channel's epoch its clients would lose their position. A
+        # development server can afford that.
         self._channels: dict[str, Channel] = {}
         self._published: OrderedDict[tuple[str, str], float] = OrderedDict()
         self._users: dict[str, dict[Subscriber, None]] = {}
 
     def publish(self, channel: str, data: bytes, idempotency_key: str = "") -> bool:
-        """Publish once: false when the key was used on the channel in the last five minutes."""
+        """Publish once: False if the key was used on the channel in the last five minutes."""
         now = time.monotonic()
         if idempotency_key and not self._remember((channel, idempotency_key), now):
             return False
         state = self._get_channel(channel)
         self._expire_history(state, now)
         state.offset += 1
-        # A newline separates messages in a frame; in JSON it can only be white space.
+        # A newline separates messages in a frame. In JSON it can only be white space.
         text = msgspec.Raw(data.replace(b"\n", b""))
         epoch = state.epoch if state.offset == 1 else ""
         publication = Publication(text, state.offset, epoch)
@@ -86,13 +86,13 @@ class Broker:
             state.history.popleft()
         if state.subscribers:
             message = encode_push(Push(channel, pub=publication))
-            # A copy: a slow subscriber is disconnected, and so removed, on the way.
+            # A copy, because a slow subscriber is disconnected and removed during the loop.
             for subscriber in tuple(state.subscribers):
                 subscriber.deliver(message)
         return True
 
     def get_position(self, channel: str) -> Position:
-        """Return the top; it exists before the first publication, so a client can return to it."""
+        """Return the position; a channel has one before its first publication, to recover from."""
         state = self._get_channel(channel)
         return Position(state.offset, state.epoch)
 
@@ -101,11 +101,11 @@ class Broker:
         self._get_channel(channel).subscribers[subscriber] = None
 
     def unsubscribe(self, channel: str, subscriber: Subscriber) -> None:
-        """Remove a subscriber; nothing of the channel reaches it any more."""
+        """Remove a subscriber; it receives no more publications."""
         self._channels[channel].subscribers.pop(subscriber, None)
 
     def find_missed(self, channel: str, since: Position) -> list[Publication] | None:
-        """Return all publications after a position, or None when not all of them are known."""
+        """Return all publications after a position, or None if not all of them are known."""
         state = self._get_channel(channel)
         self._expire_history(state, time.monotonic())
         if since.epoch and since.epoch != state.epoch:
@@ -123,14 +123,14 @@ class Broker:
         self._users.setdefault(session.user, {})[session] = None
 
     def remove_session(self, session: Subscriber) -> None:
-        """Forget a session; repeating is harmless."""
+        """Forget a session; a repetition has no effect."""
         sessions = self._users.get(session.user, {})
         sessions.pop(session, None)
         if not sessions:
             self._users.pop(session.user, None)
 
     def find_sessions(self, user: str) -> Iterator[Subscriber]:
-        """Yield the sessions of a user, safe against their leaving on the way."""
+        """Yield the sessions of a user; they may end during the iteration."""
         return iter(tuple(self._users.get(user, {})))
 
     def _get_channel(self, name: str) -> Channel:
@@ -142,7 +142,7 @@ class Broker:
 
     @staticmethod
     def _expire_history(state: Channel, now: float) -> None:
-        # The whole history lives for the time after the latest publication; the position stays.
+        # All of the history expires this long after the latest publication; the position stays.
         if state.history and state.history_until <= now:
             state.history.clear()
 

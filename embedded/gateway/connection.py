@@ -1,4 +1,4 @@
-"""One client session: the commands it may give, and when the server ends it."""
+"""One client session: which commands it may send, and when the server ends it."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ logger = logging.getLogger(__name__)
 
 
 class Session:
-    """Handles a client's commands strictly in order and answers each in the same order.
+    """Handles a client's commands one by one and answers them in the same order.
 
-    Nothing here awaits: a command is finished before the next one, or a publication, is seen.
+    Nothing here awaits: each command is finished before the next command or publication.
     """
 
     def __init__(self, broker: Broker, tokens: TokenVerifier, limits: Limits) -> None:
@@ -59,7 +59,7 @@ class Session:
 
     @property
     def user(self) -> str:
-        """The user who connected; empty before that."""
+        """The user of the connection; empty before `connect`."""
         return self._user or ""
 
     # What the transport calls.
@@ -74,7 +74,7 @@ class Session:
             self.disconnect(error.disconnect)
 
     def disconnect(self, disconnect: Disconnect) -> None:
-        """End the session once; what was queued before still goes out, except to a slow client."""
+        """End the session once; queued messages are still sent, except to a slow client."""
         if self.closing is not None:
             return
         self.closing = disconnect
@@ -91,7 +91,7 @@ class Session:
     # What the broker calls.
 
     def deliver(self, message: bytes) -> None:
-        """Queue a message; a client that does not keep up is disconnected, never waited for."""
+        """Queue a message; a client whose queue is full is disconnected."""
         if self.closing is not None:
             return
         self.outgoing.put(message)
@@ -99,7 +99,7 @@ class Session:
             self.disconnect(protocol.SLOW)
 
     def drop_subscription(self, channel: str, unsubscribe: protocol.Unsubscribe) -> None:
-        """End a subscription and push the reason; nothing of the channel follows the push."""
+        """End a subscription and push the reason; no publication follows the push."""
         if channel == "":
             for subscribed in tuple(self._channels):
                 self.drop_subscription(subscribed, unsubscribe)
@@ -110,9 +110,9 @@ class Session:
     # Commands.
 
     def _handle(self, command: Command) -> bool:
-        """Handle one command; false when everything after it must be ignored."""
+        """Handle one command; return False if all later ones must be ignored."""
         if self._unusable:
-            # After a failed `connect` the client is not read any more; it ends as stale.
+            # After a failed `connect` nothing is read; the connection is closed as stale.
             return False
         if self._user is None and command.connect is None:
             raise DisconnectError(protocol.BAD_REQUEST)
@@ -127,8 +127,8 @@ class Session:
             reply = Reply(reply.id, error=error.body)
         self.deliver(encode_reply(reply))
         if reply.subscribe is not None and command.subscribe is not None and not self.closing:
-            # Only now: publications of the channel must follow the reply, never precede it.
-            # Nothing awaited since, so none was published in between either.
+            # After the reply, because publications must follow it. Nothing awaited in between,
+            # so no publication is missed either.
             self._broker.subscribe(command.subscribe.channel or "", self)
         return not self._unusable
 
@@ -163,7 +163,7 @@ class Session:
         self._user = token.user
         self._broker.add_session(self)
         interval = self._limits.ping_interval
-        # At a random moment, so that clients that came together do not answer together.
+        # At a random time, so that clients that connected together do not all answer together.
         self._schedule_ping(random.uniform(interval / 2, interval))  # noqa: S311
         if token.expire_at:
             self._expire_connection_after(ttl)
@@ -229,7 +229,7 @@ class Session:
     def _recover(
         self, channel: str, request: protocol.SubscribeRequest
     ) -> protocol.SubscribeResult:
-        """Answer with the missed publications, or with the top when they are not all known."""
+        """Return the missed publications, or only the position if not all of them are known."""
         top = self._broker.get_position(channel)
         result = protocol.SubscribeResult(
             recoverable=True, positioned=True, epoch=top.epoch, offset=top.offset
@@ -242,7 +242,7 @@ class Session:
             raise CommandError(protocol.UNRECOVERABLE_POSITION_ERROR)
         result.was_recovering = True
         if missed is not None:
-            # The client moves on from its own position by applying the publications.
+            # The client advances from its own position as it applies the publications.
             result.recovered, result.publications, result.offset = True, missed, since.offset
         return result
 
@@ -270,7 +270,7 @@ class Session:
         if token.user != self.user:
             raise DisconnectError(protocol.INVALID_TOKEN)
         if not token.expire_at:
-            # As in Centrifugo, the earlier end stays in force.
+            # As in Centrifugo, the earlier expiry stays valid.
             return protocol.RefreshResult()
         ttl = token.expire_at - int(time.time())
         if ttl <= 0:
@@ -291,7 +291,7 @@ class Session:
         except InvalidTokenError:
             raise DisconnectError(protocol.INVALID_TOKEN) from None
         except TokenExpiredError:
-            # Centrifugo before 6.9.6 answers with success and lets the subscription live for ever.
+            # Centrifugo before 6.9.6 answers with success, and the subscription never expires.
             raise CommandError(protocol.TOKEN_EXPIRED_ERROR) from None
         self._check_belongs(token, channel)
         if not token.expire_at:
@@ -304,7 +304,7 @@ class Session:
         return protocol.RefreshResult(expires=True, ttl=ttl)
 
     def _refuse(self, command: Command) -> None:
-        """Refuse what the shipped configuration allows no client: it writes through the API."""
+        """Refuse what the shipped configuration does not allow: clients write through the API."""
         if command.publish is not None:
             _check_name(command.publish.channel)
             if not protocol.is_json_object(command.publish.data):
@@ -316,7 +316,7 @@ class Session:
             raise CommandError(protocol.NOT_AVAILABLE_ERROR)
         if command.history is not None:
             namespace = _check_name(command.history.channel)
-            # Only the namespace keeps a history that one could be denied.
+            # Only channels of the namespace have a history.
             denied = namespace == NAMESPACE
             raise CommandError(
                 protocol.PERMISSION_DENIED_ERROR if denied else protocol.NOT_AVAILABLE_ERROR
@@ -347,7 +347,7 @@ class Session:
         self._schedule_ping(self._limits.ping_interval)
 
     def _expire_connection_after(self, ttl: int) -> None:
-        # The grace lets a client whose clock or network is late still refresh.
+        # The delay lets a client with a late clock or a slow network still refresh.
         delay = ttl + self._limits.expired_close_delay
         self._start_timer("expired", delay, protocol.CONNECTION_EXPIRED)
 
@@ -378,11 +378,11 @@ class Session:
 
 
 def _check_name(channel: str | None) -> str:
-    """Return the namespace of a channel that may exist."""
+    """Return the namespace of a channel, or refuse an unknown one."""
     if not channel:
         raise DisconnectError(protocol.BAD_REQUEST)
     namespace = protocol.find_namespace(channel)
-    # Channels without a namespace exist in Centrifugo too; nobody has a token for them.
+    # Centrifugo has channels without a namespace; nobody has a token for them.
     if namespace not in {NAMESPACE, ""}:
         raise CommandError(protocol.UNKNOWN_CHANNEL_ERROR)
     if not channel.isascii():

@@ -1,4 +1,4 @@
-"""Outbox rows as commands to the broker."""
+"""Runs the commands in outbox rows on the broker."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Text = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class BadCommandError(Exception):
-    """The row asks for something that can never be done."""
+    """The row has a command that can never be run."""
 
 
 class Publish(msgspec.Struct):
@@ -43,7 +43,7 @@ class Broadcast(msgspec.Struct):
 
 
 class Unsubscribe(msgspec.Struct):
-    """End the subscriptions of a user to a channel, or to all of them when it is empty."""
+    """End the subscriptions of a user to a channel, or to all channels if it is empty."""
 
     user: str
     channel: str = ""
@@ -70,7 +70,7 @@ _disconnect = msgspec.json.Decoder(DisconnectUser)
 
 
 class Dispatcher:
-    """Does what a row says, or logs one error: a row that cannot be done is never retried."""
+    """Runs the command of a row, or logs one error; such a row is not tried again."""
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
@@ -98,7 +98,7 @@ class Dispatcher:
             try:
                 self._publish_to(channel, command.data, command.idempotency_key)
             except BadCommandError as error:
-                # The other channels still get theirs.
+                # The other channels still get the event.
                 logger.error("broadcast: one channel skipped: %s", error)  # noqa: TRY400
 
     def _publish_to(self, channel: str, data: msgspec.Raw, idempotency_key: str) -> None:

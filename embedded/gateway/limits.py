@@ -1,4 +1,4 @@
-"""Every size and delay of the gateway, at Centrifugo's values."""
+"""Every size and delay of the gateway, with Centrifugo's values."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ PREFIX = "GATEWAY_"
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Limits:
-    """The gateway waits and refuses exactly where the shipped Centrifugo configuration does."""
+    """The gateway has the same limits as the shipped Centrifugo configuration."""
 
     ping_interval: float = 25.0
     pong_timeout: float = 8.0
     stale_close_delay: float = 10.0
     expired_close_delay: float = 25.0
     expired_sub_close_delay: float = 25.0
-    # How long a peer that does not read may hold up the close frame.
+    # How long a client that does not read may delay the close frame.
     write_timeout: float = 1.0
 
     message_size_limit: int = 65536
-    # A whole history of the longest messages: 100 × 4,000 characters of up to six bytes each in
-    # JSON. With less, a client that recovers would be cut off as slow, for ever.
+    # All of a history of the longest messages: 100 × 4,000 characters of up to six bytes each in
+    # JSON. With less, a client that recovers would always be disconnected as slow.
     queue_max_size: int = 4 * 1024 * 1024
     messages_in_frame: int = 16
     channel_limit: int = 128
@@ -40,7 +40,7 @@ class Limits:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Self:
-        """Take `GATEWAY_PING_INTERVAL=1` and its like, so that tests wait seconds, not minutes."""
+        """Read variables like `GATEWAY_PING_INTERVAL=1`: tests wait seconds, not minutes."""
         given: dict[str, int | float] = {}
         for field in dataclasses.fields(cls):
             value = environ.get(PREFIX + field.name.upper())

@@ -16,7 +16,7 @@ from psycopg import AsyncConnection, IsolationLevel
 from embedded.gateway.dispatch import Dispatcher
 from embedded.gateway.limits import Limits
 
-# A dead server or network is noticed within seconds, not after the kernel's two hours.
+# A dead server or network is noticed in seconds, and not after the kernel's two hours.
 CONNECT_OPTIONS: dict[str, Any] = {
     "connect_timeout": 5,
     "keepalives": 1,
@@ -25,15 +25,15 @@ CONNECT_OPTIONS: dict[str, Any] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
     "application_name": "besedka-gateway",
-    # And PostgreSQL notices a dead gateway: the lock of a partition goes with its transaction.
+    # PostgreSQL ends the transaction of a dead gateway, and with it the partition's lock.
     "options": "-c idle_in_transaction_session_timeout=15s",
 }
-# Several partitions share them: a laptop need not hold one connection per partition.
+# The partitions share them: a laptop does not need one connection per partition.
 MAX_CONNECTIONS = 3
 FIRST_BACKOFF = 0.01
 MAX_BACKOFF = 5.0
 
-# The lock of a Centrifugo consumer named "outbox": the two never drain one partition together.
+# The lock of a Centrifugo consumer named "outbox", so only one of them drains a partition.
 LOCK: LiteralString = """
     SELECT pg_try_advisory_xact_lock(
         hashtext('centrifugo_partition_lock_outbox' || %s::integer::text))
@@ -43,7 +43,7 @@ SELECT: LiteralString = """
     WHERE partition = %s ORDER BY id LIMIT %s
 """
 DELETE: LiteralString = "DELETE FROM chat_outbox WHERE id = ANY(%s)"
-# One statement for all partitions; an idle gateway asks nothing else.
+# One statement for all partitions: an idle gateway runs nothing else.
 FIND_WAITING: LiteralString = """
     SELECT partition FROM generate_series(0, %s::integer - 1) AS partition
     WHERE EXISTS (SELECT FROM chat_outbox WHERE chat_outbox.partition = partition.partition)
@@ -55,7 +55,7 @@ logger = logging.getLogger(__name__)
 
 
 class Connections:
-    """At most three connections, opened when needed; a broken one is never lent again."""
+    """At most three connections, opened when needed; a broken one is not used again."""
 
     def __init__(self, database_url: str) -> None:
         self._database_url = database_url
@@ -72,7 +72,7 @@ class Connections:
 
     @contextlib.asynccontextmanager
     async def borrow(self) -> AsyncIterator[AsyncConnection]:
-        """Lend a connection and keep it for the next borrower unless the use failed."""
+        """Give a connection, and keep it for the next use unless this one fails."""
         async with self._free:
             connection = self._idle.pop() if self._idle else await self.open()
             try:
@@ -83,16 +83,16 @@ class Connections:
             self._idle.append(connection)
 
     async def close(self) -> None:
-        """Close what is idle."""
+        """Close the idle connections."""
         while self._idle:
             await self._idle.pop().close()
 
 
 class OutboxDrain:
-    """Every committed row is dispatched at least once, those of a partition in id order.
+    """Dispatches every committed row at least once, the rows of a partition in id order.
 
-    A row is deleted after it was dispatched, in the transaction that holds the partition's lock:
-    a crash in between dispatches it again.
+    A row is deleted after it was dispatched, in the transaction that holds the partition's lock.
+    After a crash in between it is dispatched again.
     """
 
     def __init__(self, database_url: str, dispatcher: Dispatcher, limits: Limits) -> None:
@@ -102,7 +102,7 @@ class OutboxDrain:
         self._waiting: list[asyncio.Event] = []
 
     async def run(self) -> None:
-        """Drain until cancelled; while the database is away, try again."""
+        """Drain until cancelled; while the database cannot be reached, try again."""
         partitions = await _retry(self._read_partitions)
         self._waiting = [asyncio.Event() for _ in range(partitions)]
         logger.info("draining %d partitions", partitions)
@@ -127,26 +127,26 @@ class OutboxDrain:
         process = functools.partial(self._process_once, partition)
         while True:
             await self._waiting[partition].wait()
-            # Before reading: a row that is committed while we read sets it again.
+            # Before the read, so that a row that is committed during the read sets it again.
             self._waiting[partition].clear()
             while await _retry(process) == self._limits.select_limit:
                 pass
 
     async def _process_once(self, partition: int) -> int:
-        """Dispatch and delete the oldest rows; returns how many."""
+        """Dispatch and delete the oldest rows; return how many."""
         async with self._connections.borrow() as connection, connection.transaction():
             cursor = await connection.execute(LOCK, (partition,))
             lock = await cursor.fetchone()
             if lock is None or not lock[0]:
-                # Another gateway or Centrifugo is at it; the next poll looks again.
+                # Another gateway or a Centrifugo drains this partition; the next poll tries again.
                 return 0
-            # A statement of its own: its snapshot must be younger than the lock, or rows that the
-            # previous holder deleted would still be seen.
+            # A separate statement: its snapshot must be newer than the lock. In an older one, the
+            # rows that the previous holder deleted would still be visible.
             cursor = await connection.execute(SELECT, (partition, self._limits.select_limit))
             rows = await cursor.fetchall()
             for _, method, payload in rows:
                 self._dispatcher.dispatch(method, payload.encode())
-                # A broadcast to a thousand channels takes a while: let the clients in between.
+                # A broadcast to a thousand channels takes long: let other tasks run in between.
                 await asyncio.sleep(0)
             if rows:
                 await connection.execute(DELETE, ([row[0] for row in rows],))
@@ -179,7 +179,7 @@ async def _repeat(step: Callable[[], Awaitable[None]]) -> None:
 
 
 async def _retry(step: Callable[[], Awaitable[T]]) -> T:
-    """Repeat until it succeeds: at first at once, then ever more slowly."""
+    """Repeat until it succeeds, with waits that double up to `MAX_BACKOFF`."""
     backoff = FIRST_BACKOFF
     while True:
         started = time.monotonic()
@@ -188,7 +188,7 @@ async def _retry(step: Callable[[], Awaitable[T]]) -> T:
         except (psycopg.Error, OSError) as error:
             logger.error("database: %s", str(error).strip() or type(error).__name__)  # noqa: TRY400
         if time.monotonic() - started > MAX_BACKOFF:
-            # It worked for a while: this is a new outage.
+            # It worked until now, so this is a new outage.
             backoff = FIRST_BACKOFF
         await asyncio.sleep(backoff)
         backoff = min(backoff * 2, MAX_BACKOFF)

@@ -1,4 +1,4 @@
-"""What waits to be written to one client."""
+"""The messages that wait to be sent to one client."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from embedded.gateway.limits import Limits
 
 
 class OutgoingQueue:
-    """Messages leave in the order they came; what waits never exceeds the limit for long.
+    """Sends messages in the order in which they were added, up to a limit of waiting bytes.
 
-    The session disconnects the client as slow as soon as `is_full`.
+    As soon as `is_full`, the session disconnects the client as slow.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -23,7 +23,7 @@ class OutgoingQueue:
 
     @property
     def is_full(self) -> bool:
-        """More bytes wait than the client may owe."""
+        """More bytes wait than the limit allows."""
         return self._size > self._limits.queue_max_size
 
     def put(self, message: bytes) -> None:
@@ -33,7 +33,7 @@ class OutgoingQueue:
         self._changed.set()
 
     def close(self, *, discard: bool) -> None:
-        """Let the writer finish: after what waits, or at once."""
+        """Let the writer finish: after the waiting messages, or at once."""
         if discard:
             self._messages.clear()
             self._size = 0
@@ -41,7 +41,7 @@ class OutgoingQueue:
         self._changed.set()
 
     async def next_frame(self) -> bytes | None:
-        """Return the next messages as one frame, or None when closed and empty."""
+        """Return the next messages as one frame, or None if closed and empty."""
         while not self._messages:
             if self._closed:
                 return None

@@ -17,7 +17,7 @@ PING = b"{}"
 
 @dataclass(frozen=True, slots=True)
 class Disconnect:
-    """Why a connection ends: SDKs decide by the code alone whether to come back."""
+    """Why a connection ends; SDKs decide by the code alone whether to reconnect."""
 
     code: int
     reason: str
@@ -38,7 +38,7 @@ NOT_AVAILABLE = Disconnect(3508, "not available")
 
 
 class ErrorBody(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The `error` of a reply: the command failed, the connection goes on."""
+    """The `error` of a reply: the command failed, and the connection stays open."""
 
     code: int
     message: str
@@ -122,11 +122,11 @@ class SubRefreshRequest(msgspec.Struct):
 
 
 class AnyRequest(msgspec.Struct):
-    """`rpc`, `send`, `ping`: nothing in it is read."""
+    """`rpc`, `send`, `ping`: none of its fields is read."""
 
 
 class Command(msgspec.Struct):
-    """One command; the first method present in this order is the one that counts."""
+    """One command; the first method that is present, in this order, is run."""
 
     id: UInt32 | None = None
     connect: ConnectRequest | None = None
@@ -151,7 +151,7 @@ class Command(msgspec.Struct):
 
 
 class Publication(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One publication at its place in a channel; only the first names the epoch."""
+    """One publication with its offset in the channel; only the first one has the epoch."""
 
     data: msgspec.Raw
     offset: int
@@ -191,7 +191,7 @@ class RefreshResult(msgspec.Struct, omit_defaults=True):
 
 
 class EmptyResult(msgspec.Struct):
-    """The reply to `unsubscribe`: the key is there, the object is empty."""
+    """The reply to `unsubscribe`: an empty object."""
 
 
 class Reply(msgspec.Struct, omit_defaults=True):
@@ -218,7 +218,7 @@ SUBSCRIPTION_EXPIRED = Unsubscribe(2501, "subscription expired")
 
 
 class Push(msgspec.Struct, omit_defaults=True):
-    """What the server sends about a channel without being asked."""
+    """A message of the server about a channel that answers no command."""
 
     channel: str
     pub: Publication | None = None
@@ -226,7 +226,7 @@ class Push(msgspec.Struct, omit_defaults=True):
 
 
 class PushFrame(msgspec.Struct):
-    """A push as it goes over the wire."""
+    """A push as it is sent."""
 
     push: Push
 
@@ -246,7 +246,7 @@ def encode_push(push: Push) -> bytes:
 
 
 def decode_commands(frame: bytes) -> Iterator[Command]:
-    """Yield a frame's commands in order; those before a malformed one are still yielded.
+    """Yield a frame's commands in order, also those before a malformed one.
 
     Raises DisconnectError for a malformed command and for an empty frame.
     """

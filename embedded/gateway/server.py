@@ -1,4 +1,4 @@
-"""The WebSocket server: who may connect, one session per connection, and an orderly end."""
+"""The WebSocket server: allowed origins, one session per connection, and an orderly stop."""
 
 from __future__ import annotations
 
@@ -43,21 +43,21 @@ class GatewayServer:
         self._server: Server | None = None
 
     async def start(self, host: str, port: int) -> None:
-        """Accept connections; raises OSError when the port is taken."""
+        """Accept connections; raises OSError if the port is in use."""
         self._server = await serve(
             self._serve_client,
             host,
             port,
             process_request=self._process_request,
             max_size=self._limits.message_size_limit,
-            # The protocol has its own pings; a frame-level one would be a second clock.
+            # The protocol has its own pings.
             ping_interval=None,
             compression=None,
             close_timeout=self._limits.write_timeout,
         )
 
     async def stop(self) -> None:
-        """Accept no more, and tell every client to come back later."""
+        """Stop accepting, and disconnect every client with a code that lets it reconnect."""
         if self._server is None:
             return
         self._server.close(close_connections=False)
@@ -68,12 +68,12 @@ class GatewayServer:
                 await self._server.wait_closed()
 
     def _process_request(self, connection: ServerConnection, request: Request) -> Response | None:
-        """Answer what is no WebSocket handshake of an allowed origin; None lets it through."""
+        """Answer all but a WebSocket handshake of an allowed origin, for which None is returned."""
         path, _, query = request.path.partition("?")
         if path == "/health":
             return _respond(connection, "{}", "application/json")
         if path == "/metrics":
-            # One gauge needs no library; the form is Prometheus' text format 0.0.4.
+            # Prometheus' text format 0.0.4; one gauge needs no library.
             gauge = f"besedka_gateway_connections {len(self._sessions)}\n"
             return _respond(connection, gauge, "text/plain; version=0.0.4")
         if path != WEBSOCKET_PATH:
@@ -103,19 +103,19 @@ class GatewayServer:
             writer = tasks.create_task(_write(connection, session))
             await session.closed.wait()
             self._sessions.discard(session)
-            # A client that does not read must not hold up the end, least of all a shutdown.
+            # A client that does not read must not delay the end, above all not a shutdown.
             await asyncio.wait([writer], timeout=self._limits.write_timeout)
             if not writer.done():
                 connection.transport.abort()
 
 
 async def _read(connection: ServerConnection, session: Session) -> None:
-    """Hand over the client's frames until the connection is closed from either side."""
+    """Pass the client's frames to the session until either side closes the connection."""
     try:
         while True:
             session.receive(await connection.recv(decode=False))
     except ConnectionClosed:
-        # Does nothing when it was the session that ended it.
+        # Has no effect if the session closed the connection.
         session.disconnect(CONNECTION_CLOSED)
     except Exception:
         logger.exception("session failed")
@@ -123,14 +123,14 @@ async def _read(connection: ServerConnection, session: Session) -> None:
 
 
 async def _write(connection: ServerConnection, session: Session) -> None:
-    """Write what the session queues, then the close frame with the session's reason."""
+    """Write the queued messages, then the close frame with the session's reason."""
     try:
         while (frame := await session.outgoing.next_frame()) is not None:
             await connection.send(frame, text=True)
         if session.closing is not None:
             await connection.close(session.closing.code, session.closing.reason)
     except ConnectionClosed:
-        # The reader notices too, and ends the session.
+        # `_read` notices it too, and ends the session.
         pass
 
 

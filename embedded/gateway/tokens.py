@@ -1,4 +1,4 @@
-"""Connection and subscription tokens, judged as Centrifugo judges them."""
+"""Connection and subscription tokens, verified as Centrifugo verifies them."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ MAX_TTL = 365 * 24 * 3600
 
 
 class InvalidTokenError(Exception):
-    """The token is malformed, badly signed, or of the other kind."""
+    """The token is malformed, has a wrong signature, or is of the other kind."""
 
 
 class TokenExpiredError(Exception):
-    """The token was good once, or will be later."""
+    """The token is expired, or is not valid yet."""
 
 
 class _Claims(msgspec.Struct):
@@ -38,7 +38,7 @@ class _Claims(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class ConnectionToken:
-    """Who connects, and until when (0: no end)."""
+    """The user, and when the token expires (0: never)."""
 
     user: str
     expire_at: int
@@ -46,7 +46,7 @@ class ConnectionToken:
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionToken:
-    """Who may subscribe to what, and until when (0: no end)."""
+    """The user, the channel, and when the token expires (0: never)."""
 
     user: str
     channel: str
@@ -55,7 +55,7 @@ class SubscriptionToken:
 
 
 class TokenVerifier:
-    """Accepts what the holder of the secret signed, and nothing else."""
+    """Accepts only tokens that are signed with the secret."""
 
     def __init__(self, secret: str) -> None:
         self._secret = secret
@@ -70,7 +70,7 @@ class TokenVerifier:
             raise InvalidTokenError("a connection token carries no channel")
         _check_time(claims)
         if claims.channels or claims.subs:
-            # Centrifugo would subscribe the client itself; here that would silently not happen.
+            # Centrifugo would subscribe the client itself. The gateway does not, so it refuses.
             raise InvalidTokenError("server-side subscriptions are not supported here")
         return ConnectionToken(claims.sub or "", _expire_at(claims))
 

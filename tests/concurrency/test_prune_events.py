@@ -14,7 +14,7 @@ def test_old_events_go_and_clients_below_are_told(clone_database: Callable[[], s
     """Events beyond the retention are deleted, the rest is dense, and older versions answer 410.
 
     The clock jumped backwards between the second and the third event: by time alone, the second
-    would be kept while the third goes.
+    would be kept while the third is deleted.
     """
     database_url = clone_database()
     with serve_api(database_url) as url, Cast(url) as cast:

@@ -13,7 +13,7 @@ PART = Path(__file__).with_name("stand_in_part.py")
 
 
 def main(folder: str, described: str) -> int:
-    """Run the plan that the test describes."""
+    """Run the plan that the test describes, and return the exit code."""
     wanted = json.loads(described)
     plan = Plan(
         root=Path(folder),

@@ -1,4 +1,4 @@
-"""A part of a test's run: answers its health on a port, or misbehaves as its arguments say."""
+"""A part of a test's run: answers the health check, or fails as its arguments say."""
 
 import asyncio
 import os
@@ -11,7 +11,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Answer 200 to whatever is asked."""
+    """Answer every request with 200."""
     await reader.readuntil(b"\r\n\r\n")
     writer.write(OK)
     await writer.drain()
@@ -19,7 +19,7 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 
 async def serve(port: int, *, stubborn: bool) -> None:
-    """Serve until SIGTERM, or for ever."""
+    """Serve until SIGTERM; if `stubborn`, ignore it."""
     end = asyncio.Event()
     noted = (lambda: None) if stubborn else end.set
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, noted)
@@ -28,7 +28,7 @@ async def serve(port: int, *, stubborn: bool) -> None:
 
 
 def main(port: int, habit: str) -> int:
-    """Serve until SIGTERM; "stubborn" ignores it, "fatal" dies at once."""
+    """Serve until SIGTERM; "stubborn" ignores it, "fatal" ends at once."""
     if habit == "fatal":
         sys.stdout.write("the reason of the death\n")
         return 3

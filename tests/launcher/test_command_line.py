@@ -16,7 +16,7 @@ RESET = python("-m", "embedded", "reset")
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """Give a copy of the launcher with a data folder of its own."""
+    """Return a copy of the launcher with its own data folder."""
     shutil.copytree(ROOT / "embedded", tmp_path / "embedded")
     (tmp_path / ".data" / "postgres").mkdir(parents=True)
     (tmp_path / ".data" / "postgres" / "PG_VERSION").write_text("18\n")
@@ -42,7 +42,7 @@ def test_reset_deletes_after_a_yes(checkout: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "\n", "y\n", "YES\n", "no\n"])
 def test_reset_keeps_everything_otherwise(checkout: Path, text: str) -> None:
-    """Any other answer, or nobody there to answer, deletes nothing and fails."""
+    """Any other answer, or no answer, deletes nothing and fails."""
     code, said = answer(checkout, text)
     assert code == 1
     assert "Nothing is deleted" in said
@@ -60,7 +60,7 @@ def test_reset_refuses_while_running(checkout: Path) -> None:
 
 
 def test_reset_refuses_a_database_in_use(checkout: Path) -> None:
-    """The data of a PostgreSQL that somebody else started from the folder is not deleted."""
+    """The data of a PostgreSQL that another process runs from the folder is not deleted."""
     shutil.rmtree(checkout / ".data")
     with PostgresServer.start(checkout / ".data", durable=False) as server:
         code, said = answer(checkout, "yes\n")
@@ -73,11 +73,11 @@ def test_reset_refuses_a_database_in_use(checkout: Path) -> None:
 @pytest.mark.parametrize(
     ("environment", "sentence"),
     [
-        ({"PORT": "http"}, "PORT=http is no port: give a number from 1 to 65535.\n"),
-        ({"PORT": "65536"}, "PORT=65536 is no port: give a number from 1 to 65535.\n"),
+        ({"PORT": "http"}, "PORT=http is not a port: give a number from 1 to 65535.\n"),
+        ({"PORT": "65536"}, "PORT=65536 is not a port: give a number from 1 to 65535.\n"),
         (
             {"PORT": "9", "REALTIME_PORT": "9"},
-            "PORT and REALTIME_PORT are both 9: they need one each.\n",
+            "PORT and REALTIME_PORT are both 9: each needs its own.\n",
         ),
         ({"CENTRIFUGO_BIN": "/nowhere"}, "CENTRIFUGO_BIN=/nowhere is no executable file.\n"),
     ],
@@ -85,6 +85,6 @@ def test_reset_refuses_a_database_in_use(checkout: Path) -> None:
 def test_mistakes_in_the_environment_are_one_sentence(
     checkout: Path, environment: dict[str, str], sentence: str
 ) -> None:
-    """A variable that cannot be meant is named before anything starts."""
+    """A wrong variable is named before anything starts."""
     with Started(python("-m", "embedded"), checkout, environment) as started:
         assert started.finish() == (1, sentence)

@@ -1,4 +1,4 @@
-"""What survives kill -9 of any process of `make up`, at any moment, under load."""
+"""Kill -9 of any process of `make up` under load loses and doubles no message."""
 
 import asyncio
 import contextlib
@@ -31,7 +31,7 @@ SEED = 20261122
 
 
 class Sender:
-    """Sends until told to stop; repeats each message with its key until it is acknowledged."""
+    """Sends until `stopping` is set; repeats each message with its key until it is acknowledged."""
 
     def __init__(self, http: httpx.AsyncClient, room_id: int) -> None:
         self.http = http
@@ -66,7 +66,7 @@ class Sender:
                     answer.raise_for_status()
                     return dict(answer.json())
             self.unanswered += 1
-            await asyncio.sleep(0.05)  # a client's back-off, not a wait for a signal
+            await asyncio.sleep(0.05)  # the back-off of a client
 
 
 class Run:
@@ -78,7 +78,7 @@ class Run:
         self.started = self._start()
 
     def victims(self) -> dict[str, Callable[[], int]]:
-        """Name the processes and say how to find each now."""
+        """Return the names of the processes, each with a function that finds its pid."""
         data = self.folder / ".data" / "postgres"
         return {
             "api": lambda: pid_of(self.folder, "api"),
@@ -89,7 +89,7 @@ class Run:
         }
 
     def kill(self, name: str) -> None:
-        """Kill a process; where the run ends of it, as it does but for a backend, start again."""
+        """Kill a process. All but a backend end the run; then start it again."""
         os.kill(self.victims()[name](), signal.SIGKILL)
         if name != "backend":
             self.started.finish(20)
@@ -97,7 +97,7 @@ class Run:
             self.started = self._start()
 
     def stop(self) -> None:
-        """Stop what runs."""
+        """Stop the run."""
         self.started.__exit__(None, None, None)
 
     def _start(self) -> Started:
@@ -158,7 +158,7 @@ async def check(
     assert by_key == sender.acknowledged, "what was acknowledged differs from what is stored"
     assert [message["seq"] for message in stored] == list(range(len(stored), 0, -1))
     assert notebook.snapshots == [(room["id"], 2)], (
-        "the log had everything, but the room was read again"
+        "the log had everything, but the room was read as a whole"
     )
     assert notebook.applied_versions == list(range(3, room["version"] + 1))
     told = [event["body"] for event in notebook.applied if event["type"] == "message_added"]
@@ -171,7 +171,7 @@ def test_no_kill_loses_or_doubles_an_acknowledged_message(
     kind: str,
     checkout: Path,  # noqa: F811 - the fixture
 ) -> None:
-    """After kill -9 of every process, each acknowledged message is stored once and told once."""
+    """After kill -9 of every process, each acknowledged message is stored and received once."""
     port, realtime_port = find_free_port(), find_free_port()
     environment = {
         "PORT": str(port),

@@ -23,7 +23,7 @@ CONFIGURATION = {
 
 @pytest.fixture
 def bare(tmp_path: Path) -> Path:
-    """Give a folder with `manage.py` and the service, where no `make up` ever ran."""
+    """Return a folder with `manage.py` and the service, without a run of `make up`."""
     for name in ("app", "chat", "client", "embedded"):
         (tmp_path / name).symlink_to(ROOT / name)
     shutil.copy(ROOT / "manage.py", tmp_path)

@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL starts, keeps what it was given, and says why when it cannot."""
+"""The embedded PostgreSQL starts, keeps its data, and says why if it cannot."""
 
 import os
 import re
@@ -37,13 +37,13 @@ except PostgresError as error:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
-    """Give an empty folder, and check that no server outlives the test."""
+    """Return an empty folder, and check that no server runs after the test."""
     yield tmp_path
     assert find_postgres(tmp_path / "postgres") == []
 
 
 def start(folder: Path) -> PostgresServer:
-    """Start without fsync: no test here cuts the power."""
+    """Start without fsync: no test here has a power failure."""
     return PostgresServer.start(folder, durable=False)
 
 
@@ -61,7 +61,7 @@ def read_notes(server: PostgresServer) -> list[str]:
 
 
 def test_data_is_kept_over_a_stop_and_a_start(folder: Path) -> None:
-    """What was committed before an orderly stop is there after the next start."""
+    """Rows that were committed before an orderly stop are there after the next start."""
     with start(folder) as server:
         write_note(server, "kept")
     assert server.process.returncode == 0
@@ -70,7 +70,7 @@ def test_data_is_kept_over_a_stop_and_a_start(folder: Path) -> None:
 
 
 def test_cyrillic_is_folded_by_the_builtin_locale(folder: Path) -> None:
-    """The database is UTF-8 with PostgreSQL's own C.UTF-8, so that case works for Cyrillic."""
+    """The database uses PostgreSQL's own C.UTF-8, so that upper and lower case work in Cyrillic."""
     with start(folder) as server, psycopg.connect(server.url()) as connection:
         row = connection.execute(
             "SELECT datlocprovider::text, datlocale, lower('ПРИВЕТ'), current_setting('fsync') "
@@ -80,7 +80,7 @@ def test_cyrillic_is_folded_by_the_builtin_locale(folder: Path) -> None:
 
 
 def test_promised_commits_are_durable(folder: Path) -> None:
-    """Unless a test asks for less, every commit is on the disk before it is confirmed."""
+    """By default, every commit is on the disk before it is confirmed."""
     with PostgresServer.start(folder) as server, psycopg.connect(server.url()) as connection:
         for name in ("fsync", "synchronous_commit", "full_page_writes"):
             row = connection.execute("SELECT current_setting(%s)", [name]).fetchone()
@@ -88,7 +88,7 @@ def test_promised_commits_are_durable(folder: Path) -> None:
 
 
 def test_only_its_user_can_reach_it(folder: Path) -> None:
-    """The server listens on no network address, and its socket lies in a private folder."""
+    """The server listens on no network address, and its socket is in a private folder."""
     with start(folder) as server, psycopg.connect(server.url()) as connection:
         assert connection.execute("SHOW listen_addresses").fetchone() == ("",)
         assert (folder / "socket").stat().st_mode & 0o777 == 0o700
@@ -97,7 +97,7 @@ def test_only_its_user_can_reach_it(folder: Path) -> None:
 def test_the_environment_does_not_reconfigure_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """PG… variables of somebody's shell change neither the server nor where the URL leads."""
+    """PG… variables in the environment change neither the server nor the address."""
     monkeypatch.setenv("PGPORT", "6000")
     monkeypatch.setenv("PGDATA", "/nowhere")
     with start(folder) as server:
@@ -105,7 +105,7 @@ def test_the_environment_does_not_reconfigure_it(
 
 
 def test_a_killed_server_recovers(folder: Path) -> None:
-    """What was committed before a kill -9 of the postmaster is there after the next start."""
+    """Rows that were committed before a kill -9 of the postmaster are there after a start."""
     with start(folder) as server:
         write_note(server, "kept")
         server.process.kill()
@@ -116,12 +116,12 @@ def test_a_killed_server_recovers(folder: Path) -> None:
 
 
 def test_a_busy_orphan_of_a_killed_server_is_ended(folder: Path) -> None:
-    """A backend that outlives its killed postmaster does not keep the next one from starting."""
+    """A backend that still runs after its postmaster was killed does not prevent a start."""
     with start(folder) as server, psycopg.connect(server.url(), autocommit=True) as connection:
         backend = connection.info.backend_pid
         write_note(server, "kept")
         with Watched([backend]) as watched:
-            os.kill(backend, signal.SIGSTOP)  # it cannot even notice the death
+            os.kill(backend, signal.SIGSTOP)  # it cannot notice that the postmaster ended
             server.process.kill()
             server.process.wait()
             server.stop()
@@ -131,7 +131,7 @@ def test_a_busy_orphan_of_a_killed_server_is_ended(folder: Path) -> None:
 
 
 def test_it_ends_with_the_process_that_started_it(folder: Path) -> None:
-    """A kill -9 of the starting process takes the server along, in order, on Linux."""
+    """On Linux, a kill -9 of the starting process stops the server in order."""
     command = python("-c", START_AND_WAIT, str(folder))
     with Started(command, ROOT) as started:
         postmaster = int(started.wait_for("ready").split()[1])
@@ -144,7 +144,7 @@ def test_it_ends_with_the_process_that_started_it(folder: Path) -> None:
 
 
 def test_a_folder_in_use_is_refused(folder: Path) -> None:
-    """A second server on one folder is refused, and the first stays."""
+    """A second server on one folder is refused, and the first one still runs."""
     with start(folder) as server:
         with pytest.raises(PostgresError, match=r"Another process runs the PostgreSQL in .+\.$"):
             start(folder)
@@ -152,7 +152,7 @@ def test_a_folder_in_use_is_refused(folder: Path) -> None:
 
 
 def test_a_reused_pid_is_left_alone(folder: Path) -> None:
-    """A stale postmaster.pid with the pid of a stranger neither stops the start nor harms it."""
+    """If postmaster.pid has the pid of another process, the start works and that process stays."""
     with start(folder):
         pass
     stranger = subprocess.Popen(["sleep", "60"])
@@ -166,7 +166,7 @@ def test_a_reused_pid_is_left_alone(folder: Path) -> None:
 
 
 def test_another_versions_folder_is_refused(folder: Path) -> None:
-    """A folder of another PostgreSQL version is refused with both versions, and is unchanged."""
+    """Data of another PostgreSQL version is refused, with both versions named, and unchanged."""
     version = folder / "postgres" / "PG_VERSION"
     version.parent.mkdir()
     version.write_text("16\n")
@@ -176,7 +176,7 @@ def test_another_versions_folder_is_refused(folder: Path) -> None:
 
 
 def test_a_strangers_folder_is_refused(folder: Path) -> None:
-    """A folder that is no PostgreSQL's is refused, and what is in it stays."""
+    """A folder without PostgreSQL's data is refused, and its files stay."""
     (folder / "postgres").mkdir()
     (folder / "postgres" / "thesis.txt").write_text("years of work")
     with pytest.raises(PostgresError, match=r"is in the way: it is not a PostgreSQL data folder"):
@@ -185,7 +185,7 @@ def test_a_strangers_folder_is_refused(folder: Path) -> None:
 
 
 def test_a_file_in_the_way_is_named(folder: Path) -> None:
-    """A file where the folder belongs is named in the refusal."""
+    """A file in place of the folder is named in the error."""
     (folder / "data").write_text("")
     with pytest.raises(PostgresError, match=r"data is in the way: a folder is needed there\.$"):
         start(folder / "data")
@@ -193,7 +193,7 @@ def test_a_file_in_the_way_is_named(folder: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
 def test_another_users_folder_is_refused(folder: Path) -> None:
-    """A data folder of another user is refused by both names, before anything is touched."""
+    """A data folder of another user is refused with both names, before anything is changed."""
     with start(folder):
         pass
     os.chown(folder / "postgres", 1, 1)
@@ -223,7 +223,7 @@ def test_loosened_permissions_are_refused_with_the_chmod_that_mends_them(
 
 
 def test_a_half_made_database_is_made_again(folder: Path) -> None:
-    """What an interrupted initdb left is never taken for a database."""
+    """The files of an interrupted initdb are not used as a database."""
     (folder / "postgres.unfinished" / "base").mkdir(parents=True)
     (folder / "postgres.unfinished" / "PG_VERSION").write_text("18\n")
     with start(folder) as server:
@@ -232,7 +232,7 @@ def test_a_half_made_database_is_made_again(folder: Path) -> None:
 
 
 def test_a_damaged_database_is_named_as_such(folder: Path) -> None:
-    """Damage is reported in one sentence that names it, and nothing is deleted."""
+    """Damage is reported in one sentence, and nothing is deleted."""
     with start(folder):
         pass
     control = folder / "postgres" / "global" / "pg_control"
@@ -243,7 +243,7 @@ def test_a_damaged_database_is_named_as_such(folder: Path) -> None:
 
 
 def test_a_long_path_moves_the_socket(folder: Path) -> None:
-    """Where a path is too long for a socket, a private folder elsewhere holds it for the run."""
+    """If a path is too long for a socket, a private temporary folder is used during the run."""
     deep = folder / ("a" * 60) / ("b" * 60)
     for _ in range(2):
         with start(deep) as server:
@@ -254,13 +254,13 @@ def test_a_long_path_moves_the_socket(folder: Path) -> None:
 
 
 def test_a_path_with_awkward_characters_works(folder: Path) -> None:
-    """Spaces, quotes, commas, percent signs and Cyrillic in the path change nothing."""
+    """A path with spaces, quotes, commas, percent signs and Cyrillic works."""
     with start(folder / 'чат, "a%20b" &c') as server:
         write_note(server, "reached")
 
 
 def in_namespace(prepare: str, folder: Path) -> str:
-    """Start a server behind walls that hold for root too, and return what it says."""
+    """Start a server in a namespace that restricts root too, and return its output."""
     script = f'{prepare}\nexec "$@"'
     command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-ec", script, "sh"]
     command += python("-c", START_AND_REPORT, str(folder))
@@ -277,13 +277,13 @@ def test_a_read_only_disk_is_named(folder: Path) -> None:
 
 
 def test_a_full_disk_is_named(folder: Path) -> None:
-    """A disk that fills while the database is made is named as the reason."""
+    """A disk that becomes full while the database is made is named as the reason."""
     said = in_namespace(f"mount -t tmpfs -o size=8m none '{folder}'", folder)
     assert said == "The disk is full: PostgreSQL has no space left to start."
 
 
 def test_a_kernel_without_user_namespaces_is_named(folder: Path) -> None:
-    """Root on a kernel that refuses user namespaces reads what to do instead."""
+    """Root on a kernel without user namespaces reads what to do instead."""
     said = in_namespace("echo 0 > /proc/sys/user/max_user_namespaces", folder)
     assert said.startswith("PostgreSQL does not run as root, and this kernel refuses")
     assert "DATABASE_URL" in said

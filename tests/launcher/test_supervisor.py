@@ -1,4 +1,4 @@
-"""The supervisor runs all of it or nothing, says why it stops, and leaves no process behind."""
+"""The supervisor runs all parts or none, says why it stops, and leaves no process."""
 
 import json
 import os
@@ -26,7 +26,7 @@ ORDINARY: Habits = {"api": "ordinary", "realtime": "ordinary"}
 def command(
     folder: Path, habits: Habits = ORDINARY, ports: Mapping[str, int] | None = None, **more: object
 ) -> list[str]:
-    """Give the command of a run with these stand-ins."""
+    """Return the command of a run with these stand-ins."""
     ports = ports or {}
     parts = {name: (ports.get(name) or find_free_port(), habit) for name, habit in habits.items()}
     wanted = json.dumps({"parts": parts, **more})
@@ -40,7 +40,7 @@ def pids(folder: Path) -> list[int]:
 
 
 def pid_of(folder: Path, name: str) -> int:
-    """Give the pid of one part."""
+    """Return the pid of one part."""
     recorded = json.loads((folder / ".data" / "processes.json").read_text())
     return int(recorded[name][0])
 
@@ -107,7 +107,7 @@ def test_a_run_stops_although_its_shell_ignores_signals(
 
 
 def test_a_stubborn_part_is_killed_in_time(tmp_path: Path) -> None:
-    """A part that ignores SIGTERM does not hold the stop beyond ten seconds."""
+    """A stop takes at most ten seconds, also if a part ignores SIGTERM."""
     run = command(tmp_path, {"api": "stubborn", "realtime": "ordinary"})
     with Started(run, ROOT) as started:
         started.wait_for("ready")
@@ -120,7 +120,7 @@ def test_a_stubborn_part_is_killed_in_time(tmp_path: Path) -> None:
 
 
 def test_a_signal_during_the_start_stops_it(tmp_path: Path) -> None:
-    """A start that is interrupted in a migration leaves nothing running."""
+    """A start that is interrupted during a migration leaves no process."""
     run = command(tmp_path, commands={"migrate": "import signal; signal.pause()"})
     with Started(run, ROOT) as started:
         started.wait_for("Making a new database")
@@ -133,7 +133,7 @@ def test_a_signal_during_the_start_stops_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["api", "realtime"])
 def test_the_death_of_a_part_stops_the_rest(tmp_path: Path, name: str) -> None:
-    """When a part dies, the run names it and how, ends the others and exits with 1."""
+    """If a part ends, the run says which and how, ends the others and exits with 1."""
     with Started(command(tmp_path), ROOT) as started:
         started.wait_for("ready")
         with Watched(pids(tmp_path)) as watched:
@@ -145,7 +145,7 @@ def test_the_death_of_a_part_stops_the_rest(tmp_path: Path, name: str) -> None:
 
 
 def test_the_death_of_postgresql_stops_the_rest(tmp_path: Path) -> None:
-    """When PostgreSQL dies, the run says so, ends the parts and exits with 1."""
+    """If PostgreSQL ends, the run says so, ends the parts and exits with 1."""
     with Started(command(tmp_path), ROOT) as started:
         started.wait_for("ready")
         with Watched(pids(tmp_path)) as watched:
@@ -167,7 +167,7 @@ def test_a_part_that_cannot_start_is_quoted(tmp_path: Path) -> None:
 
 
 def test_a_failed_command_is_quoted(tmp_path: Path) -> None:
-    """A failing migration is shown with its output and nothing is left running; others are not."""
+    """A failing migration is shown with its output; that of other commands is not shown."""
     commands = {"token": "print('quiet')", "migrate": "import sys; print('no such table'); exit(5)"}
     with Started(command(tmp_path, commands=commands), ROOT) as started:
         code, said = started.finish()
@@ -179,7 +179,7 @@ def test_a_failed_command_is_quoted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["api", "realtime"])
 def test_a_port_in_use_is_refused(tmp_path: Path, name: str) -> None:
-    """A taken port is named in one sentence before anything is started or made."""
+    """A port in use is named in one sentence before anything is started or made."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with Started(command(tmp_path, ports={name: port}), ROOT) as started:
@@ -191,7 +191,7 @@ def test_a_port_in_use_is_refused(tmp_path: Path, name: str) -> None:
 
 
 def test_a_second_run_is_refused(tmp_path: Path) -> None:
-    """A second run in the folder is refused with the first one's pid, and the first goes on."""
+    """A second run in the folder is refused with the first one's pid, and the first continues."""
     run = command(tmp_path)
     with Started(run, ROOT) as first:
         first.wait_for("ready")
@@ -222,7 +222,7 @@ def test_a_killed_supervisor_takes_everything_along(tmp_path: Path) -> None:
 
 
 def test_orphans_of_a_killed_run_are_ended(tmp_path: Path) -> None:
-    """Where nothing ended with the supervisor, the next run ends what is surely its own."""
+    """If processes still run after their supervisor, the next run ends them, and no others."""
     orphan, stranger = (subprocess.Popen(["sleep", "60"], process_group=0) for _ in range(2))
     try:
         (tmp_path / ".data").mkdir()
@@ -242,11 +242,11 @@ def test_orphans_of_a_killed_run_are_ended(tmp_path: Path) -> None:
 
 
 def test_an_orphaned_postgresql_is_succeeded(tmp_path: Path) -> None:
-    """A PostgreSQL that outlived its supervisor is shut down in order before the next one."""
+    """A PostgreSQL that still runs after its supervisor is shut down in order by the next run."""
     with Started(command(tmp_path), ROOT) as started:
         started.wait_for("ready")
     data = tmp_path / ".data"
-    # Started by a shell that leaves: nothing tells it of anybody's death.
+    # Its starter ends at once, so it gets no signal when a process ends.
     script = (
         "import subprocess, sys; from embedded import cluster as c;"
         "subprocess.Popen(c.as_ordinary_user([c.binary('postgres'), '-D', sys.argv[1],"
@@ -261,7 +261,7 @@ def test_an_orphaned_postgresql_is_succeeded(tmp_path: Path) -> None:
 
 
 def test_the_run_is_published_to_its_owner_only(tmp_path: Path) -> None:
-    """While it runs, `.data/run.env` gives the owner its variables; afterwards it is gone."""
+    """`.data/run.env` has the variables during the run, for the owner only; then it is removed."""
     with Started(command(tmp_path), ROOT) as started:
         started.wait_for("ready")
         published = tmp_path / ".data" / "run.env"
@@ -275,7 +275,7 @@ def test_the_run_is_published_to_its_owner_only(tmp_path: Path) -> None:
 
 
 def test_a_database_of_ones_own_is_used(tmp_path: Path) -> None:
-    """With DATABASE_URL no PostgreSQL is started, and the given one outlives the run."""
+    """With DATABASE_URL no PostgreSQL is started, and the given one still runs afterwards."""
     with PostgresServer.start(tmp_path / "own", durable=False) as server:
         code = "import os; print(os.environ['DATABASE_URL'])"
         run = command(tmp_path, commands={"show": code}, database_url=server.url())
@@ -288,7 +288,7 @@ def test_a_database_of_ones_own_is_used(tmp_path: Path) -> None:
 
 
 def test_an_unreachable_database_is_refused(tmp_path: Path) -> None:
-    """A DATABASE_URL that nobody answers is one sentence, without the password."""
+    """A DATABASE_URL without a server is reported in one sentence, without the password."""
     url = f"postgresql://somebody:hunter2@127.0.0.1:{find_free_port()}/chat"
     with Started(command(tmp_path, database_url=url), ROOT) as started:
         code, said = started.finish()
@@ -298,7 +298,7 @@ def test_an_unreachable_database_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_closed_output_stops_the_run(tmp_path: Path) -> None:
-    """A reader that goes away, as in `make up | head`, stops the run instead of breaking it."""
+    """If the output is closed, as in `make up | head`, the run stops in order."""
     with Started(command(tmp_path), ROOT) as started:
         started.wait_for("ready")
         assert started.process.stdout is not None

@@ -124,7 +124,7 @@ def stage(request: pytest.FixtureRequest, database_url: str) -> Iterator[Stage]:
 def test_a_restart_of_realtime_loses_no_event(stage: Stage) -> None:
     """What happens while realtime is down and cannot be recovered is shown once, in order.
 
-    Bob is added to one of the rooms meanwhile: he is shown what follows his joining.
+    Bob is added to one of the rooms meanwhile, and gets its events from then on.
     """
     alice, host = stage.cast.user("alice"), stage.cast.service()
     known, new = host.create_room(alice, stage.bob), host.create_room(alice)
@@ -170,7 +170,7 @@ def test_a_gap_of_versions_is_filled(stage: Stage) -> None:
 
 
 def test_leaving_and_coming_back_is_shown(stage: Stage) -> None:
-    """A user who leaves and is added again is shown both, and what follows."""
+    """A user who leaves and is added again sees both events, and those that follow."""
     alice, host = stage.cast.user("alice"), stage.cast.service()
     room = host.create_room(alice, stage.bob)
     stage.bob.post(f"/api/rooms/{room}/leave/")
@@ -190,8 +190,8 @@ def test_without_the_sdk_it_says_what_to_install(database_url: str) -> None:
 
     assert code == 1
     assert said == (
-        "CommandError: `watch` needs the package centrifuge, which production leaves out: "
-        "pip install centrifuge-python\n"
+        "CommandError: `watch` needs the package centrifuge, which production does not install: "
+        "run `pip install centrifuge-python`.\n"
     )
 
 

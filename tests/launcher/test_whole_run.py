@@ -1,4 +1,4 @@
-"""`python -m embedded` with the real service, on a copy of the checkout and free ports."""
+"""`python -m embedded` with the real service, in a copy of the checkout, on free ports."""
 
 import os
 import re
@@ -23,7 +23,7 @@ LAST_LINE = "manage.py watch"
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a copy of what `make up` runs, without data."""
+    """Return a copy of the files that `make up` uses, without data."""
     folder = tmp_path_factory.mktemp("checkout")
     for name in ("app", "chat", "client", "embedded", "centrifugo", "demo"):
         if (ROOT / name).is_dir():
@@ -49,7 +49,7 @@ def run(checkout: Path, ports: dict[str, str]) -> Iterator[Started]:
 
 
 def test_the_printed_lines_work(run: Started, ports: dict[str, str]) -> None:
-    """Each printed curl line, with the printed token, gets its answer from the demo's data."""
+    """Each printed curl line works with the printed token on the demo's data."""
     said = "".join(run.said)
     assert f"ws://127.0.0.1:{ports['REALTIME_PORT']}/connection/websocket" in said
     token = re.findall(r"^ *TOKEN=(\S+)$", said, re.MULTILINE)[-1]
@@ -67,7 +67,7 @@ def test_the_printed_lines_work(run: Started, ports: dict[str, str]) -> None:
 
 
 def test_a_second_start_is_quick(run: Started, checkout: Path, ports: dict[str, str]) -> None:
-    """A start on existing data is ready in seconds, keeps the data, and adds no demo twice."""
+    """A start on existing data is ready in seconds, keeps the data, and adds no second demo."""
 
     def count_messages(started: Started) -> int:
         said = "".join(started.said)
@@ -88,7 +88,7 @@ def test_a_second_start_is_quick(run: Started, checkout: Path, ports: dict[str, 
 
 
 def test_manage_py_finds_the_run(run: Started, checkout: Path) -> None:
-    """A second terminal's manage.py reaches the running database without being told where."""
+    """`manage.py` in a second terminal finds the running database by itself."""
     count = "from chat.models import Room; print('rooms', Room.objects.count())"
     with Started(python("manage.py", "shell", "-c", count), checkout) as shell:
         assert int(shell.wait_for("rooms").split()[-1]) >= 2
@@ -116,9 +116,11 @@ def test_make_up_stops_in_the_background_of_a_shell_that_ignores_sigint(
     """`make up &` under `trap "" INT` stops on SIGTERM, and on SIGINT to its supervisor."""
     # Its Python is that of the tests, so nothing has to be installed.
     make = f"make --assume-old=.venv/.installed BIN={Path(sys.executable).parent} up"
-    shell = ["sh", "-c", f'trap "" INT; {make} & echo "make $!"; wait']
+    # `make test` hands its flags to each make below it, which would then print more.
+    alone = "unset MAKEFLAGS MAKELEVEL"
+    shell = ["sh", "-c", f'{alone}; trap "" INT; {make} & echo "pid $!"; wait']
     with Started(shell, checkout, {**ports, "CENTRIFUGO_BIN": ""}) as started:
-        running = {"make": int(started.wait_for("make").split()[1])}
+        running = {"make": int(started.wait_for("pid ").split()[1])}
         started.wait_for(LAST_LINE)
         running["supervisor"] = int((checkout / ".data" / "lock").read_text())
         with Watched([*running.values(), *pids(checkout)]) as watched:

@@ -1,4 +1,4 @@
-"""Watching real processes from the outside."""
+"""Watches real processes from outside."""
 
 import os
 import select
@@ -13,13 +13,13 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Watched:
-    """Processes opened by pid while they live, so that their end is seen without a race."""
+    """Processes that are opened by pid while they run, so that their end is seen without a race."""
 
     def __init__(self, pids: list[int]) -> None:
         self._descriptors = {pid: os.pidfd_open(pid) for pid in pids}
 
     def alive_after(self, seconds: float) -> list[int]:
-        """Wait up to this long for each to end; list those that have not."""
+        """Wait up to this many seconds for each to end; return those that still run."""
         return [
             pid
             for pid, descriptor in self._descriptors.items()
@@ -53,7 +53,7 @@ class Started:
         )
 
     def wait_for(self, words: str) -> str:
-        """Read until a line holds these words; fail with everything said when none does."""
+        """Read until a line contains these words; if none does, fail with all that was printed."""
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self.said.append(line)
@@ -62,7 +62,7 @@ class Started:
         raise AssertionError(f"never said {words!r}:\n{''.join(self.said)}")
 
     def finish(self, seconds: float = 10.0) -> tuple[int, str]:
-        """Wait for the end; return the exit code and everything said."""
+        """Wait for the end; return the exit code and all that was printed."""
         rest, _ = self.process.communicate(timeout=seconds)
         return self.process.returncode, "".join([*self.said, rest])
 
@@ -71,7 +71,7 @@ class Started:
 
     def __exit__(self, *_: object) -> None:
         if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGTERM)  # what a shell started, too
+            os.killpg(self.process.pid, signal.SIGTERM)  # also what a shell started
             self.process.communicate(timeout=20)
         for stream in (self.process.stdin, self.process.stdout):
             if stream is not None:
@@ -79,11 +79,11 @@ class Started:
 
 
 def inherited() -> dict[str, str]:
-    """Give the environment of the tests without what would steer a run."""
+    """Return the environment of the tests without the variables that configure a run."""
     steering = {"DATABASE_URL", "DEBUG", "HOST", "PORT", "REALTIME_PORT", "CENTRIFUGO_BIN"}
     return {name: value for name, value in os.environ.items() if name not in steering}
 
 
 def python(*arguments: str) -> list[str]:
-    """Give the command that runs this Python."""
+    """Return a command that runs this Python."""
     return [sys.executable, *arguments]

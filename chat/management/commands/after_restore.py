@@ -1,4 +1,4 @@
-"""`manage.py after_restore`: what to run once a backup was restored, before anything serves."""
+"""`manage.py after_restore`: run it after a backup was restored, before the service starts."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ Continue? [y/N] """
 
 
 class Command(BaseCommand):
-    """Makes clients that are ahead of a restored database converge to it, whatever they hold."""
+    """Makes every client read its rooms again, also one that is ahead of a restored database."""
 
     help = "Start over in a database that was restored from a backup, or promoted with losses."
 
@@ -26,7 +26,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--nothing-lost",
             action="store_true",
-            help="the move lost nothing (pg_upgrade, a switchover): only take note of it",
+            help="the move lost nothing (pg_upgrade, a switchover): only record it",
         )
 
     def handle(self, *, no_input: bool, nothing_lost: bool, **_: Any) -> None:
@@ -44,16 +44,18 @@ class Command(BaseCommand):
         identity = run_call_in_django(accept_identity())
         if identity is None:
             raise CommandError("chat_installation has no row; `manage.py doctor` says what to do.")
-        self.stdout.write(f"Noted: this database is {identity}. Nothing else changed.")
+        self.stdout.write(f"Recorded: this database is {identity}. Nothing else changed.")
 
     def _start_over(self) -> None:
         beginning = run_call_in_django(start_over())
         self.stdout.write(f"{beginning.rooms} rooms start over in epoch {beginning.epoch}.")
-        self.stdout.write("Start Centrifugo and the API. A Redis of Centrifugo's: empty it before.")
+        self.stdout.write(
+            "Empty Centrifugo's Redis, if it has one. Then start Centrifugo and the API."
+        )
 
 
 def _ask() -> bool:
     try:
         return input(QUESTION).strip().lower() in {"y", "yes"}
     except EOFError:
-        raise CommandError("Nobody answers here: say --no-input. Nothing was changed.") from None
+        raise CommandError("There is no terminal: use --no-input. Nothing was changed.") from None

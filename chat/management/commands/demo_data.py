@@ -20,7 +20,7 @@ MESSAGES = (
 
 
 class Command(BaseCommand):
-    """Makes the demo's rooms in an empty database; leaves a database with rooms alone."""
+    """Makes the demo's rooms in an empty database; does nothing in a database with rooms."""
 
     help = "Make two demo rooms for the users u123, u456 and u789, unless there are rooms already."
 

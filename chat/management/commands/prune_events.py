@@ -1,4 +1,4 @@
-"""`manage.py prune_events`: keeps the event log to its length."""
+"""`manage.py prune_events`: deletes old events from the log."""
 
 from argparse import ArgumentTypeError
 
@@ -28,7 +28,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, days: int | None, **_: object) -> None:
-        """Delete batch after batch, each in a transaction of its own, until none is left."""
+        """Delete batch after batch, each in its own transaction, until no old event is left."""
         age = load_configuration().event_retention_days if days is None else days
         if age < 1:
             raise CommandError(

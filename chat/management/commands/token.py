@@ -18,12 +18,12 @@ def parse_duration(text: str) -> int:
     """Return the seconds of `90`, `90s`, `15m`, `1h` or `2d`."""
     match = _DURATION.fullmatch(text)
     if match is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no duration: write 90s, 15m, 1h or 2d")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a duration: write 90s, 15m, 1h or 2d")
     return int(match["number"]) * _SECONDS[match["unit"]]
 
 
 def parse_subject(text: str) -> str:
-    """Return the user id, or say why it can be nobody's."""
+    """Return the user id, or say why it is not valid."""
     if (reason := describe_invalid_user_id(text)) is not None:
         raise argparse.ArgumentTypeError(reason)
     return text
@@ -45,7 +45,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, sub: str, service: bool, ttl: int, **_: object) -> None:
-        """Print the token, and nothing else."""
+        """Print only the token."""
         claims: dict[str, object] = {"sub": sub, "exp": int(time.time()) + ttl}
         if service:
             claims["role"] = "service"

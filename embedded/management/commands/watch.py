@@ -17,8 +17,8 @@ from embedded.welcome import Addresses
 
 Show = Callable[[dict[str, Any]], None]
 MISSING = (
-    "`watch` needs the package {package}, which production leaves out: "
-    "pip install centrifuge-python"
+    "`watch` needs the package {package}, which production does not install: "
+    "run `pip install centrifuge-python`."
 )
 
 
