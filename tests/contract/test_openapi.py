@@ -263,7 +263,7 @@ def test_the_bounds_are_the_real_ones(
 
 
 def test_the_page_shows_every_operation_and_schema(anonymous: Actor) -> None:
-    """A person finds on the page all that a program finds in the document."""
+    """The page has every operation and every schema of the document, and its links lead to them."""
     answer = anonymous.get("/api/docs/")
 
     assert answer.status_code == 200
@@ -275,7 +275,7 @@ def test_the_page_shows_every_operation_and_schema(anonymous: Actor) -> None:
 
 
 def test_the_page_loads_nothing(anonymous: Actor) -> None:
-    """It holds no script and asks no other address, and its policy forbids both."""
+    """The page has no script and loads nothing from any address, and its policy forbids both."""
     answer = anonymous.get("/api/docs/")
 
     (style,) = re.findall(r"<style>(.*?)</style>", answer.text, re.DOTALL)
@@ -288,7 +288,7 @@ def test_the_page_loads_nothing(anonymous: Actor) -> None:
 
 
 def test_the_page_escapes_what_it_shows() -> None:
-    """Whatever text the document holds stays text on the page."""
+    """HTML in the texts of the document is shown as text on the page."""
     hostile = "<script>alert(1)</script>\"'&"
     page = render_page(
         DOCUMENT

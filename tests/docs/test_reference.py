@@ -1,4 +1,4 @@
-"""The reference pages name everything there is."""
+"""The reference pages name every setting, error code, event and address."""
 
 import re
 from typing import get_args, get_type_hints
@@ -23,7 +23,7 @@ def find_subclasses(kind: type[ChatError]) -> set[type[ChatError]]:
 
 
 def test_every_setting_is_documented() -> None:
-    """Each variable the settings read has its line in docs/settings.md."""
+    """Each variable that the settings read has a row in docs/settings.md."""
     source = (PROJECT / "app/settings.py").read_text(encoding="utf-8")
     names = set(re.findall(r"_(?:flag|number|text|words)\(\"(\w+)\"", source))
 
@@ -55,7 +55,7 @@ def test_every_event_is_documented() -> None:
 
 
 def test_every_route_is_documented() -> None:
-    """Each address and method has its line in docs/api.md."""
+    """Each address, with each of its methods, is in docs/api.md."""
     page = read_page("api.md")
     page = page.replace("{id}", "{room_id:str}").replace("{user_id}", "{user_id:str}")
     routes = {

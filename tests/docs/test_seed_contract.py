@@ -1,4 +1,4 @@
-"""docs/seed-contract.md points at tests that are there."""
+"""docs/seed-contract.md names tests that exist."""
 
 import re
 
@@ -6,7 +6,7 @@ from tests.support.processes import PROJECT
 
 
 def test_every_line_names_a_test_that_exists() -> None:
-    """Each promise of the contract is ticked by tests, and each of those exists."""
+    """Each promise of the contract names at least one test, and each of these tests exists."""
     page = (PROJECT / "docs/seed-contract.md").read_text(encoding="utf-8")
     rows = [line for line in page.splitlines() if line.startswith("| ") and "---" not in line]
     promises = [line for line in rows if not line.startswith("| promise")]

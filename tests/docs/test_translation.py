@@ -21,17 +21,17 @@ def describe_shape(text: str) -> list[str]:
 
 
 def test_the_commands_are_the_same() -> None:
-    """Every block of commands stands in both, character by character, in the same order."""
+    """Both pages have the same blocks of commands in the same order, equal in every character."""
     assert find_blocks(RUSSIAN) == find_blocks(ENGLISH)
 
 
 def test_the_structure_is_the_same() -> None:
-    """Headings, lists and links follow each other in the same order."""
+    """Both pages have the same headings, lists and links in the same order."""
     assert describe_shape(RUSSIAN) == describe_shape(ENGLISH)
 
 
 def test_the_same_things_are_named() -> None:
-    """What is written as code in one page, a setting, a command or a claim, is in the other."""
+    """What one page has as code, such as a setting, a command or a claim, the other has too."""
     names = [
         set(re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", page, flags=re.DOTALL)))
         for page in (ENGLISH, RUSSIAN)
