@@ -34,6 +34,14 @@ def is_unconfigured(arguments: list[str]) -> bool:
     return not any(os.environ.get(name) for name in ("DATABASE_URL", "DEBUG", "SECRET_KEY"))
 
 
+def is_about_connection(error: Exception) -> bool:
+    """Return whether the database cannot be reached, or refuses the connection."""
+    cause = error.__cause__ or error  # Django wraps the driver's error
+    state = getattr(cause, "sqlstate", None)
+    # 08: connection exceptions. 28: authorization. 3D: no such database. 57: shutting down.
+    return state is None or state[:2] in {"08", "28", "3D"} or state.startswith("57P")
+
+
 def stop(sentence: str) -> NoReturn:
     """Print what is wrong in one line, and exit with 2."""
     sys.stderr.write(f"{sentence}\n")
@@ -60,6 +68,8 @@ def run_command(arguments: list[str]) -> None:
         if "--traceback" in arguments:
             raise
         what = " ".join(str(error).split())
+        if not is_about_connection(error):
+            stop(f"The database says: {what}")
         hint = "" if os.environ.get("DATABASE_URL") else f" ({START_OR_SET})"
         stop(f"The database cannot be used{hint}: {what}")
 

@@ -37,7 +37,12 @@ def _fold(text: str) -> str:
 
 def _flag(name: str, *, default: bool) -> bool:
     meaning = {"invalid": "={input!r} is neither true nor false: write 1 or 0."}
-    return _read(_environment.bool, name, default, _fold, error_messages=meaning)
+    # With the default, which an empty variable becomes; `y` and the like are refused.
+    words = {
+        "truthy": {"1", "true", "yes", "on", True},
+        "falsy": {"0", "false", "no", "off", False},
+    }
+    return _read(_environment.bool, name, default, _fold, error_messages=meaning, **words)
 
 
 def _number(name: str, default: int) -> int:

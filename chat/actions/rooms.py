@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from chat.conf import ROOM_NAME_MAX_LENGTH
+from chat.conf import CLIENT_ID_MAX_LENGTH, ROOM_NAME_MAX_LENGTH
 from chat.errors import IdempotencyConflictError, InvalidInputError, NotFoundError
 from chat.queries.rooms import Room, decode_room
 from chat.sql import Call, read_single_row
@@ -83,6 +83,11 @@ def _read_created(rows: list[_CreateRow]) -> CreatedRoom:
         raise IdempotencyConflictError("This client_id was used to create another room.")
     if row.outcome == "invalid_name":
         raise _refuse_name()
+    if row.outcome == "invalid_key":
+        raise InvalidInputError(
+            f"A key has 1 to {CLIENT_ID_MAX_LENGTH} characters and belongs to a user.",
+            pointer="/client_id",
+        )
     raise InvalidInputError(f"{row.invalid_user_id!r} is not a user id.", pointer="/members")
 
 

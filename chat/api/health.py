@@ -1,5 +1,7 @@
 """Probes: is the process alive, and can it serve."""
 
+import time
+
 import psycopg
 from litestar import Response, get
 
@@ -10,7 +12,7 @@ from chat.errors import ChatError
 from chat.migrations import known_migrations
 from chat.queries.readiness import ReadinessRow
 from chat.sql.database import Database
-from chat.sql.install import functions_fingerprint, read_history
+from chat.sql.install import FUNCTIONS_RELEASE, read_installed
 
 # A probe need not wait longer for a silent database: the answer is 503 then.
 READINESS_SECONDS = 2.0
@@ -32,19 +34,27 @@ async def check_ready(database: Database) -> Response[Readiness]:
     stored, and delivered when Centrifugo is back. `warnings` names what an operator should look at:
     `database_copied`, a restored database for which `manage.py after_restore` was not run.
     """
-    warnings = []
+    deadline = time.monotonic() + READINESS_SECONDS
     try:
         row = await database.run(queries.readiness.read_readiness(), within=READINESS_SECONDS)
-        state = _judge(row)
-        if state == "ok" and await database.run(
-            queries.readiness.is_copy(), within=READINESS_SECONDS
-        ):
-            warnings.append("database_copied")
     except ChatError:
         return _answer("unavailable", None, [])
     except psycopg.errors.UndefinedTable:
         return _answer("not migrated", None, [])
+    state = _judge(row)
+    warnings = await _find_warnings(database, deadline) if state == "ok" else []
     return _answer(state, row.outbox_age, warnings)
+
+
+async def _find_warnings(database: Database, deadline: float) -> list[str]:
+    """Return what an operator should look at; none where the database does not say it in time."""
+    try:
+        is_copy = await database.run(
+            queries.readiness.is_copy(), within=deadline - time.monotonic()
+        )
+    except (ChatError, psycopg.Error):
+        return []
+    return ["database_copied"] if is_copy else []
 
 
 def _judge(row: ReadinessRow) -> DatabaseState:
@@ -56,7 +66,8 @@ def _judge(row: ReadinessRow) -> DatabaseState:
         return "without functions"
     # Those of a later release will do: in a rolling deploy the database is ahead of the old
     # processes, and its functions still answer their calls.
-    if functions_fingerprint() not in read_history(row.functions):
+    installed = read_installed(row.functions)
+    if installed is None or installed.release < FUNCTIONS_RELEASE:
         return "older functions"
     return "ok"
 

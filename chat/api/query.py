@@ -64,7 +64,8 @@ class Parameter(msgspec.Struct, frozen=True):
             return InvalidInputError(f"{name} must be one whole number {bounds}.", pointer=name)
         high = self.schema.get("maxLength")
         bounds = f" of up to {high} characters" if high else ""
-        return InvalidInputError(f"{name} must be one text{bounds}.", pointer=name)
+        example = f", for example {self.schema['examples'][0]}" if self.is_required else ""
+        return InvalidInputError(f"{name} must be one text{bounds}{example}.", pointer=name)
 
 
 @cache

@@ -5,26 +5,29 @@ a function whose signature or result changes takes a new name (`send_messages_v2
 before stays for one release; a migration of the next release drops it. Any other change replaces
 the function in place.
 
-The schema's comment names the installed functions: `besedka functions: <a>, <b>, <c>`, fingerprints
-in the order in which they were installed. The last one is installed now. Code whose fingerprint is
-in the list may run: its own functions are there, or those of a later release.
+The schema's comment names what is installed: `besedka functions <release> <fingerprint>`. The
+release is a number that rises, so it distinguishes older functions from later ones. The fingerprint
+is a hash of the texts.
 """
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
+from typing import NamedTuple
 
 from django.apps import AppConfig
 from django.db import connections, transaction
 from django.db.backends.utils import CursorWrapper
+from django.db.migrations.recorder import MigrationRecorder
 
+from chat.migrations import known_migrations
 from chat.sql import FOLDER
 
 SCHEMA = "chat"
-HISTORY_LENGTH = 20
-"""How many installations the schema's comment names."""
-_COMMENT = "besedka functions: "
+FUNCTIONS_RELEASE = 1
+"""Raise it once in each release that changes a function; a test compares it with the one before."""
+_COMMENT = re.compile(r"besedka functions (?P<release>\d+) (?P<fingerprint>[0-9a-f]{16})")
 _FUNCTION = re.compile(
     rf"^CREATE OR REPLACE FUNCTION {SCHEMA}\.(\w+).*?AS \$\$(.*?)\$\$;", re.MULTILINE | re.DOTALL
 )
@@ -55,24 +58,30 @@ def function_digests() -> Mapping[str, str]:
     }
 
 
-def read_history(comment: str | None) -> list[str]:
-    """Return the fingerprints that the schema's comment names; the last one is installed now."""
-    if comment is None or not comment.startswith(_COMMENT):
-        return []
-    return comment.removeprefix(_COMMENT).split(", ")
+class Installed(NamedTuple):
+    """The functions in a database: the number of their release, and their fingerprint."""
+
+    release: int
+    fingerprint: str
+
+    @property
+    def comment(self) -> str:
+        """The comment of the schema that says so."""
+        return f"besedka functions {self.release} {self.fingerprint}"
 
 
-def write_history(fingerprints: Sequence[str]) -> str:
-    """Return the comment that names these fingerprints."""
-    return _COMMENT + ", ".join(fingerprints[-HISTORY_LENGTH:])
+def read_installed(comment: str | None) -> Installed | None:
+    """Return what the schema's comment says, or None where it says nothing of ours."""
+    found = _COMMENT.fullmatch(comment or "")
+    return Installed(int(found["release"]), found["fingerprint"]) if found else None
 
 
 def install_functions(using: str = "default") -> bool:
     """Bring the schema's functions to this code's text; return whether anything was done.
 
     Nothing is done where a later release has installed its own: a process of the release before
-    that starts during a deploy must not take them away, also where a migration of the later release
-    dropped a function that this code has.
+    that starts during a deploy must not take them away. Between texts of one release the last
+    `migrate` decides.
 
     Runs in one transaction under an advisory lock, so two deploys at once install once. A call
     that is running meanwhile may continue in new functions: change two together only if each works
@@ -82,19 +91,17 @@ def install_functions(using: str = "default") -> bool:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_INSTALL_LOCK])
         cursor.execute("SELECT obj_description(to_regnamespace(%s)::oid, 'pg_namespace')", [SCHEMA])
         (comment,) = cursor.fetchone() or (None,)
-        history = read_history(comment)
-        if functions_fingerprint() in history[:-1]:
+        installed = read_installed(comment)
+        own = Installed(FUNCTIONS_RELEASE, functions_fingerprint())
+        if installed is not None and installed.release > own.release:
             return False
-        if functions_fingerprint() in history and _are_functions_whole(cursor):
+        if installed == own and _are_functions_whole(cursor):
             return False
         cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
         for text in _read_texts():
             cursor.execute(text)
         _refuse_changed_signatures(cursor)
-        earlier = [name for name in history if name != functions_fingerprint()]
-        cursor.execute(
-            f"COMMENT ON SCHEMA {SCHEMA} IS '{write_history([*earlier, functions_fingerprint()])}'"
-        )
+        cursor.execute(f"COMMENT ON SCHEMA {SCHEMA} IS '{own.comment}'")
     return True
 
 
@@ -129,17 +136,16 @@ def install_after_migrate(
     **_: object,
 ) -> None:
     """Install the functions at the end of `migrate`, unless it went back to before their tables."""
-    # The newest table that a function names.
-    if "chat_room_key" in connections[using].introspection.table_names():
+    connection = connections[using]
+    applied = {
+        name for app, name in MigrationRecorder(connection).applied_migrations() if app == "chat"
+    }
+    if known_migrations() <= applied:
         install_functions(using)
     else:
-        _forget_history(using)
+        # Dropping a table drops the functions that have its row type, of any release.
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT to_regnamespace(%s) IS NOT NULL", [SCHEMA])
+            if cursor.fetchone() == (True,):
+                cursor.execute(f"COMMENT ON SCHEMA {SCHEMA} IS NULL")
     del plan
-
-
-def _forget_history(using: str) -> None:
-    """Empty the history where tables went: functions went with them, of any release."""
-    with connections[using].cursor() as cursor:
-        cursor.execute("SELECT FROM pg_namespace WHERE nspname = %s", [SCHEMA])
-        if cursor.rowcount:
-            cursor.execute(f"COMMENT ON SCHEMA {SCHEMA} IS NULL")

@@ -1,5 +1,7 @@
 """What the functions answer to impossible values: rows that do not abort the transaction."""
 
+from collections.abc import Callable
+
 import psycopg
 import pytest
 
@@ -66,3 +68,30 @@ def test_an_event_of_an_unknown_type_is_never_composed(connection: Connection) -
     assert known["event"]["body"]["room"]["id"] == 1
     with pytest.raises(psycopg.errors.CaseNotFound, match="typo"):
         connection.execute(compose, ['{"type": "typo", "room_id": 1}'])
+
+
+@pytest.mark.parametrize(
+    ("creator", "key"), [("host", ""), ("host", "k" * 65), (None, "k"), ("", "k"), ("h" * 129, "k")]
+)
+def test_a_key_that_cannot_be_is_a_row(
+    connection: Connection, creator: str | None, key: str
+) -> None:
+    """A room is not created with an impossible key, or with one of no user; nothing is aborted."""
+    created = connection.execute(
+        "SELECT outcome, room FROM chat.create_room('keyed', '{}', %s, %s)", [creator, key]
+    ).fetchall()
+
+    assert created == [{"outcome": "invalid_key", "room": None}]
+
+
+def test_a_name_is_refused_also_in_a_locked_room(
+    host: Actor, alice: Actor, connection: Connection, connect: Callable[[], Connection]
+) -> None:
+    """An impossible name needs no lock, so its refusal does not wait."""
+    room = host.create_room(alice)
+    with connect().transaction() as transaction:
+        transaction.connection.execute("SELECT FROM chat_room WHERE id = %s FOR UPDATE", [room])
+        connection.execute("SET lock_timeout = '50ms'")
+        renamed = connection.execute("SELECT outcome FROM chat.rename_room(%s, '')", [room])
+
+    assert [row["outcome"] for row in renamed] == ["invalid_name"]

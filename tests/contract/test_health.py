@@ -7,7 +7,7 @@ import httpx
 import psycopg
 import pytest
 
-from chat.sql.install import functions_fingerprint, write_history
+from chat.sql.install import FUNCTIONS_RELEASE, Installed, functions_fingerprint
 from tests.support.actors import Actor
 from tests.support.processes import serve_api
 
@@ -100,24 +100,24 @@ def test_a_missing_migration_is_not_ready(spare_api: str, spare_url: str) -> Non
     assert (status, body["status"], body["database"]) == (503, "unavailable", "not migrated")
 
 
-OWN_FUNCTIONS = f"COMMENT ON SCHEMA chat IS '{write_history([functions_fingerprint()])}'"
+OWN = Installed(FUNCTIONS_RELEASE, functions_fingerprint())
+LATER, OLDER = (Installed(FUNCTIONS_RELEASE + step, "0" * 16) for step in (1, -1))
+OWN_FUNCTIONS = f"COMMENT ON SCHEMA chat IS '{OWN.comment}'"
 
 
 def test_functions_of_a_later_release_will_do(spare_api: str, spare_url: str) -> None:
     """In a rolling deploy the database is ahead of the old processes, and they go on serving."""
-    later = write_history(["0" * 16, functions_fingerprint(), "f" * 16])
-
-    with damaged(spare_url, f"COMMENT ON SCHEMA chat IS '{later}'", OWN_FUNCTIONS):
+    with damaged(spare_url, f"COMMENT ON SCHEMA chat IS '{LATER.comment}'", OWN_FUNCTIONS):
         status, body = read(spare_api)
 
     assert (status, body["database"]) == (200, "ok")
 
 
-@pytest.mark.parametrize("comment", [f"'{write_history(['0' * 16])}'", "'another comment'", "''"])
+@pytest.mark.parametrize("comment", [f"'{OLDER.comment}'", "'another comment'", "''"])
 def test_functions_of_an_older_release_are_not_ready(
     spare_api: str, spare_url: str, comment: str
 ) -> None:
-    """Where this code's functions were never installed, its calls could fail: 503, and why."""
+    """Where older functions, or none of ours, are installed, calls could fail: 503, and why."""
     with damaged(spare_url, f"COMMENT ON SCHEMA chat IS {comment}", OWN_FUNCTIONS):
         status, body = read(spare_api)
 

@@ -12,17 +12,22 @@ from django.db import connections
 
 from chat.sql import FOLDER, install
 from chat.sql.install import (
-    HISTORY_LENGTH,
+    FUNCTIONS_RELEASE,
+    Installed,
     function_digests,
     functions_fingerprint,
     install_functions,
-    read_history,
-    write_history,
+    read_installed,
 )
 from tests.conftest import TEMPLATE
 from tests.support.processes import run_manage
 
 ALIAS = "spare"
+
+
+def own() -> Installed:
+    """Return what this code installs, with the texts as they are now."""
+    return Installed(install.FUNCTIONS_RELEASE, functions_fingerprint())
 
 
 @pytest.fixture
@@ -84,7 +89,7 @@ def read_comment(connection: psycopg.Connection) -> str | None:
 
 def test_migrate_installed_them(spare: psycopg.Connection) -> None:
     """After `migrate` the database holds this code's functions, under their fingerprint."""
-    assert read_history(read_comment(spare)) == [functions_fingerprint()]
+    assert read_installed(read_comment(spare)) == own()
     assert len(read_functions(spare)) > 10
 
 
@@ -124,7 +129,7 @@ def test_two_at_once_install_once(spare: psycopg.Connection) -> None:
         thread.join(timeout=30)
 
     assert sorted(outcomes) == [False, True]
-    assert read_history(read_comment(spare)) == [functions_fingerprint()]
+    assert read_installed(read_comment(spare)) == own()
 
 
 def test_a_changed_text_replaces_in_place(
@@ -132,14 +137,13 @@ def test_a_changed_text_replaces_in_place(
 ) -> None:
     """A function with a new text keeps its identity, so prepared statements go on with it."""
     before = [(name, oid) for name, oid, _ in read_functions(spare)]
-    earlier = functions_fingerprint()
-    own = replace_text(changed_functions / "identity.sql", 'DD"T"HH24', 'DD"t"HH24')
+    replace_text(changed_functions / "identity.sql", 'DD"T"HH24', 'DD"t"HH24')
 
     installed = install_functions(ALIAS)
 
     assert installed
     assert [(name, oid) for name, oid, _ in read_functions(spare)] == before
-    assert read_history(read_comment(spare)) == [earlier, own]
+    assert read_installed(read_comment(spare)) == own()
     assert write_time(spare) == "2026-01-02t03:04:05.000000Z"
 
 
@@ -149,15 +153,38 @@ def write_time(connection: psycopg.Connection) -> object:
     return text
 
 
-def test_an_older_release_leaves_newer_functions_alone(
+def test_a_reverted_text_is_installed_again(
     spare: psycopg.Connection, changed_functions: Path
 ) -> None:
+    """A text that was installed before, and then replaced, is installed like any other."""
+    older, newer = 'DD"T"HH24', 'DD"t"HH24'
+    replace_text(changed_functions / "identity.sql", older, newer)
+    assert install_functions(ALIAS) is True
+    replace_text(changed_functions / "identity.sql", newer, older)
+
+    assert install_functions(ALIAS) is True
+
+    assert read_installed(read_comment(spare)) == own()
+    assert write_time(spare) == "2026-01-02T03:04:05.000000Z"
+
+
+@pytest.fixture
+def later_release(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Let the installer be that of the next release, until the returned function is called."""
+    monkeypatch.setattr(install, "FUNCTIONS_RELEASE", FUNCTIONS_RELEASE + 1)
+    return lambda: monkeypatch.setattr(install, "FUNCTIONS_RELEASE", FUNCTIONS_RELEASE)
+
+
+def test_an_older_release_leaves_newer_functions_alone(
+    spare: psycopg.Connection, changed_functions: Path, later_release: Callable[[], None]
+) -> None:
     """In a deploy, `migrate` of the release before changes nothing, however often it runs."""
-    newer, older = 'DD"t"HH24', 'DD"T"HH24'
+    older, newer = 'DD"T"HH24', 'DD"t"HH24'
     replace_text(changed_functions / "identity.sql", older, newer)
     assert install_functions(ALIAS) is True
     before = (read_functions(spare), read_comment(spare))
     replace_text(changed_functions / "identity.sql", newer, older)
+    later_release()
 
     assert [install_functions(ALIAS), install_functions(ALIAS)] == [False, False]
 
@@ -166,7 +193,7 @@ def test_an_older_release_leaves_newer_functions_alone(
 
 
 def test_an_older_release_brings_back_no_dropped_function(
-    spare: psycopg.Connection, changed_functions: Path
+    spare: psycopg.Connection, changed_functions: Path, later_release: Callable[[], None]
 ) -> None:
     """Where the later release dropped a function, the earlier one restores nothing."""
     older = (changed_functions / "rooms.sql").read_text(encoding="utf-8")
@@ -176,26 +203,17 @@ def test_an_older_release_brings_back_no_dropped_function(
     before = (read_functions(spare), read_comment(spare))
     (changed_functions / "rooms.sql").write_text(older, encoding="utf-8")
     read_again()
+    later_release()
 
     assert install_functions(ALIAS) is False
 
     assert (read_functions(spare), read_comment(spare)) == before
 
 
-def test_the_history_is_bounded(spare: psycopg.Connection) -> None:
-    """The comment names the latest installations, and this one last."""
-    others = [f"{n:016x}" for n in range(HISTORY_LENGTH)]
-    spare.execute(f"COMMENT ON SCHEMA chat IS '{write_history(others)}'".encode())
-
-    assert install_functions(ALIAS) is True
-
-    assert read_history(read_comment(spare)) == [*others[1:], functions_fingerprint()]
-
-
-@pytest.mark.parametrize("comment", [None, "", "of somebody else", "besedka functions: "])
-def test_a_comment_without_fingerprints_names_none(comment: str | None) -> None:
-    """Functions under such a comment are taken for those of no known release."""
-    assert functions_fingerprint() not in read_history(comment)
+@pytest.mark.parametrize("comment", [None, "", "of somebody else", "besedka functions: a, b"])
+def test_another_comment_names_no_release(comment: str | None) -> None:
+    """Functions under such a comment are replaced by those of any release."""
+    assert read_installed(comment) is None
 
 
 def test_a_changed_signature_is_refused(spare: psycopg.Connection, changed_functions: Path) -> None:
@@ -214,16 +232,15 @@ def test_a_changed_signature_is_refused(spare: psycopg.Connection, changed_funct
 
 def test_functions_come_back_with_their_tables(spare: psycopg.Connection) -> None:
     """After `migrate` went back, the release that migrates next installs its own functions."""
-    spare.execute(
-        f"COMMENT ON SCHEMA chat IS '{write_history([functions_fingerprint(), '0' * 16])}'".encode()
-    )
+    later = Installed(FUNCTIONS_RELEASE + 1, "0" * 16)
+    spare.execute(f"COMMENT ON SCHEMA chat IS '{later.comment}'".encode())
     run_manage("migrate", "chat", "0004", DATABASE_URL=read_url(spare))
     assert read_comment(spare) is None
     spare.execute("DROP FUNCTION chat.room_body")
 
     run_manage("migrate", DATABASE_URL=read_url(spare))
 
-    assert read_history(read_comment(spare)) == [functions_fingerprint()]
+    assert read_installed(read_comment(spare)) == own()
     created = spare.execute("SELECT outcome FROM chat.create_room('a', '{}')").fetchall()
     assert created == [("created",)]
 
@@ -246,7 +263,7 @@ def test_a_broken_text_changes_nothing(spare: psycopg.Connection, changed_functi
 
 
 def test_functions_lost_with_a_table_come_back(spare: psycopg.Connection) -> None:
-    """A function that went with a table is made again, though the schema still bears its mark."""
+    """A function that was dropped with a table is installed again under the same comment."""
     spare.execute("DROP FUNCTION chat.room_body")
 
     assert install_functions(ALIAS) is True

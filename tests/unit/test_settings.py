@@ -61,6 +61,7 @@ def read(**environment: str) -> dict[str, Any]:
         ),
         ("DEBUG", "maybe", "DEBUG='maybe' is neither true nor false: write 1 or 0"),
         ("DEBUG", "2", "DEBUG='2' is neither true nor false: write 1 or 0"),
+        ("DEBUG", "y", "DEBUG='y' is neither true nor false: write 1 or 0"),
     ],
 )
 def test_a_mistake_is_named(variable: str, value: str, message: str) -> None:

@@ -9,6 +9,12 @@ SELECT 'chat_installation' AS table WHERE NOT EXISTS (SELECT FROM chat_installat
 SELECT i.identity, chat.database_identity() AS now
 FROM chat_installation i WHERE i.identity <> chat.database_identity();
 
+-- name: room_missing
+-- error: Rows refer to a room that does not exist. {restore}
+SELECT 'chat_room_key' AS table, k.room_id AS room
+FROM (SELECT room_id FROM chat_room_key ORDER BY room_id DESC LIMIT 10000) k
+WHERE NOT EXISTS (SELECT FROM chat_room r WHERE r.id = k.room_id);
+
 -- name: sequence_behind
 -- error: The next insert will draw an id that is already used, and fail.
 SELECT drawn.table FROM (VALUES

@@ -7,13 +7,15 @@ WHERE why IS NOT NULL;
 -- name: outbox_partition
 -- error: The row is not in the partition of its room: it is never drained, or out of order.
 SELECT o.id AS outbox, o.partition FROM {chunk} o, chat_installation i
-WHERE o.partition <> mod((chat.outbox_key(o.payload))[2]::bigint, i.outbox_partitions);
+WHERE chat.outbox_fault(o.method, o.payload) IS NULL
+  AND o.partition <> mod((chat.outbox_key(o.payload))[2]::bigint, i.outbox_partitions);
 
 -- name: outbox_epoch
 -- warning: The row was queued under another epoch, before a restore: Centrifugo may take it for one
 -- that it has published already. Clients fetch what is missing. It goes away as the outbox drains.
 SELECT o.id AS outbox FROM {chunk} o, chat_installation i
-WHERE (chat.outbox_key(o.payload))[1] <> i.epoch;
+WHERE chat.outbox_fault(o.method, o.payload) IS NULL
+  AND (chat.outbox_key(o.payload))[1] <> i.epoch;
 
 -- name: outbox_large
 -- warning: A hundred events of this size do not fit queue_max_size of Centrifugo, so a client that

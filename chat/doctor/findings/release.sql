@@ -16,7 +16,7 @@ WHERE obj_description(to_regnamespace('chat')::oid, 'pg_namespace') ~ (%(fingerp
 
 -- name: functions_of_other_release
 -- warning: The functions are those of another release, as in the middle of a deploy. If no deploy
--- is running, run `manage.py migrate`.
+-- is running, run `manage.py migrate` of the newest release.
 SELECT w.function FROM unnest(%(functions)s::text[], %(digests)s::text[]) AS w (function, digest)
 WHERE (obj_description(to_regnamespace('chat')::oid, 'pg_namespace') ~ (%(fingerprint)s || '$'))
       IS NOT true

@@ -39,6 +39,7 @@ $$;
 -- conflict        this creator used the key, for another room        null
 -- invalid_name    not 1 to 255 characters; nothing was created       null
 -- invalid_user    an id that cannot be a user's; nothing created     invalid_user_id
+-- invalid_key     a key that is not 1 to 64 long, or of no user      null
 --
 -- p_created_by, p_client_id: who creates the room and the key that makes repeating harmless. Without
 -- a key each call creates a room.
@@ -55,12 +56,18 @@ BEGIN
     SELECT item.id INTO invalid_user_id
     FROM unnest(p_user_ids) AS item (id) WHERE NOT chat.is_user_id(item.id) LIMIT 1;
     outcome := CASE WHEN NOT chat.is_room_name(p_name) THEN 'invalid_name'
-                    WHEN FOUND THEN 'invalid_user' ELSE 'created' END;
+                    WHEN FOUND THEN 'invalid_user'
+                    WHEN p_client_id IS NULL THEN 'created'
+                    WHEN char_length(p_client_id) NOT BETWEEN 1 AND 64
+                        OR NOT chat.is_user_id(p_created_by) THEN 'invalid_key'
+                    ELSE 'created' END;
     IF outcome <> 'created' THEN
         RETURN NEXT;
         RETURN;
     END IF;
 
+    -- As an insert would: an id that is drawn while `start_over` waits could be one of before it.
+    LOCK TABLE chat_room IN ROW EXCLUSIVE MODE;
     v_id := nextval(pg_get_serial_sequence('chat_room', 'id'));
     IF p_client_id IS NOT NULL THEN
         v_digest := sha256(convert_to(json_build_array(p_name, ARRAY(
@@ -99,9 +106,13 @@ DECLARE
     v_room chat_room;
 BEGIN
     PERFORM chat.require_read_committed();
+    IF NOT chat.is_room_name(p_name) THEN
+        outcome := 'invalid_name';
+        RETURN NEXT;
+        RETURN;
+    END IF;
     SELECT * INTO v_room FROM chat_room r WHERE r.id = p_room_id FOR NO KEY UPDATE;
-    outcome := CASE WHEN NOT chat.is_room_name(p_name) THEN 'invalid_name'
-                    WHEN v_room.id IS NULL THEN 'room_not_found'
+    outcome := CASE WHEN v_room.id IS NULL THEN 'room_not_found'
                     WHEN v_room.name = p_name THEN 'unchanged' ELSE 'renamed' END;
     IF outcome = 'renamed' THEN
         v_room.name := p_name;

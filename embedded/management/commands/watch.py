@@ -25,7 +25,9 @@ MISSING = (
 def describe_event(event: dict[str, Any]) -> str:
     """Return one line that says what happened."""
     body = event["body"]
-    room = body["room"]
+    room = body.get("room")
+    if room is None:
+        return str(event["type"])  # of a later release
     place = f"{room['name']} (room {room['id']}, version {room['version']})"
     if event["type"] == "message_added":
         return f"{place}  {body['user']}: {body['content']}"
