@@ -58,6 +58,11 @@ class Counts:
     """By `reset()` and `refuse()`."""
 
 
+RECEIVE_BYTES = 256 * 1024
+"""What the kernel may hold of a side that is not read. Left to itself it holds up to 32 MB, and the
+sender does not notice that nothing is read."""
+
+
 class End(asyncio.Protocol):
     """The proxy's socket towards one side of a connection."""
 
@@ -85,6 +90,10 @@ class End(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin; nothing is read from the client before the server is connected."""
         self.transport = cast("asyncio.Transport", transport)
+        with contextlib.suppress(OSError):  # it is gone, and its socket reports that
+            transport.get_extra_info("socket").setsockopt(
+                socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES
+            )
         self.adapt()
         self.other.adapt()
         if self.link.is_ended:
