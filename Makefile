@@ -39,8 +39,9 @@ check: $(VENV)/.installed-dev ## Lint, formatting, types, import directions, mis
 test: check $(SDK)/node_modules/.installed ## The checks, then every kind of test; 6 minutes
 	$(call stage,$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not long")
 
+# Each trial has bounds in seconds and keeps both cores busy, so nothing runs beside it.
 test-long: $(VENV)/.installed-dev ## The long series that `make test` leaves out; 5 minutes
-	$(call stage,$(BIN)/pytest -n $(WORKERS) --dist worksteal -m long)
+	$(call stage,$(BIN)/pytest -m long)
 
 test-quick: $(VENV)/.installed-dev ## The tests that take less than three seconds each
 	$(call stage,$(BIN)/pytest -n $(WORKERS) -m "not slow and not long")
