@@ -31,8 +31,8 @@ class Installation(models.Model):
     """Part of every idempotency key: without it a database that was reset or restored would reuse
     keys, and Centrifugo would drop its events as already published."""
     outbox_partitions = models.PositiveSmallIntegerField()
-    """A room's events go to partition `room_id % outbox_partitions`. Centrifugo's configuration
-    has as many consumers. Change it only while the outbox is empty."""
+    """A room's events go to one of so many partitions, as `chat.partition_of` says. Centrifugo's
+    configuration has as many consumers. Change it only while the outbox is empty."""
     identity = models.CharField(max_length=64, db_default="")
     """What the database was known by when it was last migrated or restored: where it differs from
     `chat.database_identity()`, this is a copy, and `manage.py after_restore` was not run."""
