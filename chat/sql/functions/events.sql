@@ -134,7 +134,8 @@ BEGIN
     WHERE r.id = p_room.id;
 END $$;
 
--- The channels of all present members, in the order of joining.
+-- For functions of the release before that are running while these are installed; the next release
+-- drops it. `audience_of` is in its place.
 CREATE OR REPLACE FUNCTION chat.audience(p_room_id bigint) RETURNS text[]
 LANGUAGE sql STABLE AS $$
     SELECT array_agg(m.channel ORDER BY m.id) FROM chat_member m WHERE m.room_id = p_room_id

@@ -55,7 +55,7 @@ BEGIN
         SELECT p_room_id, item.id, chat.personal_channel(item.id), v_room.version + 1, v_now
         FROM unnest(v_added) WITH ORDINALITY AS item (id, n) ORDER BY item.n;
         v_room.member_count := v_room.member_count + cardinality(v_added);
-        v_channels := chat.audience(p_room_id);
+        v_channels := chat.audience_of(v_room);
         v_is_last_only := cardinality(v_added)::bigint * v_room.member_count > 20000;
         FOR v_n IN 1 .. cardinality(v_added) LOOP
             v_room := chat.record_event(
@@ -91,7 +91,7 @@ BEGIN
     END IF;
 
     -- The audience is read before the row is deleted, so that it includes the user who leaves.
-    v_channels := chat.audience(p_room_id);
+    v_channels := chat.audience_of(v_room);
     DELETE FROM chat_member m WHERE m.room_id = p_room_id AND m.user_id = p_user_id
     RETURNING m.joined_at INTO v_joined_at;
     outcome := CASE WHEN FOUND THEN 'removed' ELSE 'not_member' END;

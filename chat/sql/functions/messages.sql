@@ -86,7 +86,7 @@ BEGIN
             END IF;
 
             IF outcome = 'sent' THEN
-                v_channels := coalesce(v_channels, chat.audience(v_group.room_id));
+                v_channels := coalesce(v_channels, chat.audience_of(v_room));
                 v_room.bumped_at := v_now;
                 v_room.last_seq := v_room.last_seq + 1;
                 INSERT INTO chat_message (room_id, seq, user_id, client_id, content, created_at)
@@ -129,7 +129,7 @@ BEGIN
     WHERE m.id = p_message_id AND m.deleted_at IS NULL
     RETURNING * INTO v_message;
     IF FOUND THEN
-        v_room := chat.record_event('message_deleted', v_room, chat.audience(v_room.id),
+        v_room := chat.record_event('message_deleted', v_room, chat.audience_of(v_room),
                                     p_user_id => v_message.user_id, p_message => v_message);
         PERFORM chat.save_room(v_room);
         outcome := 'deleted';
