@@ -8,6 +8,7 @@ from litestar.datastructures import State
 from litestar.di import Provide
 
 from app.authentication import load_token_verifier
+from chat.actions.listeners import Listeners
 from chat.api import documentation, events, health, members, messages, rooms, search, tokens
 from chat.api.bodies import with_body_deadline
 from chat.api.openapi.document import build_document
@@ -45,9 +46,12 @@ async def _open_resources(application: Litestar) -> AsyncIterator[None]:
     configuration = load_configuration()
     application.state.token_verifier = load_token_verifier()
     async with open_database(
-        configuration.database_url, configuration.database_pool_size
+        configuration.database_url,
+        configuration.database_pool_size,
+        configuration.session_settings,
     ) as database:
         application.state.database = database
+        application.state.listeners = Listeners(database, configuration.listening_seconds)
         with serve_metrics(
             configuration.metrics_host,
             configuration.metrics_port,
@@ -62,6 +66,11 @@ async def _provide_database(state: State) -> Database:
     return database
 
 
+async def _provide_listeners(state: State) -> Listeners:
+    listeners: Listeners = state.listeners
+    return listeners
+
+
 def create_api() -> Litestar:
     """Return the API; its connections to PostgreSQL open with its lifespan."""
     document = build_document(ROUTES)
@@ -69,7 +78,10 @@ def create_api() -> Litestar:
         route_handlers=[*answer_options(ROUTES), *ROUTES],
         middleware=[with_body_deadline],
         lifespan=[_open_resources],
-        dependencies={"database": Provide(_provide_database)},
+        dependencies={
+            "database": Provide(_provide_database),
+            "listeners": Provide(_provide_listeners),
+        },
         exception_handlers=EXCEPTION_HANDLERS,
         request_max_body_size=BODY_MAX_BYTES,
         state=State({"document": document, "page": render_page(document)}),

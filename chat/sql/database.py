@@ -162,14 +162,18 @@ def _is_connection_lost(error: psycopg.OperationalError) -> bool:
 
 
 @asynccontextmanager
-async def open_database(url: str, pool_size: int) -> AsyncIterator[Database]:
+async def open_database(
+    url: str, pool_size: int, session_settings: Mapping[str, str | int] | None = None
+) -> AsyncIterator[Database]:
     """Offer a `Database` on a pool of up to `pool_size` connections.
+
+    session_settings: settings of PostgreSQL for its sessions, besides those here.
 
     The pool fills in the background: a service that starts before its database is not ready, and
     becomes ready by itself.
     """
     pool = AsyncConnectionPool(
-        compose_conninfo(url, "besedka-api", **_SESSION_SETTINGS),
+        compose_conninfo(url, "besedka-api", **_SESSION_SETTINGS, **(session_settings or {})),
         min_size=min(2, pool_size),
         max_size=pool_size,
         timeout=POOL_TIMEOUT_SECONDS,

@@ -71,32 +71,6 @@ LANGUAGE sql IMMUTABLE AS $$
         ELSE false END
 $$;
 
--- The channels of all present members, in the order of joining.
-CREATE OR REPLACE FUNCTION chat.audience_of(p_room chat_room) RETURNS text[]
-LANGUAGE sql STABLE AS $$
-    SELECT array_agg(m.channel ORDER BY m.id) FROM chat_member m WHERE m.room_id = p_room.id
-$$;
-
--- Channels as JSON arrays of at most 1,000 each, what one outbox row holds; empty without channels.
-CREATE OR REPLACE FUNCTION chat.chunks(p_channels text[]) RETURNS json[]
-LANGUAGE sql IMMUTABLE AS $$
-    SELECT ARRAY(
-        SELECT array_to_json(p_channels[n : n + 999])
-        FROM generate_series(1, coalesce(cardinality(p_channels), 0), 1000) AS n ORDER BY n)
-$$;
-
--- The audiences of several rooms, each in one entry for 1,000 channels: what `record_events` takes.
--- Both arrays are in the order of p_rooms, which is that of ids.
-CREATE OR REPLACE FUNCTION chat.audiences(
-    p_rooms chat_room[], OUT chunk_rooms bigint[], OUT chunks json[]
-) LANGUAGE plpgsql STABLE AS $$
-BEGIN
-    SELECT array_agg(r.id ORDER BY r.id, item.n), array_agg(item.chunk ORDER BY r.id, item.n)
-    INTO chunk_rooms, chunks
-    FROM unnest(p_rooms) AS r,
-         unnest(chat.chunks(chat.audience_of(r))) WITH ORDINALITY AS item (chunk, n);
-END $$;
-
 -- The partition of a room's events: rooms of more than 1,000 members have the last quarter of the
 -- partitions to themselves, so that a large fan-out never delays the events of other rooms. With
 -- fewer than four partitions all rooms share them.
@@ -227,6 +201,13 @@ BEGIN
         ARRAY[p_room], ARRAY[v_event], ARRAY[p_message],
         array_fill(p_room.id, ARRAY[cardinality(v_chunks)]), v_chunks))[1];
 END $$;
+
+-- For functions of the release before that are running while these are installed; the next release
+-- drops it. `audience_of` is in its place.
+CREATE OR REPLACE FUNCTION chat.audience(p_room_id bigint) RETURNS text[]
+LANGUAGE sql STABLE AS $$
+    SELECT array_agg(m.channel ORDER BY m.id) FROM chat_member m WHERE m.room_id = p_room_id
+$$;
 
 -- Refuses to run where a snapshot could be older than the room's lock: order and idempotency need
 -- each statement of a function to see what was committed before it.
