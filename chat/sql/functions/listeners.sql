@@ -135,11 +135,15 @@ END $$;
 
 -- Channels as JSON arrays of at most 1,000 each, what one outbox row holds; empty without channels.
 CREATE OR REPLACE FUNCTION chat.chunks(p_channels text[]) RETURNS json[]
-LANGUAGE sql IMMUTABLE AS $$
-    SELECT ARRAY(
-        SELECT array_to_json(p_channels[n : n + 999])
-        FROM generate_series(1, coalesce(cardinality(p_channels), 0), 1000) AS n ORDER BY n)
-$$;
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    v_chunks json[] := '{}';
+BEGIN
+    FOR v_n IN 1 .. coalesce(cardinality(p_channels), 0) BY 1000 LOOP
+        v_chunks := v_chunks || array_to_json(p_channels[v_n : v_n + 999]);
+    END LOOP;
+    RETURN v_chunks;
+END $$;
 
 -- The audiences of several rooms, each in one entry for 1,000 channels: what `record_events` takes.
 -- p_rooms is in the order of ids, and so are both arrays. The caller holds the rooms' locks.
@@ -160,12 +164,9 @@ BEGIN
         INTO chunk_rooms, chunks
         FROM (
             SELECT m.room_id, json_agg(l.channel) AS channels
-            FROM chat_member m
-            -- OFFSET 0: always one probe of the index for each member.
-            CROSS JOIN LATERAL (
-                SELECT k.channel FROM chat_listener k
-                WHERE k.user_id = m.user_id AND k.until > now() OFFSET 0) AS l
-            WHERE m.room_id = ANY (ARRAY(SELECT r.id FROM unnest(p_rooms) AS r))
+            FROM chat_member m JOIN chat_listener l ON l.user_id = m.user_id
+            WHERE l.until > now()
+              AND m.room_id = ANY (ARRAY(SELECT r.id FROM unnest(p_rooms) AS r))
             GROUP BY m.room_id) AS item;
         RETURN;
     END IF;
