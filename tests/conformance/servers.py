@@ -30,6 +30,9 @@ SHORT_DELAYS = {
     "EXPIRED_SUB_CLOSE_DELAY": "1s",
     # Centrifugo looks for expired subscriptions on this tick; the gateway has a timer for each.
     "PRESENCE_UPDATE_INTERVAL": "500ms",
+    # Centrifugo counts these in whole seconds, and looks for what has expired once a second.
+    "HISTORY_TTL": "1s",
+    "HISTORY_META_TTL": "3s",
 }
 
 
@@ -119,6 +122,10 @@ def start_server(
         if kind == "gateway":
             seconds = float(value[:-2]) / 1000 if value.endswith("ms") else float(value[:-1])
             environment[f"GATEWAY_{name}"] = str(seconds)
+        elif name == "HISTORY_TTL":
+            environment["CENTRIFUGO_CHANNEL_NAMESPACES_PERSONAL_HISTORY_TTL"] = value
+        elif name == "HISTORY_META_TTL":
+            environment["CENTRIFUGO_CHANNEL_HISTORY_META_TTL"] = value
         else:
             environment[f"CENTRIFUGO_CLIENT_{name}"] = value
     command = [*prefix, *command]

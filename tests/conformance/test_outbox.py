@@ -178,6 +178,22 @@ def test_slow_consumer(server: RunningServer, database_url: str) -> None:
     run(scenario())
 
 
+def test_client_that_reads_late(server: RunningServer, database_url: str) -> None:
+    """A client that stops reading for a while, with less than 4 MiB unread, receives everything."""
+
+    async def scenario() -> None:
+        async with RawClient.subscribed(server) as client, Outbox.open(database_url) as outbox:
+            client.websocket.transport.pause_reading()
+            await outbox.publish(client.channel, *({"text": "x" * 50_000} for _ in range(60)))
+            await outbox.wait_drained()
+            await outbox.publish(client.channel, {"n": 61})
+            await outbox.wait_drained()
+            client.websocket.transport.resume_reading()
+            await count_publications(client, 61)
+
+    run(scenario())
+
+
 async def count_publications(client: RawClient, expected: int) -> None:
     """Receive publications without a gap."""
     for offset in range(1, expected + 1):
