@@ -118,19 +118,28 @@ def start_server(
             host=host,
             port=port,
         )
-    for name, value in (delays or {}).items():
-        if kind == "gateway":
-            seconds = float(value[:-2]) / 1000 if value.endswith("ms") else float(value[:-1])
-            environment[f"GATEWAY_{name}"] = str(seconds)
-        elif name == "HISTORY_TTL":
-            environment["CENTRIFUGO_CHANNEL_NAMESPACES_PERSONAL_HISTORY_TTL"] = value
-        elif name == "HISTORY_META_TTL":
-            environment["CENTRIFUGO_CHANNEL_HISTORY_META_TTL"] = value
-        else:
-            environment[f"CENTRIFUGO_CLIENT_{name}"] = value
+    environment |= _name_delays(kind, delays or {})
     command = [*prefix, *command]
     process = _start(command, environment, log)
     return _launch(RunningServer(kind, port, process, command, environment, log, host))
+
+
+def _name_delays(kind: str, delays: dict[str, str]) -> dict[str, str]:
+    """Return the environment that sets delays like `{"PING_INTERVAL": "1s"}`."""
+    if kind == "gateway":
+        return {
+            f"GATEWAY_{name}": str(float(value[:-2]) / 1000 if value.endswith("ms") else value[:-1])
+            for name, value in delays.items()
+        }
+    sections = {
+        "HISTORY_TTL": "CHANNEL_NAMESPACES_PERSONAL_HISTORY_TTL",
+        # Not the namespace's: Centrifugo prolongs a position that is read by the common value.
+        "HISTORY_META_TTL": "CHANNEL_HISTORY_META_TTL",
+    }
+    return {
+        f"CENTRIFUGO_{sections.get(name, f'CLIENT_{name}')}": value
+        for name, value in delays.items()
+    }
 
 
 def _gateway_environment(database_url: str, host: str, port: int) -> dict[str, str]:
