@@ -9,31 +9,15 @@ import logging
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, LiteralString, TypeVar
+from typing import TypeVar
 
 import psycopg
-from psycopg import AsyncConnection, AsyncCursor, IsolationLevel
 
 from embedded.gateway.dispatch import Dispatcher
 from embedded.gateway.limits import Limits
+from embedded.gateway.link import Link, Row
 from embedded.gateway.outgoing import WRITE_AT
 
-# A dead server or network is noticed in seconds, and not after the kernel's two hours.
-CONNECT_OPTIONS: dict[str, Any] = {
-    "connect_timeout": 5,
-    "keepalives": 1,
-    "keepalives_idle": 5,
-    "keepalives_interval": 2,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 10_000,
-    "application_name": "besedka-gateway",
-    # PostgreSQL ends the transaction of a dead gateway, and with it the locks of its partitions.
-    # Plans are made while the outbox is empty and must also be right when it is not.
-    "options": "-c idle_in_transaction_session_timeout=15s"
-    " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off",
-    # The statements are prepared below, by name.
-    "prepare_threshold": None,
-}
 # A stuck transaction keeps its partitions to itself, and the others go on in the next connection.
 MAX_CONNECTIONS = 3
 # Partitions whose rows come during a transaction wait this long for its end, so that one
@@ -47,7 +31,7 @@ MAX_BACKOFF = 5.0
 # The locks are those of a Centrifugo consumer named "outbox", so only one server drains a
 # partition. What could be locked is left for `read_rows` in a setting, because a statement sent
 # together with another cannot use its result.
-PREPARE: LiteralString = """
+PREPARE = b"""
     PREPARE lock_partitions (integer[]) AS
         SELECT set_config('besedka.locked', coalesce(array_agg(p)::text, '{}'), true)
         FROM unnest($1) AS p
@@ -71,7 +55,6 @@ DELETE = b"EXECUTE delete_rows('{%b}')"
 FIND_WAITING = b"EXECUTE find_waiting(%d)"
 
 T = TypeVar("T")
-Row = tuple[bytes, ...]
 
 logger = logging.getLogger(__name__)
 
@@ -82,41 +65,33 @@ class Connections:
     def __init__(self, database_url: str) -> None:
         self._database_url = database_url
         self._free = asyncio.Semaphore(MAX_CONNECTIONS)
-        self._idle: list[AsyncConnection] = []
-
-    async def open(self) -> AsyncConnection:
-        """Open a connection outside the pool."""
-        connection = await AsyncConnection.connect(
-            self._database_url, autocommit=True, **CONNECT_OPTIONS
-        )
-        await connection.set_isolation_level(IsolationLevel.READ_COMMITTED)
-        return connection
+        self._idle: list[Link] = []
 
     @contextlib.asynccontextmanager
-    async def borrow(self) -> AsyncIterator[AsyncConnection]:
+    async def borrow(self) -> AsyncIterator[Link]:
         """Give a connection, and keep it for the next use unless this one fails."""
         async with self._free:
-            connection = self._idle.pop() if self._idle else await self._open_prepared()
+            link = self._idle.pop() if self._idle else await self._open()
             try:
-                yield connection
+                yield link
             except BaseException:
-                await connection.close()
+                await link.close()
                 raise
-            self._idle.append(connection)
+            self._idle.append(link)
 
     async def close(self) -> None:
         """Close the idle connections."""
         while self._idle:
             await self._idle.pop().close()
 
-    async def _open_prepared(self) -> AsyncConnection:
-        connection = await self.open()
+    async def _open(self) -> Link:
+        link = await Link.connect(self._database_url)
         try:
-            await connection.execute(PREPARE)
+            await link.execute(PREPARE)
         except BaseException:
-            await connection.close()
+            await link.close()
             raise
-        return connection
+        return link
 
 
 class OutboxDrain:
@@ -127,6 +102,7 @@ class OutboxDrain:
     """
 
     def __init__(self, database_url: str, dispatcher: Dispatcher, limits: Limits) -> None:
+        self._database_url = database_url
         self._connections = Connections(database_url)
         self._dispatcher = dispatcher
         self._limits = limits
@@ -155,12 +131,11 @@ class OutboxDrain:
             await self._connections.close()
 
     async def _read_partitions(self) -> int:
-        async with await self._connections.open() as connection:
-            cursor = await connection.execute("SELECT outbox_partitions FROM chat_installation")
-            row = await cursor.fetchone()
-        if row is None:
+        async with Link.open(self._database_url) as link:
+            rows = await link.execute(b"SELECT outbox_partitions FROM chat_installation")
+        if not rows:
             raise psycopg.DataError("chat_installation is empty: the migrations have not run")
-        return int(row[0])
+        return int(rows[0][0])
 
     async def _drain(self, partitions: set[int]) -> None:
         self._taken |= partitions
@@ -173,18 +148,16 @@ class OutboxDrain:
 
     async def _process(self, partitions: set[int]) -> set[int]:
         """Dispatch and delete the oldest rows of partitions; return those that may have more."""
-        async with self._connections.borrow() as connection:
+        async with self._connections.borrow() as link:
             names = b",".join(b"%d" % partition for partition in partitions)
-            cursor = await connection.execute(READ % (names, self._limits.select_limit))
             # Another gateway or a Centrifugo drains the partitions that could not be locked; the
             # next poll tries again.
-            rows = _last_result(cursor)
-            if not rows:
-                await connection.execute("COMMIT")
-                return set()
-            await self._dispatch(rows)
-            await connection.execute(DELETE % b",".join(row[0] for row in rows))
-            await connection.execute("COMMIT")
+            rows = await link.execute(READ % (names, self._limits.select_limit))
+            if rows:
+                await self._dispatch(rows)
+                await link.execute(DELETE % b",".join(row[0] for row in rows))
+            # By itself: a gateway that is killed while its deletion waits must not commit it.
+            await link.execute(b"COMMIT")
         found = Counter(int(row[1]) for row in rows)
         return {name for name, count in found.items() if count == self._limits.select_limit}
 
@@ -201,24 +174,22 @@ class OutboxDrain:
                 size = 0
 
     async def _poll(self) -> None:
-        async with self._connections.borrow() as connection:
-            cursor = await connection.execute(FIND_WAITING % self._partitions)
-            rows = await cursor.fetchall()
+        async with self._connections.borrow() as link:
+            rows = await link.execute(FIND_WAITING % self._partitions)
         for (partition,) in rows:
-            self._wake(partition)
+            self._wake(int(partition))
         await asyncio.sleep(self._limits.poll_interval)
 
     async def _listen(self) -> None:
-        async with await self._connections.open() as connection:
-            await connection.execute("LISTEN chat_outbox")
+        async with Link.open(self._database_url) as link:
+            await link.execute(b"LISTEN chat_outbox")
             while True:
-                # One, and those that came with it.
-                async for notification in connection.notifies(stop_after=1):
-                    self._wake_named(notification.payload)
+                for payload in await link.wait_notified():
+                    self._wake_named(payload)
                 await asyncio.sleep(self._limits.drain_interval)
 
-    def _wake_named(self, payload: str) -> None:
-        if payload.isdecimal() and int(payload) < self._partitions:
+    def _wake_named(self, payload: bytes) -> None:
+        if payload.isdigit() and int(payload) < self._partitions:
             self._wake(int(payload))
         else:
             logger.error("notification for an unknown partition")
@@ -226,20 +197,6 @@ class OutboxDrain:
     def _wake(self, partition: int) -> None:
         self._waiting.add(partition)
         self._changed.set()
-
-
-def _last_result(cursor: AsyncCursor) -> list[Row]:
-    """Return the rows of the last statement as PostgreSQL sent them: nothing is converted twice."""
-    while cursor.nextset():
-        pass
-    result = cursor.pgresult
-    if result is None:
-        return []
-    columns = range(result.nfields)
-    return [
-        tuple(result.get_value(row, column) or b"" for column in columns)
-        for row in range(result.ntuples)
-    ]
 
 
 async def _repeat(step: Callable[[], Awaitable[None]]) -> None:

@@ -4,7 +4,14 @@ import asyncio
 
 import pytest
 
-from tests.conformance.clients import Outbox, RawClient, blocked_deletes, new_user, run
+from tests.conformance.clients import (
+    Outbox,
+    RawClient,
+    blocked_deletes,
+    counted_deletes,
+    new_user,
+    run,
+)
 from tests.conformance.servers import RunningServer
 
 
@@ -151,6 +158,23 @@ def test_slow_partition_stops_no_other(server: RunningServer, database_url: str)
                     await outbox.publish(client.channel, {"n": number}, partition=1)
                     assert await client.receive_data() == {"n": number}
             assert await client.receive_data() == {"n": 2}
+
+    run(scenario())
+
+
+def test_partitions_are_drained_together(server: RunningServer, database_url: str) -> None:
+    """Rows of 8 partitions, committed together, cost the gateway 3 transactions at most, not 8."""
+
+    async def scenario() -> None:
+        async with RawClient.subscribed(server) as client, Outbox.open(database_url) as outbox:
+            with counted_deletes(database_url) as count:
+                async with outbox.connection.transaction():
+                    for partition in range(8):
+                        await outbox.publish(client.channel, {"n": partition}, partition=partition)
+                received = {(await client.receive_data())["n"] for _ in range(8)}
+                assert received == set(range(8))
+                await outbox.wait_drained()
+                assert count() <= (3 if server.is_gateway else 8)
 
     run(scenario())
 
