@@ -207,13 +207,12 @@ def test_client_that_reads_late(server: RunningServer, database_url: str) -> Non
 
     async def scenario() -> None:
         async with RawClient.subscribed(server) as client, Outbox.open(database_url) as outbox:
+            # 6 MB: more than the kernel buffers, and less than those and 4 MiB together.
             client.websocket.transport.pause_reading()
-            await outbox.publish(client.channel, *({"text": "x" * 50_000} for _ in range(60)))
-            await outbox.wait_drained()
-            await outbox.publish(client.channel, {"n": 61})
+            await outbox.publish(client.channel, *({"text": "x" * 50_000} for _ in range(120)))
             await outbox.wait_drained()
             client.websocket.transport.resume_reading()
-            await count_publications(client, 61)
+            await count_publications(client, 120)
 
     run(scenario())
 
