@@ -10,6 +10,7 @@ from litestar.di import Provide
 from app.authentication import load_token_verifier
 from chat.api import documentation, events, health, members, messages, rooms, search, tokens
 from chat.api.bodies import with_body_deadline
+from chat.api.direct import DirectRoutes
 from chat.api.openapi.document import build_document
 from chat.api.openapi.page import render_page
 from chat.api.options import answer_options
@@ -39,6 +40,15 @@ ROUTES = [
     documentation.read_docs,
 ]
 
+# What clients ask for all the time.
+HOT_ROUTES = [
+    rooms.list_rooms,
+    rooms.read_room,
+    messages.list_messages,
+    messages.send_message,
+    events.list_events,
+]
+
 
 @asynccontextmanager
 async def _open_resources(application: Litestar) -> AsyncIterator[None]:
@@ -62,10 +72,10 @@ async def _provide_database(state: State) -> Database:
     return database
 
 
-def create_api() -> Litestar:
+def create_api() -> DirectRoutes:
     """Return the API; its connections to PostgreSQL open with its lifespan."""
     document = build_document(ROUTES)
-    return Litestar(
+    application = Litestar(
         route_handlers=[*answer_options(ROUTES), *ROUTES],
         middleware=[with_body_deadline],
         lifespan=[_open_resources],
@@ -77,3 +87,4 @@ def create_api() -> Litestar:
         openapi_config=None,
         logging_config=None,
     )
+    return DirectRoutes(application, application.state, HOT_ROUTES)
