@@ -11,6 +11,7 @@ from app.authentication import load_token_verifier
 from chat.actions.listeners import Listeners
 from chat.api import documentation, events, health, members, messages, rooms, search, tokens
 from chat.api.bodies import with_body_deadline
+from chat.api.direct import DirectRoutes
 from chat.api.openapi.document import build_document
 from chat.api.openapi.page import render_page
 from chat.api.options import answer_options
@@ -38,6 +39,15 @@ ROUTES = [
     health.check_ready,
     documentation.read_schema,
     documentation.read_docs,
+]
+
+# What clients ask for all the time.
+HOT_ROUTES = [
+    rooms.list_rooms,
+    rooms.read_room,
+    messages.list_messages,
+    messages.send_message,
+    events.list_events,
 ]
 
 
@@ -71,10 +81,10 @@ async def _provide_listeners(state: State) -> Listeners:
     return listeners
 
 
-def create_api() -> Litestar:
+def create_api() -> DirectRoutes:
     """Return the API; its connections to PostgreSQL open with its lifespan."""
     document = build_document(ROUTES)
-    return Litestar(
+    application = Litestar(
         route_handlers=[*answer_options(ROUTES), *ROUTES],
         middleware=[with_body_deadline],
         lifespan=[_open_resources],
@@ -89,3 +99,4 @@ def create_api() -> Litestar:
         openapi_config=None,
         logging_config=None,
     )
+    return DirectRoutes(application, application.state, HOT_ROUTES)

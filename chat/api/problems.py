@@ -247,6 +247,15 @@ def answer_defect(request: Request[Any, Any, Any], error: Exception) -> Response
     return _answer("internal_error", facts={"request_id": request_id})
 
 
+def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """Answer an error with the handler of the nearest of its classes, as the framework does."""
+    handler = next(
+        EXCEPTION_HANDLERS[kind] for kind in type(error).__mro__ if kind in EXCEPTION_HANDLERS
+    )
+    answer: Response[bytes] = handler(request, error)
+    return answer
+
+
 EXCEPTION_HANDLERS: dict[int | type[Exception], Any] = {
     ChatError: answer_chat_error,
     InvalidTokenError: answer_invalid_token,
