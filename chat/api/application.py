@@ -1,13 +1,14 @@
 """The Litestar application, put together."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from litestar import Litestar
 from litestar.datastructures import State
 from litestar.di import Provide
 
 from app.authentication import load_token_verifier
+from chat.actions.send_queue import SendQueue, open_send_queue, share_connections
 from chat.api import documentation, events, health, members, messages, rooms, search, tokens
 from chat.api.bodies import with_body_deadline
 from chat.api.openapi.document import build_document
@@ -44,15 +45,21 @@ ROUTES = [
 async def _open_resources(application: Litestar) -> AsyncIterator[None]:
     configuration = load_configuration()
     application.state.token_verifier = load_token_verifier()
-    async with open_database(
-        configuration.database_url, configuration.database_pool_size
-    ) as database:
+    url = configuration.database_url
+    share = share_connections(configuration.database_pool_size)
+    async with AsyncExitStack() as stack:
+        enter = stack.enter_async_context
+        database = await enter(open_database(url, configuration.database_pool_size - share.own))
+        pools = [database]
+        if share.own:
+            pools.append(await enter(open_database(url, share.own)))
         application.state.database = database
+        application.state.send_queue = await enter(open_send_queue(pools[-1], share))
         with serve_metrics(
             configuration.metrics_host,
             configuration.metrics_port,
             OutboxCollector(configuration.database_url),
-            PoolCollector(database.read_statistics),
+            PoolCollector(*(pool.read_statistics for pool in pools)),
         ):
             yield
 
@@ -62,6 +69,11 @@ async def _provide_database(state: State) -> Database:
     return database
 
 
+async def _provide_send_queue(state: State) -> SendQueue:
+    queue: SendQueue = state.send_queue
+    return queue
+
+
 def create_api() -> Litestar:
     """Return the API; its connections to PostgreSQL open with its lifespan."""
     document = build_document(ROUTES)
@@ -69,7 +81,10 @@ def create_api() -> Litestar:
         route_handlers=[*answer_options(ROUTES), *ROUTES],
         middleware=[with_body_deadline],
         lifespan=[_open_resources],
-        dependencies={"database": Provide(_provide_database)},
+        dependencies={
+            "database": Provide(_provide_database),
+            "send_queue": Provide(_provide_send_queue),
+        },
         exception_handlers=EXCEPTION_HANDLERS,
         request_max_body_size=BODY_MAX_BYTES,
         state=State({"document": document, "page": render_page(document)}),
