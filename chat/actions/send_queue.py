@@ -14,19 +14,18 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Protocol
 
 from chat.actions.messages import NewMessage, SentMessage, send_messages
 from chat.errors import ChatError, DatabaseUnavailableError, OverloadedError, RoomBusyError
 from chat.metrics import SEND_BATCH, SEND_WAITING, SENDS
 from chat.sql import Call, Result
-from chat.sql.database import ANSWER_SECONDS
+from chat.sql.database import ANSWER_SECONDS, Share
 
 BATCH_MAX = 64
 """Messages in one call."""
-FLIGHTS_MAX = 3
-LANES_MAX = 2
+OVERTAKING_SECONDS = 0.01
+"""How long messages wait for slow calls before one more is made beside them."""
 WAITING_MAX = 4000
 """Messages that may wait in all. A database that stores 1,000 a second stores them in time."""
 ROOM_WAITING_MAX = 1000
@@ -34,8 +33,8 @@ ROOM_WAITING_MAX = 1000
 BUSY_SECONDS = 2.0
 """How long a message waits for a room that someone else has locked, in all lanes and tries."""
 LANE_SECONDS = 0.9
-"""A lane that does not get the lock ends after `lock_timeout`, a second. A message that has waited
-for this long is refused then; a younger one gets one more lane."""
+"""After so long a message gets no lane any more: without the lock a lane ends after `lock_timeout`,
+a second. When a lane has ended so, messages of this age are refused, younger ones wait on."""
 RETRY_SECONDS = 0.01
 """When a locked room without a lane is tried again; then after twice as long, and so on, …"""
 RETRY_SECONDS_MAX = 0.16
@@ -105,11 +104,11 @@ class SendQueue:
     there are no locks. Each room is in one place at a time: ready, in a call, or busy.
     """
 
-    def __init__(self, database: Runner, *, flights: int, lanes: int) -> None:
-        """Make a queue. `flights`: common calls that may run at once; `lanes`: calls that wait."""
+    def __init__(self, database: Runner, share: Share) -> None:
         self._database = database
         self._loop = asyncio.get_running_loop()
-        self._free_flights, self._free_lanes, self._free_stuck_lanes = flights, lanes, lanes - 1
+        self._free_flights, self._free_overtaking = share.flights, share.overtaking
+        self._free_lanes, self._free_stuck_lanes = share.lanes, share.lanes - 1
         self._rooms: dict[int, _Room] = {}
         """Every room that has a message here, waiting or in a call."""
         self._ready: deque[_Room] = deque()
@@ -120,6 +119,7 @@ class SendQueue:
         self._running: set[asyncio.Task[None]] = set()
         self._emptied = asyncio.Event()
         self._sweep_timer: asyncio.TimerHandle | None = None
+        self._overtaking_timer: asyncio.TimerHandle | None = None
         self._is_waking = self._is_closed = False
         self.waiting = 0
         """How many messages are in no call."""
@@ -162,9 +162,12 @@ class SendQueue:
 
     def _wake(self) -> None:
         """Begin a call after the tasks that are about to run: they may bring more messages."""
-        if self._free_flights and self._ready and not self._is_waking:
-            self._is_waking = True
-            self._loop.call_soon(self._begin)
+        if self._free_flights:
+            if not self._is_waking:
+                self._is_waking = True
+                self._loop.call_soon(self._begin)
+        elif self._overtaking_timer is None:
+            self._overtaking_timer = self._loop.call_later(OVERTAKING_SECONDS, self._overtake)
         if self._sweep_timer is None:
             self._sweep_timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)
 
@@ -174,6 +177,19 @@ class SendQueue:
             self._free_flights -= 1
             self._start(self._fly(batch))
 
+    def _overtake(self) -> None:
+        """Begin one more call if a message has waited too long for those that are running."""
+        self._overtaking_timer = None
+        if not self._ready or not self._free_overtaking:
+            return
+        waiting = self._ready[0].waiting
+        is_late = waiting and waiting[0].since + OVERTAKING_SECONDS <= self._loop.time()
+        if is_late and (batch := self._take()):
+            self._free_overtaking -= 1
+            self._start(self._overtake_with(batch))
+        if self._ready:
+            self._wake()
+
     def _start(self, work: Coroutine[None, None, None]) -> None:
         task = self._loop.create_task(work)
         self._running.add(task)
@@ -182,13 +198,18 @@ class SendQueue:
     async def _fly(self, batch: _Batch) -> None:
         """Write a batch, then what has collected meanwhile, until nothing is ready."""
         while batch:
-            outcomes = iter(
-                await self._write([one for _, part in batch for one in part], wait=False)
-            )
-            for room, part in batch:
-                self._land(room, part, outcomes)
+            await self._fly_once(batch)
             batch = self._take()
         self._free_flights += 1
+
+    async def _overtake_with(self, batch: _Batch) -> None:
+        await self._fly_once(batch)
+        self._free_overtaking += 1
+
+    async def _fly_once(self, batch: _Batch) -> None:
+        outcomes = iter(await self._write([one for _, part in batch for one in part], wait=False))
+        for room, part in batch:
+            self._land(room, part, outcomes)
 
     def _take(self) -> _Batch:
         """Take up to 64 messages: an equal share of each room that is ready, in turn."""
@@ -280,10 +301,12 @@ class SendQueue:
 
     def _open_lanes(self) -> None:
         """Give the free lanes to busy rooms; the last one never to a room that stayed locked."""
+        now = self._loop.time()
         for room in list(self._busy.values()):
             if not self._free_lanes:
                 break
-            if room.is_stuck and not self._free_stuck_lanes:
+            is_old = not room.waiting or room.waiting[0].since + LANE_SECONDS <= now
+            if is_old or (room.is_stuck and not self._free_stuck_lanes):
                 continue
             del self._busy[room.id]
             if room.retry:
@@ -339,35 +362,10 @@ class SendQueue:
             self.waiting -= 1
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
-    """What a send queue has of a process's connections."""
-
-    flights: int
-    """Common calls that may run at once."""
-    lanes: int
-    """Calls that may wait for a locked room at once."""
-    own: int
-    """Connections that are the queue's alone, so that slow reads never hold up a send."""
-
-
-def share_connections(pool_size: int) -> Share:
-    """Return the queue's share of so many connections: at most five, and at most half.
-
-    Fewer than four connections are too few to be divided, or for a lane: a call that waits for a
-    lock would hold up all others.
-    """
-    if pool_size < 4:
-        return Share(flights=1, lanes=0, own=0)
-    lanes = min(LANES_MAX, pool_size // 4)
-    flights = min(FLIGHTS_MAX, pool_size // 2 - lanes)
-    return Share(flights, lanes, flights + lanes)
-
-
 @asynccontextmanager
 async def open_send_queue(database: Runner, share: Share) -> AsyncIterator[SendQueue]:
     """Offer a queue; at the end everything that it accepted is answered."""
-    queue = SendQueue(database, flights=share.flights, lanes=share.lanes)
+    queue = SendQueue(database, share)
     SEND_WAITING.set_function(lambda: queue.waiting)
     try:
         yield queue

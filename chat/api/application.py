@@ -8,7 +8,7 @@ from litestar.datastructures import State
 from litestar.di import Provide
 
 from app.authentication import load_token_verifier
-from chat.actions.send_queue import SendQueue, open_send_queue, share_connections
+from chat.actions.send_queue import SendQueue, open_send_queue
 from chat.api import documentation, events, health, members, messages, rooms, search, tokens
 from chat.api.bodies import with_body_deadline
 from chat.api.openapi.document import build_document
@@ -17,7 +17,7 @@ from chat.api.options import answer_options
 from chat.api.problems import EXCEPTION_HANDLERS
 from chat.conf import BODY_MAX_BYTES, load_configuration
 from chat.metrics import OutboxCollector, PoolCollector, serve_metrics
-from chat.sql.database import Database, open_database
+from chat.sql.database import Database, open_database, share_connections
 
 ROUTES = [
     rooms.list_rooms,
