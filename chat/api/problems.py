@@ -129,6 +129,12 @@ PROBLEMS: Mapping[str, ProblemKind] = {
         "the room stayed locked; nothing was changed, with `Retry-After`",
         headers=_RETRY,
     ),
+    "overloaded": ProblemKind(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "more messages wait to be stored than can be stored in time; nothing was changed, with "
+        "`Retry-After`",
+        headers=_RETRY,
+    ),
     "database_unavailable": ProblemKind(
         HTTPStatus.SERVICE_UNAVAILABLE,
         "the database did not answer; with `Retry-After`: repeat with the same `client_id`",
