@@ -9,7 +9,7 @@ FROM chat.create_room(
 -- page are composed. There is no index by `bumped_at`, which changes with each message: all rooms of
 -- the user are read and the first ones kept. As an array their ids are looked up in one pass
 -- through the index; as a join, a user with many rooms is planned as a scan of all rooms.
-SELECT chat.compose_room(page, m)::text AS room
+SELECT chat.compose_room(page, m) AS room
 FROM (
     SELECT r.* FROM chat_room r
     WHERE r.id = ANY (ARRAY(SELECT o.room_id FROM chat_member o WHERE o.user_id = %(user_id)s))
@@ -23,7 +23,7 @@ ORDER BY page.bumped_at DESC, page.id DESC;
 
 -- name: list_rooms_backwards
 -- A user's rooms before a position in that order, the nearest first.
-SELECT chat.compose_room(page, m)::text AS room
+SELECT chat.compose_room(page, m) AS room
 FROM (
     SELECT r.* FROM chat_room r
     WHERE r.id = ANY (ARRAY(SELECT o.room_id FROM chat_member o WHERE o.user_id = %(user_id)s))
@@ -36,7 +36,7 @@ ORDER BY page.bumped_at, page.id;
 
 -- name: find_room
 -- One room, if the user is a member.
-SELECT chat.compose_room(r, m)::text AS room
+SELECT chat.compose_room(r, m) AS room
 FROM chat_member o
 JOIN chat_room r ON r.id = o.room_id
 LEFT JOIN chat_message m ON m.room_id = r.id AND m.seq = r.last_seq

@@ -34,7 +34,7 @@ WITH wanted AS (
             ORDER BY r.id DESC OFFSET 99999 LIMIT 1) AS stopped_at
 )
 SELECT stop.stopped_at, CASE WHEN r.id IS NOT NULL
-           THEN chat.compose_room(r, m, o.user_id IS NOT NULL) END::text AS room
+           THEN chat.compose_room(r, m, o.user_id IS NOT NULL) END AS room
 FROM stop
 LEFT JOIN (
     found
@@ -75,7 +75,7 @@ WITH wanted AS (
             ORDER BY r.id OFFSET 99999 LIMIT 1) AS stopped_at
 )
 SELECT stop.stopped_at, CASE WHEN r.id IS NOT NULL
-           THEN chat.compose_room(r, m, o.user_id IS NOT NULL) END::text AS room
+           THEN chat.compose_room(r, m, o.user_id IS NOT NULL) END AS room
 FROM stop
 LEFT JOIN (
     found
