@@ -1,4 +1,4 @@
-"""A database with rooms of very different sizes, in which plans are those of a large installation."""
+"""A database with rooms of very different sizes; its plans are those of a large installation."""
 
 from collections.abc import Callable, Iterator
 

@@ -1,7 +1,7 @@
 """The plans that PostgreSQL really used, also for the statements inside the functions.
 
-`auto_explain` writes the plan of each statement that a session runs, with the rows and pages that it
-read. Here it sends them to the session itself, as notices.
+`auto_explain` writes the plan of each statement that a session runs, with the rows and pages that
+it read. Here it sends them to the session itself, as notices.
 """
 
 import json

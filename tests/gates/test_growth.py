@@ -51,9 +51,7 @@ def new_message(room: int, key: str = "new") -> NewMessage:
 
 
 @pytest.mark.parametrize("call", READS.values(), ids=READS)
-def test_a_read_costs_the_same_in_a_large_room(
-    generic: ExplainedSession, call: CallInRoom
-) -> None:
+def test_a_read_costs_the_same_in_a_large_room(generic: ExplainedSession, call: CallInRoom) -> None:
     """A page of a room 100 times as large takes as many rows, and hardly more pages."""
     small, large = generic.run(call(SMALL)), generic.run(call(LARGE))
 

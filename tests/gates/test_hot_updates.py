@@ -15,7 +15,7 @@ ROOMS, ROUNDS = 100, 10
 
 @pytest.fixture
 def session(clone_database: Callable[[], str]) -> Iterator[psycopg.Connection]:
-    """Open a database that nobody else uses: an old snapshot of another session would count here."""
+    """Open a database that nobody else uses: another session's old snapshot would count."""
     with psycopg.connect(clone_database(), autocommit=True) as connection:
         yield connection
 
