@@ -1,6 +1,6 @@
 """Messages of a room: send and list."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from litestar import Response, get, post
@@ -100,10 +100,12 @@ async def list_messages(request: ApiRequest, room_id: str, database: Database) -
     messages = messages[-query.limit :]
     if not messages:
         return MessagePage(next=None, previous=None, results=[])
+    newest, oldest = (queries.messages.read_place(messages[end]) for end in (0, -1))
+    results: list[Any] = messages  # each is a `Message`, as JSON
     return MessagePage(
-        next=page_url(request, before=messages[-1].id) if messages[-1].seq > 1 else None,
-        previous=page_url(request, after=messages[0].id) if has_newer else None,
-        results=messages,
+        next=page_url(request, before=oldest.id) if oldest.seq > 1 else None,
+        previous=page_url(request, after=newest.id) if has_newer else None,
+        results=results,
     )
 
 

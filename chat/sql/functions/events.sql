@@ -227,14 +227,14 @@ END $$;
 CREATE OR REPLACE FUNCTION chat.prune_events(p_before timestamptz, p_limit int) RETURNS bigint
 LANGUAGE sql AS $$
     WITH pruned AS (
-        DELETE FROM chat_event e USING (
+        -- As an array: as a join, the plan for any limit can be a scan of the whole log.
+        DELETE FROM chat_event e
+        WHERE e.id = ANY (ARRAY(
             SELECT o.id FROM chat_event o
             WHERE o.id < coalesce((
                 SELECT k.id FROM chat_event k WHERE k.created_at >= p_before ORDER BY k.id LIMIT 1
             ), 9223372036854775807)
-            ORDER BY o.id LIMIT p_limit
-        ) AS old
-        WHERE e.id = old.id
+            ORDER BY o.id LIMIT p_limit))
         RETURNING 1
     )
     SELECT count(*) FROM pruned

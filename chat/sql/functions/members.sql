@@ -74,11 +74,13 @@ BEGIN
             ARRAY[v_room], v_events, '{}', v_audiences.chunk_rooms, v_audiences.chunks))[1];
     END IF;
 
+    room := chat.event_room(
+        v_room.id, v_room.name, v_room.version, v_room.bumped_at, v_room.member_count);
     RETURN QUERY
-        SELECT item.id, CASE WHEN item.id = ANY (v_added) THEN 'added' ELSE 'already' END,
-               chat.event_room(v_room.id, v_room.name, v_room.version, v_room.bumped_at,
-                               v_room.member_count)
-        FROM unnest(v_wanted) WITH ORDINALITY AS item (id, n) ORDER BY item.n;
+        SELECT item.id, CASE WHEN added.id IS NOT NULL THEN 'added' ELSE 'already' END, room
+        FROM unnest(v_wanted) WITH ORDINALITY AS item (id, n)
+        LEFT JOIN unnest(v_added) AS added (id) ON added.id = item.id
+        ORDER BY item.n;
 END $$;
 
 -- Removes a user from a room; repeating it changes nothing. One row: `removed`, `not_member` or
