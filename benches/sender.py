@@ -1,0 +1,184 @@
+"""The process that sends: closed-loop or paced requests over connections that are kept open."""
+
+import multiprocessing
+import select
+import socket
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection as Pipe
+from random import Random
+from typing import Self
+
+from benches.http import read_answer
+
+KEY_LENGTH = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A request. If it is a send, the idempotency key goes between head and tail."""
+
+    head: bytes
+    tail: bytes = b""
+    takes_key: bool = False
+
+
+@dataclass(slots=True)
+class Answers:
+    """What was asked and answered, one entry in each list for each request; times in ns."""
+
+    started: list[int] = field(default_factory=list)
+    ended: list[int] = field(default_factory=list)
+    statuses: list[int] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
+    broken: int = 0
+    """Connections that the server closed, each with a request in progress."""
+
+    @property
+    def seconds(self) -> float:
+        """The time from the first request to the last answer."""
+        return (max(self.ended) - min(self.started)) / 1e9 if self.ended else 0.0
+
+    @property
+    def latencies(self) -> list[float]:
+        """How long each answer took, in milliseconds."""
+        return [(b - a) / 1e6 for a, b in zip(self.started, self.ended, strict=True)]
+
+
+class _Loop:
+    """Keeps each connection busy until the time is over, in the process that sends."""
+
+    def __init__(self, port: int, templates: Sequence[Template], senders: int, prefix: str) -> None:
+        self._address = ("127.0.0.1", port)
+        self._templates = templates
+        self._random = Random(prefix)
+        self._prefix = prefix.encode()
+        self._count = 0
+        self._poll = select.epoll()
+        self._sockets: dict[int, socket.socket] = {}
+        self._since: dict[int, int] = {}
+        self._partial: dict[int, bytes] = {}
+        for _ in range(senders):
+            self._connect()
+
+    def run(self, seconds: float, *, most: int, per_second: float) -> Answers:
+        """Send for so many seconds or so many requests; wait for the answers to all of them."""
+        answers = Answers()
+        start = time.monotonic_ns()
+        deadline = start + int(seconds * 1e9)
+        free = list(self._sockets)
+        begun = 0
+        while True:
+            now = time.monotonic_ns()
+            allowed = most if now < deadline else begun
+            if per_second:
+                allowed = min(allowed, int((now - start) / 1e9 * per_second) + 1)
+            while free and begun < allowed:
+                self._send(free.pop())
+                begun += 1
+            if not self._since and (now >= deadline or begun >= most):
+                return answers
+            wait = 0.0005 if per_second and begun < most and now < deadline else 5.0
+            for number, _ in self._poll.poll(wait):
+                if self._receive(number, answers):
+                    free.append(number)
+
+    def _connect(self) -> int:
+        made = socket.create_connection(self._address, timeout=30)
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._sockets[made.fileno()] = made
+        self._poll.register(made.fileno(), select.EPOLLIN)
+        return made.fileno()
+
+    def _send(self, number: int) -> None:
+        template = self._random.choice(self._templates)
+        data = template.head
+        if template.takes_key:
+            self._count += 1
+            data += self._prefix + b"%0*d" % (KEY_LENGTH - len(self._prefix), self._count)
+        self._since[number] = time.monotonic_ns()
+        self._sockets[number].sendall(data + template.tail)
+
+    def _receive(self, number: int, answers: Answers) -> bool:
+        """Read what has arrived; return True when the answer is complete."""
+        found = self._sockets[number]
+        data = self._partial.pop(number, b"") + (more := found.recv(1 << 18))
+        if not more:
+            self._poll.unregister(number)
+            self._sockets.pop(number).close()
+            answers.broken += self._since.pop(number, None) is not None
+            raise ConnectionError("the API closed a connection")
+        if (answer := read_answer(data)) is None:
+            self._partial[number] = data
+            return False
+        answers.started.append(self._since.pop(number))
+        answers.ended.append(time.monotonic_ns())
+        answers.statuses.append(answer[0])
+        answers.bodies.append(answer[1])
+        return True
+
+
+def _serve(pipe: Pipe, port: int, templates: Sequence[Template], senders: int, prefix: str) -> None:
+    loop = _Loop(port, templates, senders, prefix)
+    pipe.send(None)
+    while True:
+        try:
+            seconds, most, per_second = pipe.recv()
+        except (EOFError, KeyboardInterrupt):
+            return
+        pipe.send(loop.run(seconds, most=most, per_second=per_second))
+
+
+class Sender:
+    """A process with `senders` connections to the API at a port of this machine."""
+
+    def __init__(
+        self, port: int, templates: Sequence[Template], *, senders: int, prefix: str
+    ) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(
+            target=_serve, args=(theirs, port, templates, senders, prefix), daemon=True
+        )
+        self._process.start()
+        theirs.close()
+        self._pipe.recv()
+
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self._process.pid or 0
+
+    def run(self, seconds: float, *, most: int = 1 << 60, per_second: float = 0) -> Answers:
+        """Send for so many seconds, or so many requests; return when all are answered.
+
+        Without `per_second` each connection sends again as soon as it has an answer.
+        """
+        self._pipe.send((seconds, most, per_second))
+        answers: Answers = self._pipe.recv()
+        return answers
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the process."""
+        self._pipe.close()
+        self._process.join(5)
+        self._process.kill()
+
+
+def write_send(room_id: int, token: str, host: str, text: str) -> Template:
+    """Return the request that sends this text to a room, with a place for the key."""
+    body = f'{{"content":"{text}","client_id":"'
+    length = len(body.encode()) + KEY_LENGTH + 2
+    head = (
+        f"POST /api/rooms/{room_id}/messages/ HTTP/1.1\r\nHost: {host}\r\n"
+        f"Authorization: Bearer {token}\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {length}\r\n\r\n{body}"
+    )
+    return Template(head.encode(), b'"}', takes_key=True)
