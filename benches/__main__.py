@@ -33,6 +33,7 @@ def main() -> int:
     plan = Plan(read_present(), chosen.realtime, chosen.against, is_quick=chosen.quick)
     with Bench(plan) as bench:
         rows = [row for name in chosen.only or PATHS for row in PATHS[name](bench)]
+        bench.examine()
     print(write_table(rows))
     if chosen.json:
         chosen.json.write_bytes(msgspec.json.format(msgspec.json.encode(rows)))

@@ -1,9 +1,10 @@
 """CPU time of a process and everything it started, read from /proc.
 
-For each process of the tree: its own time, plus the time of its children that have ended and that it
-has waited for (`cutime` and `cstime` in /proc/PID/stat). PostgreSQL's postmaster waits for each of
-its backends, so a backend that ended during a measurement is counted. `schedstat` has nanoseconds,
-but only of one thread, so it is used for processes with one thread; `stat` has ticks of 10 ms.
+For each process of the tree: its own time, plus the time of its children that have ended and that
+it has waited for (`cutime` and `cstime` in /proc/PID/stat). PostgreSQL's postmaster waits for each
+of its backends, so a backend that ended during a measurement is counted. `schedstat` has
+nanoseconds, but only of one thread, so it is used for processes with one thread; `stat` has ticks
+of 10 ms.
 """
 
 import os
@@ -24,11 +25,11 @@ def read_cpu_seconds(*roots: int) -> float:
 
 
 def read_memory_bytes(pid: int) -> int:
-    """Return the proportional set size of one process: shared pages count by their share."""
-    for line in (PROC / str(pid) / "smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
+    """Return how much memory of one process is resident."""
+    for line in (PROC / str(pid) / "status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
             return int(line.split()[1]) * 1024
-    raise ValueError(f"smaps_rollup of {pid} has no Pss")
+    raise ValueError(f"the status of {pid} has no VmRSS")
 
 
 def _read_processes() -> dict[int, tuple[int, float]]:

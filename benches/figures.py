@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import msgspec
 
-from benches.traffic import Cost
+from benches.traffic import Cost, Run
 
 
-class Row(msgspec.Struct, frozen=True):
+class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One measured path.
 
     `figure` and `limit` have the unit `unit`. `measure` is what the bar judges: a ratio, or the
@@ -21,12 +21,12 @@ class Row(msgspec.Struct, frozen=True):
     limit: float | None = None
     limit_name: str = ""
     measure: float | None = None
+    measure_unit: str = "×"
     bar: str = ""
     is_met: bool | None = None
     cost: Cost | None = None
     lost: int | None = None
     doubled: int | None = None
-    other: str = ""
 
     @property
     def verdict(self) -> str:
@@ -34,20 +34,53 @@ class Row(msgspec.Struct, frozen=True):
         return {None: "", True: "met", False: "missed"}[self.is_met]
 
 
-def at_most(bar: float, unit: str = "") -> tuple[float, str]:
-    """Return a bar that the measure may not exceed."""
-    return -bar, f"≤ {bar:g}{unit}"
+class Bar(msgspec.Struct, frozen=True):
+    """What a measure has to reach, or may not exceed."""
+
+    value: float
+    is_least: bool = False
+
+    def is_met_by(self, measure: float) -> bool:
+        """Return whether the measure meets the bar."""
+        return measure >= self.value if self.is_least else measure <= self.value
+
+    def describe(self, unit: str) -> str:
+        """Return the bar as text."""
+        return f"{'≥' if self.is_least else '≤'} {self.value:g} {unit}"
 
 
-def at_least(bar: float, unit: str = "") -> tuple[float, str]:
-    """Return a bar that the measure must reach."""
-    return bar, f"≥ {bar:g}{unit}"
+def judge(row: Row, measure: float, bar: Bar, unit: str = "×") -> Row:
+    """Return the row with this measure and the verdict."""
+    return msgspec.structs.replace(
+        row,
+        measure=measure,
+        measure_unit=unit,
+        bar=bar.describe(unit),
+        is_met=bar.is_met_by(measure),
+    )
 
 
-def judge(measure: float, bar: tuple[float, str]) -> bool:
-    """Return whether the measure meets the bar."""
-    limit, _ = bar
-    return measure <= -limit if limit < 0 else measure >= limit
+def judge_figure(row: Row, bar: Bar) -> Row:
+    """Return the row with the verdict on its figure itself."""
+    return msgspec.structs.replace(
+        row, bar=bar.describe(row.unit), is_met=bar.is_met_by(row.figure)
+    )
+
+
+def with_cost(row: Row, cost: Cost) -> Row:
+    """Return the row with what one message or request cost."""
+    return msgspec.structs.replace(row, cost=cost)
+
+
+def with_runs(row: Row, runs: Sequence[Run]) -> Row:
+    """Return the row with what these runs cost, lost and doubled."""
+    doubled = sum(run.delivery.doubled + run.delivery.strayed for run in runs)
+    return msgspec.structs.replace(
+        row,
+        cost=median_cost([run.cost for run in runs]),
+        lost=sum(run.delivery.lost for run in runs),
+        doubled=doubled,
+    )
 
 
 def median(values: Sequence[float]) -> float:

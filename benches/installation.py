@@ -1,4 +1,4 @@
-"""The API and a realtime server of one commit, on a database of its own, as production runs them."""
+"""The API and a realtime server of one commit, as production runs them, on their own database."""
 
 import base64
 import contextlib
@@ -67,6 +67,7 @@ class Installation:
     def __init__(
         self, code: Code, postgres: PostgresServer, database: str, realtime: str, folder: Path
     ) -> None:
+        """`realtime` is `gateway`, `centrifugo` or `none`; logs are written to `folder`."""
         self.code = code
         self.postgres = postgres
         self.database_url = postgres.url(database)
@@ -98,17 +99,22 @@ class Installation:
 
     def start(self) -> None:
         """Start the realtime server and the API; return when both are ready."""
-        self.realtime = self._start_realtime()
-        _wait_until_ready("realtime", self.realtime, self.realtime_port, "/health", self._log)
+        if self.realtime_kind != "none":
+            self.realtime = self._start_realtime()
+            _wait_until_ready("realtime", self.realtime, self.realtime_port, "/health", self._log)
         self.start_api()
 
     def start_api(self, command: list[str] | None = None) -> float:
-        """Start the API; return after how many seconds it answered for the first time."""
+        """Start the API, by this command if one is given, and wait until it is ready.
+
+        Return after how many seconds it answered for the first time.
+        """
         begun = time.monotonic()
         self.api = self._launch(
             command or self.code.api_command(self.port), self.environment(), self.code.folder
         )
-        _wait_until_ready("API", self.api, self.port, "/health/live", self._log)
+        first = "/health/ready" if command else "/health/live"
+        _wait_until_ready("API", self.api, self.port, first, self._log)
         seconds = time.monotonic() - begun
         _wait_until_ready("API", self.api, self.port, "/health/ready", self._log)
         return seconds
@@ -150,10 +156,8 @@ class Installation:
         with Connection("127.0.0.1", self.port) as connection:
             return [_make_device(connection, user_id, self.sign(user_id)) for user_id in user_ids]
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def stop(self) -> None:
+        """Stop its processes and wait until they have ended."""
         for process in reversed(self._processes):
             process.send_signal(signal.SIGCONT)
             process.send_signal(signal.SIGTERM)
@@ -162,6 +166,13 @@ class Installation:
                 process.wait(5)
             process.kill()
             process.wait()
+        self._processes.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
     def _start_realtime(self) -> subprocess.Popen[bytes]:
         if self.realtime_kind == "gateway":

@@ -1,6 +1,7 @@
-"""The limit of a path: PostgreSQL alone, as `pgbench` drives it, on a database without a consumer."""
+"""The limit of a path: PostgreSQL alone, driven by `pgbench`, on a database without a consumer."""
 
 import re
+import statistics
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +25,8 @@ SELECT outcome, message::text FROM chat.send_messages(ARRAY[:room]::bigint[],
 """
 MANY = """\\set key random(1, 1000000000000000)
 SELECT outcome, message::text FROM chat.send_messages(
-    ARRAY(SELECT {first} + n * 7919 % {count} FROM generate_series(1, {batch}) AS n)::bigint[],
-    ARRAY(SELECT '{name}' || ({first} + n * 7919 % {count}) || '-' || (1 + n % {members})
+    ARRAY(SELECT {first} + (n * 7919 + :key) % {count} FROM generate_series(1, {batch}) AS n)::bigint[],
+    ARRAY(SELECT '{name}' || ({first} + (n * 7919 + :key) % {count}) || '-' || (1 + n % {members})
           FROM generate_series(1, {batch}) AS n),
     ARRAY(SELECT 'b' || :key || '-' || n FROM generate_series(1, {batch}) AS n),
     ARRAY(SELECT '{text}' FROM generate_series(1, {batch})), true);
@@ -39,6 +40,7 @@ class Limit:
     rate: float
     cpu_ms: float
     latency_ms: float
+    """The median."""
 
 
 class Pgbench:
@@ -74,7 +76,7 @@ class Pgbench:
             [
                 *(binary("pgbench"), "--no-vacuum", "--protocol=prepared", "--jobs=1"),
                 *(f"--client={clients}", f"--time={max(1, round(seconds))}"),
-                *(f"--file={path}", self._url),
+                *(f"--file={path}", "--log", f"--log-prefix={path}", self._url),
             ],
             capture_output=True,
             text=True,
@@ -90,8 +92,16 @@ class Pgbench:
         return Limit(
             rate=_find(r"tps = ([\d.]+)", done.stdout) * batch,
             cpu_ms=used * 1000 / (calls * batch),
-            latency_ms=_find(r"latency average = ([\d.]+)", done.stdout),
+            latency_ms=self._read_latency(path),
         )
+
+    def _read_latency(self, prefix: Path) -> float:
+        """Return the median of the calls; the third column of the log has their microseconds."""
+        found = []
+        for log in prefix.parent.glob(f"{prefix.name}.*"):
+            found += [int(line.split()[2]) for line in log.read_text().splitlines()]
+            log.unlink()
+        return statistics.median(found) / 1000
 
 
 def _find(pattern: str, text: str) -> float:

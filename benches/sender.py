@@ -64,6 +64,8 @@ class _Loop:
 
     def run(self, seconds: float, *, most: int, per_second: float) -> Answers:
         """Send for so many seconds or so many requests; wait for the answers to all of them."""
+        for number, _ in self._poll.poll(0):
+            self._replace(number)  # closed while it was idle
         answers = Answers()
         start = time.monotonic_ns()
         deadline = start + int(seconds * 1e9)
@@ -81,8 +83,8 @@ class _Loop:
                 return answers
             wait = 0.0005 if per_second and begun < most and now < deadline else 5.0
             for number, _ in self._poll.poll(wait):
-                if self._receive(number, answers):
-                    free.append(number)
+                if (now_free := self._receive(number, answers)) is not None:
+                    free.append(now_free)
 
     def _connect(self) -> int:
         made = socket.create_connection(self._address, timeout=30)
@@ -100,23 +102,31 @@ class _Loop:
         self._since[number] = time.monotonic_ns()
         self._sockets[number].sendall(data + template.tail)
 
-    def _receive(self, number: int, answers: Answers) -> bool:
-        """Read what has arrived; return True when the answer is complete."""
-        found = self._sockets[number]
-        data = self._partial.pop(number, b"") + (more := found.recv(1 << 18))
+    def _receive(self, number: int, answers: Answers) -> int | None:
+        """Read what has arrived; return the connection that is free now, if one is."""
+        try:
+            more = self._sockets[number].recv(1 << 18)
+        except ConnectionError:
+            more = b""
         if not more:
-            self._poll.unregister(number)
-            self._sockets.pop(number).close()
             answers.broken += self._since.pop(number, None) is not None
-            raise ConnectionError("the API closed a connection")
+            return self._replace(number)
+        data = self._partial.pop(number, b"") + more
         if (answer := read_answer(data)) is None:
             self._partial[number] = data
-            return False
+            return None
         answers.started.append(self._since.pop(number))
         answers.ended.append(time.monotonic_ns())
         answers.statuses.append(answer[0])
         answers.bodies.append(answer[1])
-        return True
+        return number
+
+    def _replace(self, number: int) -> int:
+        """Open a connection in place of one that the server closed; return its number."""
+        self._poll.unregister(number)
+        self._partial.pop(number, None)
+        self._sockets.pop(number).close()
+        return self._connect()
 
 
 def _serve(pipe: Pipe, port: int, templates: Sequence[Template], senders: int, prefix: str) -> None:
@@ -125,9 +135,11 @@ def _serve(pipe: Pipe, port: int, templates: Sequence[Template], senders: int, p
     while True:
         try:
             seconds, most, per_second = pipe.recv()
+            pipe.send(loop.run(seconds, most=most, per_second=per_second))
+        except OSError as error:
+            pipe.send(error)
         except (EOFError, KeyboardInterrupt):
             return
-        pipe.send(loop.run(seconds, most=most, per_second=per_second))
 
 
 class Sender:
@@ -156,8 +168,11 @@ class Sender:
         Without `per_second` each connection sends again as soon as it has an answer.
         """
         self._pipe.send((seconds, most, per_second))
-        answers: Answers = self._pipe.recv()
-        return answers
+        answers = self._pipe.recv()
+        if isinstance(answers, OSError):
+            raise answers
+        found: Answers = answers
+        return found
 
     def __enter__(self) -> Self:
         return self

@@ -36,16 +36,16 @@ def write_table(rows: Sequence[Row]) -> str:
 
 def _cells(row: Row) -> tuple[str, ...]:
     cost = row.cost
-    parts = (cost.api, cost.postgres, cost.realtime, cost.generator) if cost else ()
+    parts = (cost.api, cost.postgres, cost.realtime, cost.generator) if cost else (0.0,) * 4
     limit = "" if row.limit is None else f"{format_number(row.limit)} {row.limit_name}"
     return (
         row.path,
         f"{format_number(row.figure)} {row.unit}",
         limit,
-        "" if row.measure is None else format_number(row.measure),
+        "" if row.measure is None else f"{format_number(row.measure)} {row.measure_unit}",
         row.bar,
         row.verdict,
-        *(map(format_number, parts) if cost else ("", "", "", "")),
+        *(format_number(part) if part else "" for part in parts),
         "" if row.lost is None else str(row.lost),
         "" if row.doubled is None else str(row.doubled),
     )

@@ -1,17 +1,18 @@
 """One run of sends into an installation, from the first request to the last arrival."""
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Self
 
 from benches.cpu import read_cpu_seconds
 from benches.delivery import Delivery, Message, check_delivery, decode_message
+from benches.http import write_request
 from benches.installation import Installation
 from benches.receiver import Arrival, Receiver
 from benches.seed import Rooms
-from benches.sender import Answers, Sender, write_send
+from benches.sender import Answers, Sender, Template, write_send
 
 TEXT = "forty bytes of text, as people write it."
 SENDERS = 32
@@ -140,8 +141,58 @@ class Traffic:
 
 def _read_messages(answers: Answers) -> list[Message]:
     """Return the acknowledged messages. Errors: `RuntimeError` if a send was refused."""
+    if answers.broken:
+        raise RuntimeError(f"the API closed {answers.broken} connections without an answer")
     refused = [status for status in answers.statuses if status != 201]
     if refused or not answers.bodies:
         first = answers.bodies[answers.statuses.index(refused[0])] if refused else b"no answer"
         raise RuntimeError(f"{len(refused)} sends were refused, the first with {first!r}")
     return [decode_message(body) for body in answers.bodies]
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """What a run of requests other than sends did."""
+
+    answers: Answers
+    cost: Cost
+
+    @property
+    def rate(self) -> float:
+        """Answered requests a second."""
+        return len(self.answers.ended) / self.answers.seconds
+
+
+class Reader:
+    """Connections that repeat some requests, until the block ends."""
+
+    def __init__(
+        self, installation: Installation, requests: Sequence[bytes], *, senders: int = 1
+    ) -> None:
+        self._installation = installation
+        templates = [Template(request) for request in requests]
+        self._sender = Sender(installation.port, templates, senders=senders, prefix="reader")
+
+    def run(self, seconds: float, *, most: int = 1 << 60) -> Requests:
+        """Repeat them for so many seconds or so often. Errors: `RuntimeError` for a refusal."""
+        own = read_cpu_seconds(self._sender.pid)
+        before = self._installation.read_cpu()
+        answers = self._sender.run(seconds, most=most)
+        after = self._installation.read_cpu()
+        if set(answers.statuses) - {200, 201}:
+            raise RuntimeError(f"requests were refused: {set(answers.statuses)}")
+        count = len(answers.ended) / 1000
+        parts = {name: (after[name] - before[name]) / count for name in after}
+        generator = (read_cpu_seconds(self._sender.pid) - own) / count
+        return Requests(answers, Cost(**parts, generator=generator))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._sender.close()
+
+
+def write_get(installation: Installation, path: str, user_id: str) -> bytes:
+    """Return a GET of a user."""
+    return write_request("GET", path, host=installation.host, token=installation.sign(user_id))

@@ -1,179 +1,163 @@
-"""Sends into 100 rooms and into one, beside PostgreSQL alone and beside another commit."""
+"""Sends into 100 rooms and into one, beside PostgreSQL alone, a bare API and another commit."""
 
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from benches.bench import Bench
-from benches.figures import Row, at_least, at_most, judge, median, median_cost, median_ratio
+from benches.figures import Bar, Row, judge, median, median_ratio, with_cost, with_runs
+from benches.installation import Installation
 from benches.pgbench import BATCH, Limit
-from benches.traffic import Devices, Run, Traffic
+from benches.traffic import Cost, Devices, Run, Traffic
 
 CPU_BARS = {"centrifugo": 2.0, "gateway": 2.3}
+PATH = "send, 100 rooms of 20"
 
 
-@dataclass(slots=True)
-class _Rounds:
-    """The runs of each kind, one of each in a round."""
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """Traffic into one installation: into all rooms, and into the first."""
 
-    many: list[Run] = field(default_factory=list)
-    hot: list[Run] = field(default_factory=list)
-    before: list[Run] = field(default_factory=list)
-    before_hot: list[Run] = field(default_factory=list)
-    limit: list[Limit] = field(default_factory=list)
-    limit_hot: list[Limit] = field(default_factory=list)
-    batch_hot: list[Limit] = field(default_factory=list)
-    batch_many: list[Limit] = field(default_factory=list)
+    installation: Installation
+    wide: Traffic
+    narrow: Traffic
 
 
 def measure(bench: Bench) -> list[Row]:
     """Return the rows of sending."""
-    rounds = _Rounds()
-    _run_rounds(bench, rounds)
-    return [
-        _cpu_row(bench, rounds),
-        *_rate_rows(bench, rounds),
-        _hot_row(rounds),
-        _function_row(rounds),
-        *_limit_rows(rounds),
-    ]
+    runs, limits = _run_rounds(bench)
+    rows = [_cpu_row(bench, runs["ours"], limits["single"])]
+    rows += [_api_row(runs["ours"], runs["reference"])]
+    rows += _rate_rows(bench, runs)
+    rows += [_hot_row(runs), _function_row(limits)]
+    return rows + [_limit_row(name, found) for name, found in limits.items()]
 
 
-def _run_rounds(bench: Bench, rounds: _Rounds) -> None:
-    seconds = bench.seconds
-    pairs = [(bench.ours, rounds.many, rounds.hot)]
+def _run_rounds(bench: Bench) -> tuple[dict[str, list[Run]], dict[str, list[Limit]]]:
+    pgbench, reference = bench.start_limit()
+    sides = {"ours": _connect(bench, bench.ours)}
     if bench.before:
-        pairs.append((bench.before, rounds.before, rounds.before_hot))
-    traffics = []
-    for installation, many, hot in pairs:
-        with bench.only(installation):
-            devices = bench.enter(Devices(installation, bench.rooms))
-            wide = bench.enter(Traffic(devices))
-            narrow = bench.enter(Traffic(devices, only=1))
-            wide.run(1.0)
-            narrow.run(0.5)
-        traffics.append((installation, wide, many, narrow, hot))
+        sides["before"] = _connect(bench, bench.before)
+    with bench.only(reference):
+        bare = bench.enter(Traffic(bench.enter(Devices(reference, bench.rooms, is_heard=False))))
+        bare.run(1.0)
+    runs: dict[str, list[Run]] = defaultdict(list)
+    limits: dict[str, list[Limit]] = defaultdict(list)
     for number in range(bench.rounds):
         bench.say(f"sends, round {number + 1} of {bench.rounds}")
+        for name, side in sides.items():
+            with bench.only(None):
+                single = pgbench.send(bench.rooms, bench.seconds, hot=False)
+            if name == "ours":
+                limits["single"].append(single)
+            with bench.only(side.installation):
+                runs[name].append(side.wide.run(bench.seconds))
+                runs[f"{name} hot"].append(side.narrow.run(bench.seconds))
+        with bench.only(reference):
+            runs["reference"].append(bare.run(bench.seconds))
         with bench.only(None):
-            rounds.limit.append(bench.pgbench.send(bench.rooms, seconds, hot=False))
-        for installation, wide, many, narrow, hot in traffics:
-            with bench.only(installation):
-                many.append(wide.run(seconds))
-                hot.append(narrow.run(seconds))
-        with bench.only(None):
-            short = seconds / 2
-            rounds.limit_hot.append(bench.pgbench.send(bench.rooms, short, hot=True))
-            for kind, is_hot in ((rounds.batch_hot, True), (rounds.batch_many, False)):
-                kind.append(
-                    bench.pgbench.send(bench.rooms, short, hot=is_hot, batch=BATCH, clients=2)
-                )
+            for hot in (True, False):
+                found = pgbench.send(bench.rooms, 2, hot=hot, batch=BATCH, clients=2)
+                limits["batch hot" if hot else "batch"].append(found)
+            limits["single hot"].append(pgbench.send(bench.rooms, 2, hot=True))
+    return runs, limits
 
 
-def _cpu_row(bench: Bench, rounds: _Rounds) -> Row:
-    bar = at_most(CPU_BARS[bench.realtime], " ×")
-    limits = [limit.cpu_ms for limit in rounds.limit]
-    ratio = median_ratio([run.cost.total for run in rounds.many], limits)
-    return Row(
-        path="send, 100 rooms of 20: CPU of everything",
-        figure=median([run.cost.total for run in rounds.many]),
+def _connect(bench: Bench, installation: Installation) -> _Side:
+    with bench.only(installation):
+        devices = bench.enter(Devices(installation, bench.rooms))
+        wide = bench.enter(Traffic(devices))
+        narrow = bench.enter(Traffic(devices, only=1))
+        wide.run(1.5)
+        narrow.run(0.5)
+    return _Side(installation, wide, narrow)
+
+
+def _cpu_row(bench: Bench, runs: Sequence[Run], limits: Sequence[Limit]) -> Row:
+    costs = [run.cost.total for run in runs]
+    limit = [found.cpu_ms for found in limits]
+    row = Row(
+        path=f"{PATH}: CPU of everything",
+        figure=median(costs),
         unit="ms",
-        limit=median(limits),
-        limit_name="pgbench, one send a call",
-        measure=ratio,
-        bar=bar[1],
-        is_met=judge(ratio, bar),
-        cost=median_cost([run.cost for run in rounds.many]),
-        **_exactness(rounds.many),
+        limit=median(limit),
+        limit_name="pgbench, 1 send a call",
     )
+    bar = Bar(CPU_BARS[bench.realtime])
+    return with_runs(judge(row, median_ratio(costs, limit), bar), runs)
 
 
-def _rate_rows(bench: Bench, rounds: _Rounds) -> list[Row]:
-    rates = [run.rate for run in rounds.many]
-    if not rounds.before:
-        return [Row(path="send, 100 rooms of 20: acknowledged", figure=median(rates), unit="/s")]
-    bar = at_least(2.5, " ×")
-    name = bench.before.code.name if bench.before else ""
-    ratio = median_ratio(rates, [run.rate for run in rounds.before])
-    ours = Row(
-        path="send, 100 rooms of 20: acknowledged",
-        figure=median(rates),
+def _api_row(runs: Sequence[Run], reference: Sequence[Run]) -> Row:
+    ours, bare = ([run.cost.api for run in found] for found in (runs, reference))
+    row = Row(
+        path=f"{PATH}: CPU of the API",
+        figure=median(ours),
+        unit="ms",
+        limit=median(bare),
+        limit_name="bare ASGI",
+    )
+    return judge(row, median_ratio(ours, bare), Bar(1.3))
+
+
+def _rate_rows(bench: Bench, runs: dict[str, list[Run]]) -> list[Row]:
+    rates = [run.rate for run in runs["ours"]]
+    row = Row(path=f"{PATH}: acknowledged", figure=median(rates), unit="/s")
+    if not bench.before:
+        return [row]
+    name = bench.before.code.name
+    before = [run.rate for run in runs["before"]]
+    compared = Row(
+        path=row.path,
+        figure=row.figure,
         unit="/s",
-        limit=median([run.rate for run in rounds.before]),
+        limit=median(before),
         limit_name=f"commit {name}",
-        measure=ratio,
-        bar=bar[1],
-        is_met=judge(ratio, bar),
-        **_exactness(rounds.many),
     )
-    theirs = Row(
-        path=f"the same of {name}: CPU of everything",
-        figure=median([run.cost.total for run in rounds.before]),
-        unit="ms",
-        cost=median_cost([run.cost for run in rounds.before]),
-        **_exactness(rounds.before),
-    )
-    hot = Row(
-        path=f"one hot room of {name}: acknowledged",
-        figure=median([run.rate for run in rounds.before_hot]),
+    first = judge(compared, median_ratio(rates, before), Bar(2.5, is_least=True))
+    costs = [run.cost.total for run in runs["before"]]
+    second = Row(path=f"{name}: {PATH}: CPU of everything", figure=median(costs), unit="ms")
+    hot = runs["before hot"]
+    third = Row(
+        path=f"{name}: hot room: acknowledged",
+        figure=median([run.rate for run in hot]),
         unit="/s",
-        cost=median_cost([run.cost for run in rounds.before_hot]),
-        **_exactness(rounds.before_hot),
     )
-    return [ours, theirs, hot]
+    return [first, with_runs(second, runs["before"]), with_runs(third, hot)]
 
 
-def _hot_row(rounds: _Rounds) -> Row:
-    bar = at_least(1.2, " ×")
-    ratio = median_ratio([run.rate for run in rounds.hot], [run.rate for run in rounds.many])
-    return Row(
-        path="one hot room of 20, 32 senders: acknowledged",
-        figure=median([run.rate for run in rounds.hot]),
+def _hot_row(runs: dict[str, list[Run]]) -> Row:
+    hot, many = ([run.rate for run in runs[name]] for name in ("ours hot", "ours"))
+    row = Row(
+        path="hot room of 20, 32 senders: acknowledged",
+        figure=median(hot),
         unit="/s",
-        limit=median([run.rate for run in rounds.many]),
+        limit=median(many),
         limit_name="100 rooms",
-        measure=ratio,
-        bar=bar[1],
-        is_met=judge(ratio, bar),
-        cost=median_cost([run.cost for run in rounds.hot]),
-        **_exactness(rounds.hot),
     )
+    return with_runs(judge(row, median_ratio(hot, many), Bar(1.2, is_least=True)), runs["ours hot"])
 
 
-def _function_row(rounds: _Rounds) -> Row:
-    bar = at_least(3, " ×")
-    singles = [limit.rate for limit in rounds.limit_hot]
-    ratio = median_ratio([limit.rate for limit in rounds.batch_hot], singles)
-    return Row(
-        path=f"the function, {BATCH} sends a call into one room",
-        figure=median([limit.rate for limit in rounds.batch_hot]),
+def _function_row(limits: dict[str, list[Limit]]) -> Row:
+    batch, single = ([found.rate for found in limits[name]] for name in ("batch hot", "single hot"))
+    row = Row(
+        path=f"the function, {BATCH} sends a call, one room",
+        figure=median(batch),
         unit="/s",
-        limit=median(singles),
-        limit_name="pgbench, one send a call",
-        measure=ratio,
-        bar=bar[1],
-        is_met=judge(ratio, bar),
-        other=f"PostgreSQL {median([limit.cpu_ms for limit in rounds.batch_hot]):.3f} ms a send",
+        limit=median(single),
+        limit_name="pgbench, 1 send a call",
     )
+    return judge(row, median_ratio(batch, single), Bar(3, is_least=True))
 
 
-def _limit_rows(rounds: _Rounds) -> list[Row]:
-    named = {
-        "PostgreSQL alone, one send a call, 100 rooms": rounds.limit,
-        f"PostgreSQL alone, {BATCH} sends a call, 100 rooms": rounds.batch_many,
-        "PostgreSQL alone, one send a call, one room": rounds.limit_hot,
-    }
-    return [
-        Row(
-            path=name,
-            figure=median([limit.rate for limit in limits]),
-            unit="/s",
-            other=f"PostgreSQL {median([limit.cpu_ms for limit in limits]):.3f} ms a send",
-        )
-        for name, limits in named.items()
-    ]
+LIMITS = {
+    "single": "PostgreSQL alone, 1 send a call, 100 rooms",
+    "batch": f"PostgreSQL alone, {BATCH} sends a call, 100 rooms",
+    "single hot": "PostgreSQL alone, 1 send a call, one room",
+    "batch hot": f"PostgreSQL alone, {BATCH} sends a call, one room",
+}
 
 
-def _exactness(runs: list[Run]) -> dict[str, int]:
-    return {
-        "lost": sum(run.delivery.lost for run in runs),
-        "doubled": sum(run.delivery.doubled + run.delivery.strayed for run in runs),
-    }
+def _limit_row(name: str, limits: Sequence[Limit]) -> Row:
+    cost = median([found.cpu_ms for found in limits])
+    row = Row(path=LIMITS[name], figure=median([found.rate for found in limits]), unit="/s")
+    return with_cost(row, Cost(postgres=cost))
