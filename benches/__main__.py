@@ -10,10 +10,18 @@ import msgspec
 from benches.bench import Bench, Plan
 from benches.code import read_present
 from benches.figures import Row
-from benches.paths import send
+from benches.paths import joins, large, lone, process, reads, search, send
 from benches.table import write_table
 
-PATHS: Mapping[str, Callable[[Bench], list[Row]]] = {"send": send.measure}
+PATHS: Mapping[str, Callable[[Bench], list[Row]]] = {
+    "send": send.measure,
+    "lone": lone.measure,
+    "large": large.measure,
+    "reads": reads.measure,
+    "search": search.measure,
+    "joins": joins.measure,
+    "process": process.measure,
+}
 
 
 def parse_arguments() -> argparse.Namespace:

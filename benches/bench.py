@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -116,8 +117,9 @@ class Bench:
         if any(finding["severity"] == "error" for finding in found):
             raise RuntimeError(f"doctor: {found}")
 
-    def start_limit(self) -> tuple[Pgbench, Installation]:
-        """Return pgbench and the bare ASGI reference, on a copy of our database without events."""
+    @cached_property
+    def limit(self) -> tuple[Pgbench, Installation]:
+        """Pgbench and the bare ASGI reference, on a copy of our database that nothing drains."""
         self.ours.stop()
         with psycopg.connect(self.postgres.url("postgres"), autocommit=True) as connection:
             connection.execute('CREATE DATABASE "limit" TEMPLATE besedka')

@@ -1,6 +1,7 @@
 """One run of sends into an installation, from the first request to the last arrival."""
 
 import secrets
+import time
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -43,6 +44,8 @@ class Run:
     messages: list[Message]
     delivery: Delivery
     cost: Cost
+    clock_offset: int
+    """What is added to a time of the monotonic clock to get the time of day; both in ns."""
 
     @property
     def rate(self) -> float:
@@ -130,7 +133,7 @@ class Traffic:
         parts = {name: (after[name] - before[name]) / count for name in after}
         cost = Cost(**parts, generator=(read_cpu_seconds(*processes) - own) / count)
         delivery = check_delivery(messages, arrivals, self._devices.of_room)
-        return Run(answers, messages, delivery, cost)
+        return Run(answers, messages, delivery, cost, time.time_ns() - time.monotonic_ns())
 
     def __enter__(self) -> Self:
         return self
@@ -167,11 +170,11 @@ class Reader:
     """Connections that repeat some requests, until the block ends."""
 
     def __init__(
-        self, installation: Installation, requests: Sequence[bytes], *, senders: int = 1
+        self, installation: Installation, requests: Sequence[Template], *, senders: int = 1
     ) -> None:
         self._installation = installation
-        templates = [Template(request) for request in requests]
-        self._sender = Sender(installation.port, templates, senders=senders, prefix="reader")
+        prefix = secrets.token_hex(4)
+        self._sender = Sender(installation.port, requests, senders=senders, prefix=prefix)
 
     def run(self, seconds: float, *, most: int = 1 << 60) -> Requests:
         """Repeat them for so many seconds or so often. Errors: `RuntimeError` for a refusal."""
@@ -193,6 +196,7 @@ class Reader:
         self._sender.close()
 
 
-def write_get(installation: Installation, path: str, user_id: str) -> bytes:
+def write_get(installation: Installation, path: str, user_id: str) -> Template:
     """Return a GET of a user."""
-    return write_request("GET", path, host=installation.host, token=installation.sign(user_id))
+    token = installation.sign(user_id)
+    return Template(write_request("GET", path, host=installation.host, token=token))

@@ -34,7 +34,7 @@ def measure(bench: Bench) -> list[Row]:
 
 
 def _run_rounds(bench: Bench) -> tuple[dict[str, list[Run]], dict[str, list[Limit]]]:
-    pgbench, reference = bench.start_limit()
+    pgbench, reference = bench.limit
     sides = {"ours": _connect(bench, bench.ours)}
     if bench.before:
         sides["before"] = _connect(bench, bench.before)
