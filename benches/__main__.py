@@ -1,16 +1,17 @@
-"""`python -m benches`: measures the paths and prints the table."""
+"""`python -m benches`: measures each path beside its limit, and prints the table."""
 
 import argparse
 import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-
-import msgspec
 
 from benches.bench import Bench, Plan
 from benches.code import read_present
 from benches.figures import Row
 from benches.paths import joins, large, lone, process, reads, search, send
+from benches.record import Record, make_record, write_record
+from benches.report import write_plots
 from benches.table import write_table
 
 PATHS: Mapping[str, Callable[[Bench], list[Row]]] = {
@@ -27,25 +28,43 @@ PATHS: Mapping[str, Callable[[Bench], list[Row]]] = {
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m benches", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="at most 90 seconds")
-    parser.add_argument("--against", metavar="REV", help="a commit to compare with")
+    parser.add_argument("--quick", action="store_true", help="less data; at most 90 seconds")
+    parser.add_argument("--against", metavar="REV", help="measure this commit beside the present")
     parser.add_argument("--realtime", choices=("gateway", "centrifugo"), default="gateway")
     parser.add_argument("--only", choices=PATHS, action="append", help="measure this path only")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a file")
+    parser.add_argument("--seconds", type=float, help="how long one measurement of sends takes")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the record to a file")
+    parser.add_argument("--plots", type=Path, metavar="FOLDER", help="write the plots to a folder")
     return parser.parse_args()
 
 
-def main() -> int:
-    """Run; the exit status is 1 where a bar was missed."""
-    chosen = parse_arguments()
-    plan = Plan(read_present(), chosen.realtime, chosen.against, is_quick=chosen.quick)
+def measure(chosen: argparse.Namespace) -> Record:
+    """Run the chosen paths; raise where `manage.py doctor` then finds an error."""
+    plan = Plan(
+        read_present(), chosen.realtime, chosen.against, is_quick=chosen.quick,
+        seconds=chosen.seconds,
+    )  # fmt: skip
     with Bench(plan) as bench:
         rows = [row for name in chosen.only or PATHS for row in PATHS[name](bench)]
         bench.examine()
-    print(write_table(rows))
+        return make_record(bench, rows)
+
+
+def main() -> int:
+    """Run; the exit status is 1 where a bar was missed or a message was lost or doubled."""
+    chosen = parse_arguments()
+    begun = time.monotonic()
+    try:
+        record = measure(chosen)
+    except KeyboardInterrupt:
+        return 130
+    print(write_table(record.rows))
+    print(f"  {time.monotonic() - begun:.0f} s", file=sys.stderr)
     if chosen.json:
-        chosen.json.write_bytes(msgspec.json.format(msgspec.json.encode(rows)))
-    return int(any(row.is_met is False for row in rows))
+        write_record(record, chosen.json)
+    if chosen.plots:
+        write_plots(record, chosen.plots)
+    return int(bool(record.missed))
 
 
 if __name__ == "__main__":

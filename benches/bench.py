@@ -13,6 +13,7 @@ from typing import Self, TypeVar
 import psycopg
 
 from benches.code import Code, has_equal_packages, write_revision
+from benches.curves import Bars, Curve
 from benches.installation import Installation
 from benches.pgbench import Pgbench
 from benches.seed import Connection, Rooms, seed_rooms, settle
@@ -67,6 +68,8 @@ class Bench:
         self.rounds = 2 if plan.is_quick else 4
         self.facts: list[str] = []
         """What a reader has to know of this run."""
+        self.curves: list[Curve] = []
+        self.bars: list[Bars] = []
         self._installations: list[Installation] = []
         self._stack = ExitStack()
 

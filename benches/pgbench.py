@@ -25,7 +25,8 @@ SELECT outcome, message::text FROM chat.send_messages(ARRAY[:room]::bigint[],
 """
 MANY = """\\set key random(1, 1000000000000000)
 SELECT outcome, message::text FROM chat.send_messages(
-    ARRAY(SELECT {first} + (n * 7919 + :key) % {count} FROM generate_series(1, {batch}) AS n)::bigint[],
+    ARRAY(SELECT {first} + (n * 7919 + :key) % {count}
+          FROM generate_series(1, {batch}) AS n)::bigint[],
     ARRAY(SELECT '{name}' || ({first} + (n * 7919 + :key) % {count})
                  || '-' || (1 + n % {members})
           FROM generate_series(1, {batch}) AS n),

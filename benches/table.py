@@ -1,47 +1,76 @@
-"""The table in the terminal."""
+"""The table in the terminal, and how numbers are written."""
 
+import sys
 from collections.abc import Sequence
 
 from benches.figures import Row
 
-HEAD = (
-    "path", "figure", "limit", "ratio", "bar", "verdict",
-    "API", "PG", "realtime", "generator", "lost", "doubled",
-)  # fmt: skip
-LEFT = {"path", "limit", "bar", "verdict"}
+HEAD = ("path", "figure", "limit", "measure", "bar", "")
+COST_HEAD = ("API", "PostgreSQL", "realtime", "generator", "lost", "doubled")
+LEFT = {"path", "limit", "bar", ""}
+MARKS = {None: " ", True: "✔", False: "✘"}
+GREEN, RED, DIM, PLAIN = "\033[32m", "\033[31m", "\033[2m", "\033[0m"
 
 
 def format_number(value: float) -> str:
-    """Return three significant digits, without an exponent."""
-    if value >= 100:
+    """Return a number with two or three significant digits."""
+    size = abs(value)
+    if size >= 100 or value == 0:
         return f"{value:,.0f}"
-    if value >= 10:
+    if size >= 10:
         return f"{value:.1f}"
-    return f"{value:.2f}" if value >= 0.1 or value == 0 else f"{value:.3f}"
+    return f"{value:.2f}" if size >= 0.1 else f"{value:.3f}"
 
 
-def write_table(rows: Sequence[Row]) -> str:
-    """Return the table as lines of equal width."""
-    cells = [HEAD, *map(_cells, rows)]
-    widths = [max(len(line[n]) for line in cells) for n in range(len(HEAD))]
+def write_table(rows: Sequence[Row], *, is_colored: bool | None = None) -> str:
+    """Return the table; the mark before a path says whether its bar was met."""
+    head = *HEAD, *COST_HEAD
+    cells = [head, *map(_write_cells, rows)]
+    widths = [max(len(line[n]) for line in cells) for n in range(len(head))]
     lines = [
         "  ".join(
             text.ljust(width) if name in LEFT else text.rjust(width)
-            for name, text, width in zip(HEAD, line, widths, strict=True)
+            for name, text, width in zip(head, line, widths, strict=True)
         ).rstrip()
         for line in cells
     ]
-    return "\n".join([lines[0], "─" * max(map(len, lines)), *lines[1:]])
+    over = len("  ".join(" " * width for width in widths[: len(HEAD)])) + 4
+    rule = "─" * (max(map(len, lines)) + 2)
+    painted = sys.stdout.isatty() if is_colored is None else is_colored
+    return "\n".join(
+        [
+            " " * over + "CPU ms for each",
+            f"  {lines[0]}",
+            rule,
+            *(_paint(row, line, painted) for row, line in zip(rows, lines[1:], strict=True)),
+            rule,
+            summarize(rows),
+        ]
+    )
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def summarize(rows: Sequence[Row]) -> str:
+    """Return one sentence about the bars, and about what was lost and doubled."""
+    judged = [row for row in rows if row.is_met is not None]
+    met = sum(row.is_met is True for row in judged)
+    lost, doubled = (sum(getattr(row, name) or 0 for row in rows) for name in ("lost", "doubled"))
+    return f"  {met} of {len(judged)} bars met; {lost} messages lost, {doubled} doubled"
+
+
+def _paint(row: Row, line: str, is_colored: bool) -> str:  # noqa: FBT001 - private
+    mark = MARKS[row.is_met]
+    if not is_colored or row.is_met is None:
+        return f"{mark} {line}"
+    return f"{GREEN if row.is_met else RED}{mark}{PLAIN} {line}"
+
+
+def _write_cells(row: Row) -> tuple[str, ...]:
     cost = row.cost
     parts = (cost.api, cost.postgres, cost.realtime, cost.generator) if cost else (0.0,) * 4
-    limit = "" if row.limit is None else f"{format_number(row.limit)} {row.limit_name}"
     return (
         row.path,
         f"{format_number(row.figure)} {row.unit}",
-        limit,
+        "" if row.limit is None else f"{format_number(row.limit)}  {row.limit_name}",
         "" if row.measure is None else f"{format_number(row.measure)} {row.measure_unit}",
         row.bar,
         row.verdict,

@@ -3,9 +3,11 @@
 from concurrent.futures import ThreadPoolExecutor
 
 from benches.bench import Bench
+from benches.cpu import read_memory_bytes
+from benches.curves import Curve, make_curve
 from benches.figures import Bar, Row, judge, judge_figure, median, quantile, with_runs
 from benches.seed import Rooms, has_listeners, seed_rooms
-from benches.traffic import TEXT, Devices, Run, Traffic
+from benches.traffic import TEXT, Cost, Devices, Run, Traffic
 
 ACKNOWLEDGED_WITHIN = {1_000: 10.0, 20_000: 25.0, 100_000: 80.0}
 """For a room of so many members: the bar, in ms."""
@@ -21,7 +23,11 @@ def measure(bench: Bench) -> list[Row]:
     bench.say(f"seeding rooms of {', '.join(f'{size:,}' for size in sizes)} members")
     rooms = {size: _seed(bench, f"l{size}x", size, size // 100) for size in sizes}
     rows = [_measure_acknowledged(bench, size, found) for size, found in rooms.items()]
-    return [*rows, *_measure_bytes(bench, rooms), *_measure_small(bench, rooms[BUSY_ROOM])]
+    rows += [*_measure_bytes(bench, rooms), *_measure_small(bench, rooms[BUSY_ROOM])]
+    if not bench.is_quick:
+        rows.append(_measure_connections(bench, rooms[max(sizes)]))
+        bench.curves += [_draw_members(bench), _draw_listeners(bench)]
+    return rows
 
 
 def _seed(bench: Bench, name: str, members: int, listening: int) -> Rooms:
@@ -121,3 +127,52 @@ def _busy_row(noise: Run) -> Row:
         unit="ms",
     )
     return with_runs(row, [noise])
+
+
+def _measure_connections(bench: Bench, rooms: Rooms) -> Row:
+    bench.say(f"memory of {rooms.listening:,} connections")
+    realtime = bench.ours.realtime
+    if realtime is None:
+        raise RuntimeError("there is no realtime server")
+    with bench.only(bench.ours):
+        before = read_memory_bytes(realtime.pid)
+        with Devices(bench.ours, rooms):
+            each = (read_memory_bytes(realtime.pid) - before) / rooms.listening
+    return Row(path="memory of realtime for a connection", figure=each / 1000, unit="kB")
+
+
+def _draw_members(bench: Bench) -> Curve:
+    """Measure how the cost grows with members, of whom always ten are listening."""
+    sizes = {size: (size, 10) for size in (20, 200, 2_000, 20_000)}
+    costs = _measure_growth(bench, "gm", sizes)
+    title = "A message in a room of more and more members, 10 of them listening"
+    return _draw("members", title, "members", costs)
+
+
+def _draw_listeners(bench: Bench) -> Curve:
+    """Measure how the cost grows with listeners among a thousand members."""
+    sizes = {listening: (1_000, listening) for listening in (1, 10, 100, 1_000)}
+    costs = _measure_growth(bench, "gl", sizes)
+    return _draw("listeners", "A message in a room of 1,000 members", "listening members", costs)
+
+
+def _measure_growth(bench: Bench, name: str, sizes: dict[int, tuple[int, int]]) -> dict[int, Cost]:
+    """Return for each size the cost of a message in a room of so many members and listeners."""
+    found = {}
+    for size, (members, listening) in sizes.items():
+        bench.say(f"growth: {members:,} members, {listening:,} listening")
+        rooms = _seed(bench, f"{name}{size}x", members, listening)
+        with (
+            bench.only(bench.ours),
+            Devices(bench.ours, rooms) as devices,
+            Traffic(devices, senders=1) as traffic,
+        ):
+            traffic.run(5, most=10)
+            found[size] = traffic.run(1.5, most=100).cost
+    return found
+
+
+def _draw(name: str, title: str, label: str, costs: dict[int, Cost]) -> Curve:
+    parts = ("api", "postgres", "realtime")
+    series = {part: [(size, getattr(cost, part)) for size, cost in costs.items()] for part in parts}
+    return make_curve(name, title, (label, "CPU ms for a message"), **series)

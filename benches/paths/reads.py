@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from urllib.parse import urlsplit
 
 from benches.bench import Bench
+from benches.curves import Curve, make_curve
 from benches.figures import Bar, Row, judge, judge_figure, median, median_cost, with_cost
 from benches.http import Connection
 from benches.seed import Connection as Database
@@ -29,6 +31,8 @@ def measure(bench: Bench) -> list[Row]:
     first, deep = _write_requests(bench, history, depth)
     walk = walk_pages(bench, _user(1_000), limit=200)
     costs = _measure_costs(bench, {"walk": walk, "first": [first]})
+    if not bench.is_quick:
+        bench.curves += [_draw_rooms(bench), _draw_depth(bench, history, depth)]
     return [
         *(_rooms_row(bench, count) for count in SQL_WITHIN),
         _walk_row(costs, len(walk)),
@@ -84,20 +88,49 @@ def _rooms_row(bench: Bench, count: int) -> Row:
     return judge_figure(row, Bar(SQL_WITHIN[count]))
 
 
+def _draw_rooms(bench: Bench) -> Curve:
+    """Measure how the list of rooms grows with the rooms of its user."""
+    counts = (10, 100, 1_000, 10_000)
+    for count in counts:
+        if count not in SQL_WITHIN:
+            seed = partial(seed_rooms_of_user, user_id=_user(count), count=count, text=TEXT)
+            bench.seed(seed)
+    requests = [write_get(bench.ours, "/api/rooms/", _user(count)) for count in counts]
+    times = time_statements(bench, *requests)
+    points = [(count, median(found)) for count, found in zip(counts, times, strict=True)]
+    title = "The first 50 rooms of a user with more and more rooms"
+    return make_curve("rooms", title, ("rooms of the user", "SQL, ms"), list_rooms=points)
+
+
+def _draw_depth(bench: Bench, history: Rooms, depth: int) -> Curve:
+    """Measure how a page of messages depends on how far back it is."""
+    behind = [1, 1_000, 10_000, 100_000, depth * 9 // 10]
+    requests = [_write_page(bench, history, depth - count) for count in behind]
+    times = time_statements(bench, *requests)
+    points = [(count, median(found)) for count, found in zip(behind, times, strict=True)]
+    title = f"50 messages of {depth:,}, further and further back"
+    return make_curve("history", title, ("newer messages", "SQL, ms"), list_messages=points)
+
+
 def _write_requests(bench: Bench, history: Rooms, depth: int) -> tuple[Template, Template]:
     """Return the requests for the first page and for one behind nine tenths of the messages."""
-    path = f"/api/rooms/{history.first_id}/messages/"
-    user = history.user(history.first_id, 1)
+    newest = write_get(
+        bench.ours,
+        f"/api/rooms/{history.first_id}/messages/",
+        history.user(history.first_id, 1),
+    )
+    return newest, _write_page(bench, history, depth // 10)
+
+
+def _write_page(bench: Bench, history: Rooms, seq: int) -> Template:
+    """Return the request for the messages before one."""
+    room = history.first_id
     with bench.ours.connect() as connection:
         row = connection.execute(
-            "SELECT id FROM chat_message WHERE room_id = %s AND seq = %s",
-            [history.first_id, depth // 10],
+            "SELECT id FROM chat_message WHERE room_id = %s AND seq = %s", [room, seq]
         ).fetchone()
-    anchor = row[0] if row else None
-    return (
-        write_get(bench.ours, path, user),
-        write_get(bench.ours, f"{path}?before={anchor}", user),
-    )
+    path = f"/api/rooms/{room}/messages/?before={row[0] if row else None}"
+    return write_get(bench.ours, path, history.user(room, 1))
 
 
 def _measure_costs(bench: Bench, requests: dict[str, list[Template]]) -> dict[str, list[Cost]]:

@@ -5,7 +5,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benches.bench import Bench
-from benches.figures import Bar, Row, judge, median, median_ratio, with_cost, with_runs
+from benches.curves import Bars, Stack
+from benches.figures import (
+    Bar,
+    Row,
+    judge,
+    median,
+    median_cost,
+    median_ratio,
+    with_cost,
+    with_runs,
+)
 from benches.installation import Installation
 from benches.pgbench import BATCH, Limit
 from benches.traffic import Cost, Devices, Run, Traffic
@@ -26,11 +36,13 @@ class _Side:
 def measure(bench: Bench) -> list[Row]:
     """Return the rows of sending."""
     runs, limits = _run_rounds(bench)
+    bench.bars.append(_make_bars(bench, runs, limits))
     rows = [_cpu_row(bench, runs["ours"], limits["single"])]
     rows += [_api_row(runs["ours"], runs["reference"])]
     rows += _rate_rows(bench, runs)
     rows += [_hot_row(runs), _function_row(limits)]
-    return rows + [_limit_row(name, found) for name, found in limits.items()]
+    rows += [_limit_row(name, found) for name, found in limits.items()]
+    return [*rows, _measure_disk(bench)]
 
 
 def _run_rounds(bench: Bench) -> tuple[dict[str, list[Run]], dict[str, list[Limit]]]:
@@ -161,3 +173,31 @@ def _limit_row(name: str, limits: Sequence[Limit]) -> Row:
     cost = median([found.cpu_ms for found in limits])
     row = Row(path=LIMITS[name], figure=median([found.rate for found in limits]), unit="/s")
     return with_cost(row, Cost(postgres=cost))
+
+
+def _make_bars(bench: Bench, runs: dict[str, list[Run]], limits: dict[str, list[Limit]]) -> Bars:
+    named = {"this commit": "ours", "this commit, hot room": "ours hot"}
+    if bench.before:
+        named |= {bench.before.code.name: "before", f"{bench.before.code.name}, hot": "before hot"}
+    stacks = []
+    for name, key in named.items():
+        cost = median_cost([run.cost for run in runs[key]])
+        parts = {"API": cost.api, "PostgreSQL": cost.postgres, "realtime": cost.realtime}
+        stacks.append(Stack(name, parts))
+    for key, name in {
+        "single": "PostgreSQL alone, 1 a call",
+        "batch": f"…, {BATCH} a call",
+    }.items():
+        cost_ms = median([found.cpu_ms for found in limits[key]])
+        stacks.append(Stack(name, {"PostgreSQL": cost_ms}))
+    return Bars("sends", "What a message costs", "CPU ms for a message, generator excluded", stacks)
+
+
+def _measure_disk(bench: Bench) -> Row:
+    with bench.ours.connect() as connection:
+        row = connection.execute(
+            "SELECT (pg_total_relation_size('chat_message') + pg_total_relation_size('chat_event'))"
+            " / greatest((SELECT count(*) FROM chat_message), 1)"
+        ).fetchone()
+    size = float(str(row[0])) if row else 0.0
+    return Row(path="disk of a message, its event, their indexes", figure=size, unit="B")
