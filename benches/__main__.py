@@ -3,6 +3,7 @@
 import argparse
 import sys
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -51,13 +52,16 @@ def measure(chosen: argparse.Namespace) -> Record:
 
 
 def main() -> int:
-    """Run; the exit status is 1 where a bar was missed or a message was lost or doubled."""
+    """Run; return 1 where a bar was missed or a message lost or doubled, 2 after an error."""
     chosen = parse_arguments()
     begun = time.monotonic()
     try:
         record = measure(chosen)
     except KeyboardInterrupt:
         return 130
+    except Exception:  # noqa: BLE001 - 1 has a meaning of its own
+        traceback.print_exc()
+        return 2
     print(write_table(record.rows))
     print(f"  {time.monotonic() - begun:.0f} s", file=sys.stderr)
     if chosen.json:

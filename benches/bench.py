@@ -128,8 +128,7 @@ class Bench:
             connection.execute('CREATE DATABASE "limit" TEMPLATE besedka')
         self.ours.start()
         reference = self._add(self.plan.code, "limit", "none")
-        host, port = reference.host.split(":")
-        command = [sys.executable, "-m", "uvicorn", REFERENCE, "--host", host, "--port", port]
+        command = [sys.executable, "-m", "uvicorn", REFERENCE, "--port", str(reference.port)]
         reference.start_api([*command, "--no-access-log", "--no-server-header", *KEEP])
         return Pgbench(self.postgres, "limit", self.folder, TEXT), reference
 

@@ -2,8 +2,56 @@
 
 import json
 import socket
+import ssl
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
+
+READ_BYTES = 1 << 18
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a server listens; `path` is what its paths begin with."""
+
+    host: str
+    port: int
+    path: str = ""
+    is_tls: bool = False
+
+    @classmethod
+    def parse(cls, url: str) -> Self:
+        """Read an http, https, ws or wss URL. Errors: `ValueError`."""
+        parts = urlsplit(url)
+        is_tls = parts.scheme in {"https", "wss"}
+        if parts.hostname is None or parts.scheme not in {"http", "https", "ws", "wss"}:
+            raise ValueError(f"{url} is no http, https, ws or wss URL")
+        port = parts.port or (443 if is_tls else 80)
+        return cls(parts.hostname, port, parts.path.rstrip("/"), is_tls)
+
+    @property
+    def name(self) -> str:
+        """The value of the `Host` header."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+    def connect(self, timeout: float = 30) -> socket.socket:
+        """Return a connection that sends small packets at once."""
+        plain = socket.create_connection((self.host, self.port), timeout=timeout)
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if not self.is_tls:
+            return plain
+        return ssl.create_default_context().wrap_socket(plain, server_hostname=self.host)
+
+
+def read_arrived(connection: socket.socket) -> bytes:
+    """Return what has arrived; nothing when the other side has closed the connection."""
+    data = connection.recv(READ_BYTES)
+    # What TLS has already decrypted, epoll does not show again.
+    while isinstance(connection, ssl.SSLSocket) and connection.pending():
+        data += connection.recv(READ_BYTES)
+    return data
 
 
 def write_request(
@@ -31,10 +79,9 @@ def read_answer(data: bytes) -> tuple[int, bytes] | None:
 class Connection:
     """A connection that is kept open and waits for each answer."""
 
-    def __init__(self, host: str, port: int, timeout: float = 30) -> None:
-        self.name = f"{host}:{port}"
-        self._socket = socket.create_connection((host, port), timeout=timeout)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    def __init__(self, address: Address, timeout: float = 30) -> None:
+        self._address = address
+        self._socket = address.connect(timeout)
 
     def request(
         self, method: str, path: str, token: str, content: object = None
@@ -42,7 +89,9 @@ class Connection:
         """Send a request; return the status and the JSON of the answer, None if it is empty."""
         body = None if content is None else json.dumps(content).encode()
         status, data = self.exchange(
-            write_request(method, path, host=self.name, token=token, body=body)
+            write_request(
+                method, self._address.path + path, host=self._address.name, token=token, body=body
+            )
         )
         return status, json.loads(data) if data else None
 
@@ -51,7 +100,7 @@ class Connection:
         self._socket.sendall(request)
         data = b""
         while (answer := read_answer(data)) is None:
-            more = self._socket.recv(1 << 20)
+            more = read_arrived(self._socket)
             if not more:
                 raise ConnectionError("the server closed the connection")
             data += more

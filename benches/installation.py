@@ -19,13 +19,14 @@ import psycopg
 
 from benches.code import Code
 from benches.cpu import read_cpu_seconds
-from benches.http import Connection
-from benches.receiver import Device
+from benches.http import Address, Connection
+from benches.receiver import Device, make_device
 from embedded.centrifugo import centrifugo_command, centrifugo_environment, find_centrifugo
 from embedded.postgres import PostgresServer
 from embedded.processes import prepare_child
 
 READY_WITHIN = 30.0
+WEBSOCKET_PATH = "/connection/websocket"
 # Nothing of the caller's own configuration reaches the processes that are measured.
 INHERITED = {"PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "CENTRIFUGO_BIN"}
 # A server that is paused while another one is measured would miss the pongs of its clients.
@@ -73,7 +74,8 @@ class Installation:
         self.database_url = postgres.url(database)
         self.realtime_kind = realtime
         self.port, self.realtime_port = find_free_port(), find_free_port()
-        self.host = f"127.0.0.1:{self.port}"
+        self.address = Address("127.0.0.1", self.port)
+        self.realtime_address = Address("127.0.0.1", self.realtime_port, WEBSOCKET_PATH)
         self.jwt_secret = secrets.token_urlsafe(48)
         self.realtime: subprocess.Popen[bytes] | None = None
         self._token_secret = secrets.token_urlsafe(48)
@@ -153,8 +155,8 @@ class Installation:
 
     def make_devices(self, user_ids: list[str]) -> list[Device]:
         """Return a device for each user, with tokens from the API."""
-        with Connection("127.0.0.1", self.port) as connection:
-            return [_make_device(connection, user_id, self.sign(user_id)) for user_id in user_ids]
+        with Connection(self.address) as connection:
+            return [make_device(connection, user_id, self.sign(user_id)) for user_id in user_ids]
 
     def stop(self) -> None:
         """Stop its processes and wait until they have ended."""
@@ -221,16 +223,9 @@ def _wait_until_ready(
     while time.monotonic() < deadline and process.poll() is None:
         with (
             contextlib.suppress(OSError, ValueError),
-            Connection("127.0.0.1", port, timeout=5) as connection,
+            Connection(Address("127.0.0.1", port), timeout=5) as connection,
         ):
             if connection.request("GET", path, "")[0] == 200:
                 return
         time.sleep(0.01)  # nothing signals that another process has begun to listen
     raise RuntimeError(f"the {name} did not start: {log.read_text(errors='replace')[-2000:]}")
-
-
-def _make_device(connection: Connection, user_id: str, token: str) -> Device:
-    _, connecting = connection.request("GET", "/api/token/connection/", token)
-    channel = connecting.get("channel", f"personal:{user_id}")
-    _, subscribing = connection.request("GET", f"/api/token/subscription/?channel={channel}", token)
-    return Device(user_id, channel, connecting["token"], subscribing["token"])

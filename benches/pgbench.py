@@ -25,9 +25,9 @@ SELECT outcome, message::text FROM chat.send_messages(ARRAY[:room]::bigint[],
 """
 MANY = """\\set key random(1, 1000000000000000)
 SELECT outcome, message::text FROM chat.send_messages(
-    ARRAY(SELECT {first} + (n * 7919 + :key) % {count}
+    ARRAY(SELECT {first} + (n * 7919 + :key::bigint) % {count}
           FROM generate_series(1, {batch}) AS n)::bigint[],
-    ARRAY(SELECT '{name}' || ({first} + (n * 7919 + :key) % {count})
+    ARRAY(SELECT '{name}' || ({first} + (n * 7919 + :key::bigint) % {count})
                  || '-' || (1 + n % {members})
           FROM generate_series(1, {batch}) AS n),
     ARRAY(SELECT 'b' || :key || '-' || n FROM generate_series(1, {batch}) AS n),

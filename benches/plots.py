@@ -30,8 +30,8 @@ def draw_curve(curve: Curve) -> str:
     lines = [_text(LEFT, 22, curve.title, size=15, weight=600)]
     for n in range(5):
         y = place(1, top * n / 4)[1]
-        number = format_number(top * n / 4)
-        lines += [_line(LEFT, y, WIDTH - RIGHT, y, GRID), _text(LEFT - 8, y + 4, number, "end")]
+        label = format_number(top * n / 4)
+        lines += [_line(LEFT, y, WIDTH - RIGHT, y, GRID), _text(LEFT - 8, y + 4, label, "end")]
     lines += [
         _text(place(x, 0)[0], HEIGHT - BOTTOM + 18, _shorten(x), "middle")
         for x in sorted({x for x, _ in points})

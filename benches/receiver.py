@@ -1,18 +1,21 @@
 """The process that receives for all devices: one plain WebSocket for each, in JSON."""
 
 import base64
+import contextlib
 import json
 import multiprocessing
 import os
 import resource
 import select
-import socket
 import struct
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection as Pipe
 from typing import Self
+from urllib.parse import quote
+
+from benches.http import Address, Connection, read_arrived
 
 PUBLICATION = b'"pub":{'
 
@@ -39,18 +42,19 @@ class Arrival:
 class _Socket:
     """One WebSocket: what it sends is masked, as the protocol demands, with zeros."""
 
-    def __init__(self, port: int) -> None:
-        self.plain = socket.create_connection(("127.0.0.1", port), timeout=30)
-        self.plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    def __init__(self, address: Address) -> None:
+        self.plain = address.connect()
         self._data = b""
         key = base64.b64encode(os.urandom(16)).decode()
         self.plain.sendall(
-            f"GET /connection/websocket HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+            f"GET {address.path} HTTP/1.1\r\nHost: {address.name}\r\n"
             f"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: {key}\r\n"
             "Sec-WebSocket-Version: 13\r\n\r\n".encode()
         )
         while b"\r\n\r\n" not in self._data:
-            self._data += self.plain.recv(4096)
+            if not (more := self.plain.recv(4096)):
+                raise ConnectionError("the realtime server closed the connection")
+            self._data += more
         head, _, self._data = self._data.partition(b"\r\n\r\n")
         if b" 101 " not in head.split(b"\r\n", 1)[0]:
             raise ConnectionError(f"no WebSocket: {head[:200]!r}")
@@ -63,7 +67,10 @@ class _Socket:
 
     def read(self) -> Iterator[tuple[int, bytes]]:
         """Read once from the socket; give the opcode and payload of each complete frame."""
-        more = self.plain.recv(1 << 18)
+        try:
+            more = read_arrived(self.plain)
+        except ConnectionError:
+            more = b""
         if not more:
             yield 8, b""
             return
@@ -85,7 +92,7 @@ class _Socket:
 class _Loop:
     """Notes what each device receives, in the process that receives."""
 
-    def __init__(self, port: int, devices: Sequence[Device]) -> None:
+    def __init__(self, address: Address, devices: Sequence[Device]) -> None:
         self._poll = select.epoll()
         self._sockets: dict[int, tuple[int, _Socket]] = {}
         self.arrivals: list[Arrival] = []
@@ -93,7 +100,7 @@ class _Loop:
         self.disconnected: list[str] = []
         self._awaited = 0
         for number, device in enumerate(devices):
-            made = _Socket(port)
+            made = _Socket(address)
             connect = {"id": 1, "connect": {"token": device.connection_token}}
             wanted = {"channel": device.channel, "token": device.subscription_token}
             subscribe = {"id": 2, "subscribe": wanted}
@@ -159,26 +166,38 @@ class _Loop:
             self.arrivals, self.publications, self.disconnected = [], 0, []
 
 
-def _serve(pipe: Pipe, port: int, devices: Sequence[Device]) -> None:
+def make_device(connection: Connection, user_id: str, token: str) -> Device:
+    """Return a user's device, with tokens from the API. Errors: `RuntimeError` if it refuses."""
+    status, connecting = connection.request("GET", "/api/token/connection/", token)
+    channel = f"personal:{user_id}"
+    query = f"?channel={quote(channel)}"
+    other, subscribing = connection.request("GET", f"/api/token/subscription/{query}", token)
+    if {status, other} != {200}:
+        raise RuntimeError(f"there is no token for {user_id}: {connecting} {subscribing}")
+    return Device(user_id, channel, connecting["token"], subscribing["token"])
+
+
+def _serve(pipe: Pipe, address: Address, devices: Sequence[Device]) -> None:
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     try:
-        loop = _Loop(port, devices)
+        loop = _Loop(address, devices)
         pipe.send(None)
         loop.serve(pipe)
-    except ConnectionError as error:
-        pipe.send(error)
-    except (KeyboardInterrupt, BrokenPipeError):
+    except OSError as error:
+        with contextlib.suppress(BrokenPipeError):
+            pipe.send(error)
+    except KeyboardInterrupt:
         return
 
 
 class Receiver:
-    """A process that receives for these devices from the realtime server at a port."""
+    """A process that receives for these devices from a realtime server."""
 
-    def __init__(self, port: int, devices: Sequence[Device]) -> None:
+    def __init__(self, address: Address, devices: Sequence[Device]) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, port, devices), daemon=True)
+        self._process = context.Process(target=_serve, args=(theirs, address, devices), daemon=True)
         self._process.start()
         theirs.close()
         self._recv()

@@ -4,13 +4,13 @@ import multiprocessing
 import select
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection as Pipe
 from random import Random
 from typing import Self
 
-from benches.http import read_answer
+from benches.http import Address, read_answer, read_arrived
 
 KEY_LENGTH = 20
 
@@ -35,6 +35,10 @@ class Answers:
     broken: int = 0
     """Connections that the server closed, each with a request in progress."""
 
+    def read(self) -> Iterator[tuple[int, int, int, bytes]]:
+        """Give start, end, status and body of each request that was answered."""
+        return zip(self.started, self.ended, self.statuses, self.bodies, strict=True)
+
     @property
     def seconds(self) -> float:
         """The time from the first request to the last answer."""
@@ -49,8 +53,10 @@ class Answers:
 class _Loop:
     """Keeps each connection busy until the time is over, in the process that sends."""
 
-    def __init__(self, port: int, templates: Sequence[Template], senders: int, prefix: str) -> None:
-        self._address = ("127.0.0.1", port)
+    def __init__(
+        self, address: Address, templates: Sequence[Template], senders: int, prefix: str
+    ) -> None:
+        self._address = address
         self._templates = templates
         self._random = Random(prefix)
         self._prefix = prefix.encode()
@@ -87,8 +93,7 @@ class _Loop:
                     free.append(now_free)
 
     def _connect(self) -> int:
-        made = socket.create_connection(self._address, timeout=30)
-        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        made = self._address.connect()
         self._sockets[made.fileno()] = made
         self._poll.register(made.fileno(), select.EPOLLIN)
         return made.fileno()
@@ -105,7 +110,7 @@ class _Loop:
     def _receive(self, number: int, answers: Answers) -> int | None:
         """Read what has arrived; return the connection that is free now, if one is."""
         try:
-            more = self._sockets[number].recv(1 << 18)
+            more = read_arrived(self._sockets[number])
         except ConnectionError:
             more = b""
         if not more:
@@ -129,8 +134,10 @@ class _Loop:
         return self._connect()
 
 
-def _serve(pipe: Pipe, port: int, templates: Sequence[Template], senders: int, prefix: str) -> None:
-    loop = _Loop(port, templates, senders, prefix)
+def _serve(
+    pipe: Pipe, address: Address, templates: Sequence[Template], senders: int, prefix: str
+) -> None:
+    loop = _Loop(address, templates, senders, prefix)
     pipe.send(None)
     while True:
         try:
@@ -143,15 +150,15 @@ def _serve(pipe: Pipe, port: int, templates: Sequence[Template], senders: int, p
 
 
 class Sender:
-    """A process with `senders` connections to the API at a port of this machine."""
+    """A process with `senders` connections to an API."""
 
     def __init__(
-        self, port: int, templates: Sequence[Template], *, senders: int, prefix: str
+        self, address: Address, templates: Sequence[Template], *, senders: int, prefix: str
     ) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(
-            target=_serve, args=(theirs, port, templates, senders, prefix), daemon=True
+            target=_serve, args=(theirs, address, templates, senders, prefix), daemon=True
         )
         self._process.start()
         theirs.close()
@@ -187,12 +194,12 @@ class Sender:
         self._process.kill()
 
 
-def write_send(room_id: int, token: str, host: str, text: str) -> Template:
+def write_send(address: Address, room_id: int, token: str, text: str) -> Template:
     """Return the request that sends this text to a room, with a place for the key."""
     body = f'{{"content":"{text}","client_id":"'
     length = len(body.encode()) + KEY_LENGTH + 2
     head = (
-        f"POST /api/rooms/{room_id}/messages/ HTTP/1.1\r\nHost: {host}\r\n"
+        f"POST {address.path}/api/rooms/{room_id}/messages/ HTTP/1.1\r\nHost: {address.name}\r\n"
         f"Authorization: Bearer {token}\r\nContent-Type: application/json\r\n"
         f"Content-Length: {length}\r\n\r\n{body}"
     )

@@ -1,15 +1,14 @@
 """The table in the terminal, and how numbers are written."""
 
-import sys
 from collections.abc import Sequence
 
 from benches.figures import Row
+from embedded.terminal import GREEN, RED, Terminal
 
 HEAD = ("path", "figure", "limit", "measure", "bar", "")
 COST_HEAD = ("API", "PostgreSQL", "realtime", "generator", "lost", "doubled")
 LEFT = {"path", "limit", "bar", ""}
 MARKS = {None: " ", True: "✔", False: "✘"}
-GREEN, RED, DIM, PLAIN = "\033[32m", "\033[31m", "\033[2m", "\033[0m"
 
 
 def format_number(value: float) -> str:
@@ -22,7 +21,7 @@ def format_number(value: float) -> str:
     return f"{value:.2f}" if size >= 0.1 else f"{value:.3f}"
 
 
-def write_table(rows: Sequence[Row], *, is_colored: bool | None = None) -> str:
+def write_table(rows: Sequence[Row]) -> str:
     """Return the table; the mark before a path says whether its bar was met."""
     head = *HEAD, *COST_HEAD
     cells = [head, *map(_write_cells, rows)]
@@ -36,13 +35,13 @@ def write_table(rows: Sequence[Row], *, is_colored: bool | None = None) -> str:
     ]
     over = len("  ".join(" " * width for width in widths[: len(HEAD)])) + 4
     rule = "─" * (max(map(len, lines)) + 2)
-    painted = sys.stdout.isatty() if is_colored is None else is_colored
+    terminal = Terminal()
     return "\n".join(
         [
             " " * over + "CPU ms for each",
             f"  {lines[0]}",
             rule,
-            *(_paint(row, line, painted) for row, line in zip(rows, lines[1:], strict=True)),
+            *(_paint(row, line, terminal) for row, line in zip(rows, lines[1:], strict=True)),
             rule,
             summarize(rows),
         ]
@@ -57,11 +56,9 @@ def summarize(rows: Sequence[Row]) -> str:
     return f"  {met} of {len(judged)} bars met; {lost} messages lost, {doubled} doubled"
 
 
-def _paint(row: Row, line: str, is_colored: bool) -> str:  # noqa: FBT001 - private
+def _paint(row: Row, line: str, terminal: Terminal) -> str:
     mark = MARKS[row.is_met]
-    if not is_colored or row.is_met is None:
-        return f"{mark} {line}"
-    return f"{GREEN if row.is_met else RED}{mark}{PLAIN} {line}"
+    return f"{terminal.paint(mark, GREEN if row.is_met else RED) if mark.strip() else mark} {line}"
 
 
 def _write_cells(row: Row) -> tuple[str, ...]:

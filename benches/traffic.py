@@ -80,7 +80,7 @@ class Devices:
         self._receiver: Receiver | None = None
         if users:
             devices = installation.make_devices(users)
-            receiver = Receiver(installation.realtime_port, devices)
+            receiver = Receiver(installation.realtime_address, devices)
             self._receiver = self._stack.enter_context(receiver)
 
     @property
@@ -112,13 +112,13 @@ class Traffic:
         self._devices = devices
         rooms = devices.rooms
         templates = [
-            write_send(room, installation.sign(rooms.user(room, n)), installation.host, TEXT)
+            write_send(installation.address, room, installation.sign(rooms.user(room, n)), TEXT)
             for room in rooms.ids[:only]
             for n in range(1, min(SENDING_MEMBERS, rooms.members) + 1)
         ]
         # No two senders of a run use the same key.
         prefix = secrets.token_hex(4)
-        self._sender = Sender(installation.port, templates, senders=senders, prefix=prefix)
+        self._sender = Sender(installation.address, templates, senders=senders, prefix=prefix)
 
     def run(self, seconds: float, *, per_second: float = 0, most: int = 1 << 60) -> Run:
         """Send for so many seconds; return when everything has arrived or 10 s have passed."""
@@ -174,7 +174,7 @@ class Reader:
     ) -> None:
         self._installation = installation
         prefix = secrets.token_hex(4)
-        self._sender = Sender(installation.port, requests, senders=senders, prefix=prefix)
+        self._sender = Sender(installation.address, requests, senders=senders, prefix=prefix)
 
     def run(self, seconds: float, *, most: int = 1 << 60) -> Requests:
         """Repeat them for so many seconds or so often. Errors: `RuntimeError` for a refusal."""
@@ -199,4 +199,4 @@ class Reader:
 def write_get(installation: Installation, path: str, user_id: str) -> Template:
     """Return a GET of a user."""
     token = installation.sign(user_id)
-    return Template(write_request("GET", path, host=installation.host, token=token))
+    return Template(write_request("GET", path, host=installation.address.name, token=token))

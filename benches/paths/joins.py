@@ -15,7 +15,7 @@ def measure(bench: Bench) -> list[Row]:
     bench.say(f"adding {MEMBERS:,} members")
     token = bench.ours.sign("bench", role="service")
     taken = []
-    with bench.only(bench.ours), Connection("127.0.0.1", bench.ours.port) as connection:
+    with bench.only(bench.ours), Connection(bench.ours.address) as connection:
         for number in range(TIMES):
             _, room = connection.request("POST", "/api/rooms/", token, {"name": f"joins {number}"})
             users = [f"joiner{number}-{n}" for n in range(MEMBERS)]

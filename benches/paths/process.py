@@ -53,6 +53,6 @@ def _write_mixture(bench: Bench, rooms: Rooms) -> list[Template]:
     for room in rooms.ids:
         user = rooms.user(room, 1)
         paths = f"/api/rooms/{room}/messages/", f"/api/rooms/{room}/", "/api/token/connection/"
-        found.append(write_send(room, bench.ours.sign(user), bench.ours.host, TEXT))
+        found.append(write_send(bench.ours.address, room, bench.ours.sign(user), TEXT))
         found += [write_get(bench.ours, path, user) for path in paths]
     return found

@@ -72,7 +72,7 @@ def time_statements(bench: Bench, *requests: Template) -> list[list[float]]:
 def walk_pages(bench: Bench, user_id: str, limit: int) -> list[Template]:
     """Return the requests for all pages of a user's rooms."""
     requests, path = [], f"/api/rooms/?limit={limit}"
-    with bench.only(bench.ours), Connection("127.0.0.1", bench.ours.port) as connection:
+    with bench.only(bench.ours), Connection(bench.ours.address) as connection:
         while path:
             requests.append(write_get(bench.ours, path, user_id))
             following = json.loads(connection.exchange(requests[-1].head)[1])["next"]
