@@ -45,6 +45,13 @@ class Limit:
     """The median."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Calls:
+    count: float
+    rate: float
+    latency_ms: float
+
+
 class Pgbench:
     """Runs scripts on one database; the outbox is emptied after each, since nothing drains it."""
 
@@ -73,12 +80,25 @@ class Pgbench:
     def _run(self, script: str, seconds: float, clients: int, batch: int) -> Limit:
         path = self._folder / "pgbench.sql"
         path.write_text(script, encoding="utf-8")
+        # What a session costs at its beginning is measured by itself and taken off.
+        few, few_used = self._call(path, clients, "--transactions=10")
+        calls, used = self._call(path, clients, f"--time={max(1, round(seconds))}")
+        with psycopg.connect(self._url, autocommit=True) as connection:
+            connection.execute("TRUNCATE chat_outbox")
+        return Limit(
+            rate=calls.rate * batch,
+            cpu_ms=(used - few_used) * 1000 / ((calls.count - few.count) * batch),
+            latency_ms=calls.latency_ms,
+        )
+
+    def _call(self, path: Path, clients: int, how_long: str) -> tuple[_Calls, float]:
+        """Run a script; return what pgbench says and the CPU seconds of PostgreSQL."""
         before = read_cpu_seconds(self._postgres.process.pid)
         done = subprocess.run(
             [
                 *(binary("pgbench"), "--no-vacuum", "--protocol=prepared", "--jobs=1"),
-                *(f"--client={clients}", f"--time={max(1, round(seconds))}"),
-                *(f"--file={path}", "--log", f"--log-prefix={path}", self._url),
+                *(f"--client={clients}", how_long, f"--file={path}"),
+                *("--log", f"--log-prefix={path}", self._url),
             ],
             capture_output=True,
             text=True,
@@ -88,14 +108,9 @@ class Pgbench:
         used = read_cpu_seconds(self._postgres.process.pid) - before
         if done.returncode:
             raise RuntimeError(f"pgbench: {done.stderr}")
-        calls = _find(r"transactions actually processed: (\d+)", done.stdout)
-        with psycopg.connect(self._url, autocommit=True) as connection:
-            connection.execute("TRUNCATE chat_outbox")
-        return Limit(
-            rate=_find(r"tps = ([\d.]+)", done.stdout) * batch,
-            cpu_ms=used * 1000 / (calls * batch),
-            latency_ms=self._read_latency(path),
-        )
+        count = _find(r"transactions actually processed: (\d+)", done.stdout)
+        rate = _find(r"tps = ([\d.]+)", done.stdout)
+        return _Calls(count, rate, self._read_latency(path)), used
 
     def _read_latency(self, prefix: Path) -> float:
         """Return the median of the calls; the third column of the log has their microseconds."""
