@@ -14,6 +14,7 @@ from benches.paths import joins, large, lone, process, reads, search, send
 from benches.record import Record, make_record, write_record
 from benches.report import write_plots
 from benches.table import write_table
+from benches.tinode import measure_tinode
 
 PATHS: Mapping[str, Callable[[Bench], list[Row]]] = {
     "send": send.measure,
@@ -34,6 +35,10 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--realtime", choices=("gateway", "centrifugo"), default="gateway")
     parser.add_argument("--only", choices=PATHS, action="append", help="measure this path only")
     parser.add_argument("--seconds", type=float, help="how long one measurement of sends takes")
+    parser.add_argument("--peer", metavar="tinode=URL", help="measure a running Tinode as well")
+    parser.add_argument(
+        "--peer-pids", metavar="PID,…", default="", help="the processes whose CPU is the peer's"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the record to a file")
     parser.add_argument("--plots", type=Path, metavar="FOLDER", help="write the plots to a folder")
     return parser.parse_args()
@@ -47,8 +52,21 @@ def measure(chosen: argparse.Namespace) -> Record:
     )  # fmt: skip
     with Bench(plan) as bench:
         rows = [row for name in chosen.only or PATHS for row in PATHS[name](bench)]
+        rows += _measure_peer(bench, chosen)
         bench.examine()
         return make_record(bench, rows)
+
+
+def _measure_peer(bench: Bench, chosen: argparse.Namespace) -> list[Row]:
+    if not chosen.peer:
+        return []
+    name, _, url = chosen.peer.partition("=")
+    if name != "tinode":
+        raise ValueError(f"--peer {chosen.peer}: only tinode=URL is known")
+    bench.say("the same sends into Tinode")
+    pids = [int(pid) for pid in chosen.peer_pids.split(",") if pid]
+    with bench.only(None):
+        return measure_tinode(url, pids, bench.seconds)
 
 
 def main() -> int:

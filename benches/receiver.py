@@ -39,10 +39,11 @@ class Arrival:
     payload: bytes
 
 
-class _Socket:
+class WebSocket:
     """One WebSocket: what it sends is masked, as the protocol demands, with zeros."""
 
     def __init__(self, address: Address) -> None:
+        """Connect; the path of the address is that of the WebSocket."""
         self.plain = address.connect()
         self._data = b""
         key = base64.b64encode(os.urandom(16)).decode()
@@ -94,13 +95,13 @@ class _Loop:
 
     def __init__(self, address: Address, devices: Sequence[Device]) -> None:
         self._poll = select.epoll()
-        self._sockets: dict[int, tuple[int, _Socket]] = {}
+        self._sockets: dict[int, tuple[int, WebSocket]] = {}
         self.arrivals: list[Arrival] = []
         self.publications = 0
         self.disconnected: list[str] = []
         self._awaited = 0
         for number, device in enumerate(devices):
-            made = _Socket(address)
+            made = WebSocket(address)
             connect = {"id": 1, "connect": {"token": device.connection_token}}
             wanted = {"channel": device.channel, "token": device.subscription_token}
             subscribe = {"id": 2, "subscribe": wanted}
