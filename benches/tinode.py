@@ -1,7 +1,7 @@
 """The scenario of the sends against a running Tinode, through its WebSocket API.
 
-Passwords are slow to check in Tinode, so 18 of each room's 20 members are the same in all rooms. They
-are subscribed and not connected; the other two are connected, and the first of them sends.
+Passwords are slow to check in Tinode, so 18 of each room's 20 members are the same in all rooms.
+They are subscribed and not connected; the other two are connected, and the first of them sends.
 """
 
 import base64
