@@ -49,7 +49,9 @@ class Code:
 def read_present() -> Code:
     """Return this checkout; its name is the commit, with `+` where code differs from it."""
     commit = _git("rev-parse", "--short", "HEAD").decode().strip()
-    return Code(commit + ("+" if _git("status", "--porcelain", "--", ".", ":!docs") else ""), PROJECT)
+    return Code(
+        commit + ("+" if _git("status", "--porcelain", "--", ".", ":!docs") else ""), PROJECT
+    )
 
 
 def write_revision(revision: str, folder: Path) -> Code:

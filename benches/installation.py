@@ -21,6 +21,7 @@ from benches.code import Code
 from benches.cpu import read_cpu_seconds
 from benches.http import Address, Connection
 from benches.receiver import Device, make_device
+from benches.seed import API_SESSION
 from embedded.centrifugo import centrifugo_command, centrifugo_environment, find_centrifugo
 from embedded.postgres import PostgresServer
 from embedded.processes import prepare_child
@@ -113,7 +114,9 @@ class Installation:
         """
         begun = time.monotonic()
         self.api = self._launch(
-            command or self.code.api_command(self.port), self.environment(), self.code.folder
+            command or self.code.api_command(self.port),
+            self.environment() | (API_SESSION if command else {}),
+            self.code.folder,
         )
         first = "/health/ready" if command else "/health/live"
         _wait_until_ready("API", self.api, self.port, first, self._log)

@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 
 from benches.cpu import read_cpu_seconds
-from benches.seed import Rooms
+from benches.seed import API_SESSION, Rooms
 from embedded.cluster import binary, english_environment
 from embedded.postgres import PostgresServer
 
@@ -103,7 +103,7 @@ class Pgbench:
             capture_output=True,
             text=True,
             check=False,
-            env=english_environment(),
+            env=english_environment() | API_SESSION,
         )
         used = read_cpu_seconds(self._postgres.process.pid) - before
         if done.returncode:

@@ -58,10 +58,13 @@ SELECT r.id, n, 'user_joined', %(name)s || r.id || '-' || n, r.created_at, r.mem
        r.bumped_at, r.created_at
 FROM chat_room r, generate_series(1, %(members)s) AS n
 WHERE r.id >= %(first)s ORDER BY r.id, n"""
+# For longer than a token needs, so that asking for one writes nothing.
 CREATE_LISTENERS: LiteralString = """
-INSERT INTO chat_listener (user_id, channel, until)
-SELECT m.user_id, m.channel, now() + interval '40 hours' FROM chat_member m
+INSERT INTO chat_listener (user_id, channel, until, is_settled)
+SELECT m.user_id, m.channel, now() + interval '10 days', true FROM chat_member m
 WHERE m.room_id >= %(first)s AND split_part(m.user_id, '-', 2)::int <= %(listening)s"""
+API_SESSION = {"PGAPPNAME": "besedka-api", "PGOPTIONS": "-c besedka.audience=listeners"}
+"""The environment in which libpq opens sessions like those of the API, which publish to listeners."""
 
 
 def seed_rooms(

@@ -6,7 +6,7 @@ from benches.bench import Bench
 from benches.cpu import read_memory_bytes
 from benches.curves import Curve, make_curve
 from benches.figures import Bar, Row, judge, judge_figure, median, quantile, with_runs
-from benches.seed import Rooms, has_listeners, seed_rooms
+from benches.seed import Rooms, seed_rooms
 from benches.traffic import TEXT, Cost, Devices, Run, Traffic
 
 ACKNOWLEDGED_WITHIN = {1_000: 10.0, 20_000: 25.0, 100_000: 80.0}
@@ -74,8 +74,9 @@ def measure_outbox_bytes(bench: Bench, rooms: Rooms) -> int:
     """Return the bytes of the outbox rows of one send; it is rolled back."""
     room = rooms.first_id
     with bench.ours.connect() as connection, connection.transaction(force_rollback=True):
-        if has_listeners(connection):
-            connection.execute("SET LOCAL besedka.audience = 'listeners'")  # as the API has it
+        # What makes a session one of the API's: it publishes to listeners.
+        connection.execute("SET LOCAL application_name = 'besedka-api'")
+        connection.execute("SET LOCAL besedka.audience = 'listeners'")
         connection.execute(
             "SELECT outcome FROM chat.send_messages("
             "ARRAY[%s]::bigint[], ARRAY[%s], ARRAY['bytes'], ARRAY[%s], true)",
