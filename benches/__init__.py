@@ -1,1 +1,1 @@
-"""Benchmarks: what each path costs, beside the limit that its parts set, in one run."""
+"""Load generators, and what the service is compared with."""

@@ -64,7 +64,7 @@ INSERT INTO chat_listener (user_id, channel, until, is_settled)
 SELECT m.user_id, m.channel, now() + interval '10 days', true FROM chat_member m
 WHERE m.room_id >= %(first)s AND split_part(m.user_id, '-', 2)::int <= %(listening)s"""
 API_SESSION = {"PGAPPNAME": "besedka-api", "PGOPTIONS": "-c besedka.audience=listeners"}
-"""The environment in which libpq opens sessions like those of the API, which publish to listeners."""
+"""With it, libpq opens sessions like those of the API, which publish to listeners."""
 
 
 def seed_rooms(
