@@ -3,10 +3,10 @@
 -- Sends messages, each with an outcome row of its own. A retry with the same key is the same message.
 --
 -- The four arrays are parallel, one entry for each message. All rooms are locked first, in id order,
--- so two calls never wait for each other in a circle. Then each message's key is looked up in a new
--- statement, which sees what the last holder of the lock committed, and only then does it get its
--- place. A refused message takes none, so seqs and versions have no gaps. Messages of one room keep
--- the order in which they are given.
+-- so two calls never wait for each other in a circle. Then each message is inserted in a statement of
+-- its own, which sees what the last holder of the lock committed: a key that was used before inserts
+-- nothing. A refused message takes no place, so seqs and versions have no gaps. Messages of one room
+-- keep the order in which they are given.
 --
 -- p_wait: true waits for a locked room (at most `lock_timeout`); false answers `busy` for it.
 --
@@ -81,31 +81,39 @@ BEGIN
             PERFORM FROM chat_room r WHERE r.id = p_room_ids[ordinal];
             outcome := CASE WHEN FOUND THEN 'busy' ELSE 'not_member' END;
         ELSE
-            -- The key is looked up before membership: a retry of a message that was accepted is
-            -- answered with it even if its sender was removed in between.
-            SELECT m.* INTO v_message FROM chat_message m
-            WHERE m.room_id = v_room.id AND m.user_id = p_user_ids[ordinal]
-              AND m.client_id = p_client_ids[ordinal];
-            IF NOT FOUND THEN
-                PERFORM FROM chat_member m
-                WHERE m.room_id = v_room.id AND m.user_id = p_user_ids[ordinal];
-                outcome := CASE WHEN FOUND THEN 'sent' ELSE 'not_member' END;
-            -- A deleted text cannot be compared any more; then the key alone decides.
-            ELSIF v_message.content = p_contents[ordinal] OR v_message.deleted_at IS NOT NULL THEN
-                outcome := 'duplicate';
+            PERFORM FROM chat_member m
+            WHERE m.room_id = v_room.id AND m.user_id = p_user_ids[ordinal];
+            IF FOUND THEN
+                -- The key is looked up by inserting, which always uses its index.
+                INSERT INTO chat_message (room_id, seq, user_id, client_id, content, created_at)
+                VALUES (v_room.id, v_room.last_seq + 1, p_user_ids[ordinal], p_client_ids[ordinal],
+                        p_contents[ordinal], v_now)
+                ON CONFLICT (room_id, user_id, client_id) DO NOTHING
+                RETURNING * INTO v_message;
+            END IF;
+            IF FOUND THEN
+                outcome := 'sent';
             ELSE
-                outcome := 'conflict';
-                v_message := NULL;
+                -- For those who are no members too: a retry of a message that was accepted is
+                -- answered with it even if its sender was removed in between.
+                SELECT m.* INTO v_message FROM chat_message m
+                WHERE m.room_id = v_room.id AND m.user_id = p_user_ids[ordinal]
+                  AND m.client_id = p_client_ids[ordinal];
+                -- A deleted text cannot be compared any more; then the key alone decides.
+                outcome := CASE
+                    WHEN v_message.id IS NULL THEN 'not_member'
+                    WHEN v_message.content = p_contents[ordinal]
+                        OR v_message.deleted_at IS NOT NULL THEN 'duplicate'
+                    ELSE 'conflict' END;
+                IF outcome = 'conflict' THEN
+                    v_message := NULL;
+                END IF;
             END IF;
         END IF;
 
         IF outcome = 'sent' THEN
-            v_room.last_seq := v_room.last_seq + 1;
+            v_room.last_seq := v_message.seq;
             v_room.bumped_at := v_now;
-            INSERT INTO chat_message (room_id, seq, user_id, client_id, content, created_at)
-            VALUES (v_room.id, v_room.last_seq, p_user_ids[ordinal], p_client_ids[ordinal],
-                    p_contents[ordinal], v_now)
-            RETURNING * INTO v_message;
             v_event.room_id := v_room.id;
             v_event.type := 'message_added';
             v_event.message_id := v_message.id;
