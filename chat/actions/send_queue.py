@@ -274,6 +274,8 @@ class SendQueue:
         within = batch[-1].since + ANSWER_SECONDS - self._loop.time()
         try:
             outcomes = await self._database.run(call, within=within)
+            if len(outcomes) != len(batch):
+                raise LookupError(f"{len(outcomes)} outcomes of {len(batch)} messages")
         except ChatError as error:
             return [type(error)() for _ in batch]
         except Exception as error:  # noqa: BLE001 - it is raised where the message was sent
