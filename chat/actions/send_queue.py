@@ -274,8 +274,6 @@ class SendQueue:
         within = batch[-1].since + ANSWER_SECONDS - self._loop.time()
         try:
             outcomes = await self._database.run(call, within=within)
-            if len(outcomes) != len(batch):
-                raise LookupError(f"{len(outcomes)} outcomes of {len(batch)} messages")
         except ChatError as error:
             return [type(error)() for _ in batch]
         except Exception as error:  # noqa: BLE001 - it is raised where the message was sent
@@ -284,7 +282,9 @@ class SendQueue:
             alone = [await self._write([pending], wait=wait) for pending in batch]
             return [outcome for (outcome,) in alone]
         else:
-            return [*outcomes]
+            if len(outcomes) == len(batch):
+                return [*outcomes]
+            return [LookupError(f"{len(outcomes)} outcomes of {len(batch)}") for _ in batch]
         finally:
             self._in_calls.difference_update(batch)
 

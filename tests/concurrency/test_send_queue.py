@@ -96,7 +96,7 @@ def test_messages_are_stored_in_the_order_in_which_they_came(
         assert read_exact_ledger(connection, room).contents == ["last"]
 
 
-@pytest.mark.parametrize("count", [1, 30])
+@pytest.mark.parametrize("count", [1, 30, 100])
 def test_rooms_with_many_messages_do_not_delay_another(
     place: Place, database_url: str, connection: Connection, count: int
 ) -> None:
