@@ -20,6 +20,7 @@ from chat.events import Message
 from chat.metrics import SENDS
 from chat.queries.messages import decode_message
 from chat.sql import Call, Result, read_single_row
+from chat.sql.arrays import BigintArray, TextArray
 
 
 class NewMessage(msgspec.Struct, frozen=True):
@@ -106,10 +107,10 @@ def _make_call(
         "send_messages",
         _SendRow,
         {
-            "room_ids": [message.room_id for message in messages],
-            "user_ids": [message.user_id for message in messages],
-            "client_ids": [message.client_id for message in messages],
-            "contents": [message.content for message in messages],
+            "room_ids": BigintArray(message.room_id for message in messages),
+            "user_ids": TextArray(message.user_id for message in messages),
+            "client_ids": TextArray(message.client_id for message in messages),
+            "contents": TextArray(message.content for message in messages),
             "wait": wait,
         },
         read,

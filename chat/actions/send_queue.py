@@ -282,7 +282,9 @@ class SendQueue:
             alone = [await self._write([pending], wait=wait) for pending in batch]
             return [outcome for (outcome,) in alone]
         else:
-            return [*outcomes]
+            if len(outcomes) == len(batch):
+                return [*outcomes]
+            return [LookupError(f"{len(outcomes)} outcomes of {len(batch)}") for _ in batch]
         finally:
             self._in_calls.difference_update(batch)
 
