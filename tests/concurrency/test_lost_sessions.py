@@ -46,6 +46,7 @@ def test_requests_after_the_end_of_all_sessions_succeed(
     host: Actor, alice: Actor, bob: Actor, connection: Connection
 ) -> None:
     """After each kill the next request succeeds, whether it may be repeated or not."""
+    bob.listen()
     room = host.create_room(alice.listen())
     path = f"/api/rooms/{room}"
     requests: list[tuple[Callable[[], httpx.Response], int]] = [
