@@ -111,6 +111,8 @@ AUDIENCE_HOURS_LEAST = 48
 """A client that comes back after a lapse must not recover: Centrifugo forgets its position after 24
 hours (`history_meta_ttl` in centrifugo/config.json). Another day is for clocks that jump."""
 AUDIENCE_HOURS_MOST = 24 * 365
+TOKEN_SECONDS_MOST = 12 * 3600
+"""Longer tokens could outlive the day for which a restored database publishes to every member."""
 
 # Limits of the contract, the same on every installation.
 # The greatest id, seq and version: all are PostgreSQL's bigint.
