@@ -1,6 +1,7 @@
 """`python -m benches`: measures each path beside its limit, and prints the table."""
 
 import argparse
+import signal
 import sys
 import time
 import traceback
@@ -72,6 +73,9 @@ def _measure_peer(bench: Bench, chosen: argparse.Namespace) -> list[Row]:
 def main() -> int:
     """Run; return 1 where a bar was missed or a message lost or doubled, 2 after an error."""
     chosen = parse_arguments()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # Also where a shell started it in the background, which lets it ignore SIGINT.
+        signal.signal(number, signal.default_int_handler)
     begun = time.monotonic()
     try:
         record = measure(chosen)
