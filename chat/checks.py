@@ -6,7 +6,13 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004 - Django's name
 
-from chat.conf import DEVELOPMENT_CENTRIFUGO_SECRET, DEVELOPMENT_SECRET_KEY, EVENT_BYTES_MAX
+from chat.conf import (
+    AUDIENCE_HOURS_LEAST,
+    AUDIENCE_HOURS_MOST,
+    DEVELOPMENT_CENTRIFUGO_SECRET,
+    DEVELOPMENT_SECRET_KEY,
+    EVENT_BYTES_MAX,
+)
 
 MINIMUM_SECRET_BYTES = 32
 DEVELOPMENT_SECRETS = frozenset({DEVELOPMENT_SECRET_KEY, DEVELOPMENT_CENTRIFUGO_SECRET})
@@ -100,5 +106,22 @@ def check_message_length(**_: Any) -> Sequence[CheckMessage]:  # noqa: ANN401 - 
             hint=f"Set CHAT_MESSAGE_MAX_LENGTH to a number from 1 to {MESSAGE_MAX_LENGTH_LIMIT}: "
             "a client that recovers a history of longer messages is cut off as slow, for ever.",
             id="chat.E007",
+        )
+    ]
+
+
+@register
+def check_audience_hours(**_: Any) -> Sequence[CheckMessage]:  # noqa: ANN401 - Django's signature
+    """Nobody who stopped being a listener can recover from Centrifugo's history afterwards."""
+    hours = settings.CHAT_AUDIENCE_HOURS
+    if hours == 0 or AUDIENCE_HOURS_LEAST <= hours <= AUDIENCE_HOURS_MOST:
+        return []
+    return [
+        Error(
+            f"CHAT_AUDIENCE_HOURS is {hours}.",
+            hint=f"Set CHAT_AUDIENCE_HOURS to a number from {AUDIENCE_HOURS_LEAST} to "
+            f"{AUDIENCE_HOURS_MOST}, or to 0 to publish events to every member. With fewer hours, "
+            "a client that comes back could miss an event without noticing.",
+            id="chat.E008",
         )
     ]

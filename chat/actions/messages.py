@@ -2,9 +2,10 @@
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 
 import msgspec
+from prometheus_client import Counter
 
 from chat.conf import CLIENT_ID_MAX_LENGTH, SERVER_KEY_PREFIX
 from chat.errors import (
@@ -115,9 +116,16 @@ def _make_call(
     )
 
 
+@cache
+def _count_of(outcome: str) -> Counter:
+    return SENDS.labels(outcome)
+
+
 def _read_each(rows: list[_SendRow]) -> list[SentMessage | ChatError]:
     for row in rows:
-        SENDS.labels(row.outcome).inc()
+        # What is busy is tried again; the send queue counts it when it gives up.
+        if row.outcome != "busy":
+            _count_of(row.outcome).inc()
     return [
         _REFUSALS[row.outcome]()
         if row.message is None

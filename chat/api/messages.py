@@ -1,13 +1,14 @@
 """Messages of a room: send and list."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from litestar import Response, get, post
 from msgspec import Meta
 
-from chat import actions, queries
+from chat import queries
 from chat.actions.messages import NewMessage, make_server_key
+from chat.actions.send_queue import SendQueue
 from chat.api.bodies import parse_body
 from chat.api.openapi.operations import Operation
 from chat.api.pagination import page_url
@@ -36,7 +37,7 @@ PATH = "/api/rooms/{room_id:str}/messages"
     ),
 )
 async def send_message(
-    request: ApiRequest, room_id: str, body: bytes, database: Database
+    request: ApiRequest, room_id: str, body: bytes, send_queue: SendQueue
 ) -> Response[Message]:
     """Send a message; once answered it is stored and on its way to every member.
 
@@ -53,7 +54,7 @@ async def send_message(
         client_id=wanted.client_id or make_server_key(),
         content=wanted.content,
     )
-    sent = await database.run(actions.messages.send_message(message))
+    sent = await send_queue.send(message)
     return Response(sent.message, status_code=200 if sent.is_duplicate else 201)
 
 
@@ -99,10 +100,12 @@ async def list_messages(request: ApiRequest, room_id: str, database: Database) -
     messages = messages[-query.limit :]
     if not messages:
         return MessagePage(next=None, previous=None, results=[])
+    newest, oldest = (queries.messages.read_place(messages[end]) for end in (0, -1))
+    results: list[Any] = messages  # each is a `Message`, as JSON
     return MessagePage(
-        next=page_url(request, before=messages[-1].id) if messages[-1].seq > 1 else None,
-        previous=page_url(request, after=messages[0].id) if has_newer else None,
-        results=messages,
+        next=page_url(request, before=oldest.id) if oldest.seq > 1 else None,
+        previous=page_url(request, after=newest.id) if has_newer else None,
+        results=results,
     )
 
 

@@ -3,6 +3,7 @@
 import base64
 import binascii
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
@@ -41,10 +42,14 @@ def page_url(request: ApiRequest, **parameters: str | int) -> str:
 def _read_origin(request: ApiRequest) -> str:
     """Return the address the client used, if it is one of ours: links repeat no other host."""
     host = request.headers.get("host", "")
+    return f"{request.scope['scheme']}://{host}" if _is_ours(host) else ""
+
+
+# Clients use few hosts, and a check costs as much as reading ten rows.
+@lru_cache(maxsize=64)
+def _is_ours(host: str) -> bool:
     domain, _ = split_domain_port(host)
-    if not domain or not validate_host(domain, settings.ALLOWED_HOSTS):
-        return ""
-    return f"{request.scope['scheme']}://{host}"
+    return bool(domain) and validate_host(domain, settings.ALLOWED_HOSTS)
 
 
 def read_slice(
@@ -84,20 +89,29 @@ def make_page(
     part: Slice[Any],
     found: Sequence[Item],
     position_of: Callable[[Item], object],
+    *,
+    stopped_at: object | None = None,
 ) -> SomePage:
-    """Return the page of what a call found for a part of a list, see `Slice`."""
+    """Return the page of what a call found for a part of a list, see `Slice`.
+
+    `found`: entries, or their JSON. `stopped_at`: the position up to which the call has read, where
+    it found fewer than it was asked for and has not reached the list's end.
+    """
     has_more = len(found) > part.limit
     items = list(found[: part.limit])
+    onwards = position_of(items[-1]) if has_more else stopped_at
+    back = None
+    if part.position is not None:
+        back = position_of(items[0]) if items else stopped_at
+
+    def url(position: object | None, *, is_backwards: bool) -> str | None:
+        if position is None:
+            return None
+        return page_url(request, cursor=_write_cursor(position, is_backwards=is_backwards))
+
     if part.is_backwards:
         items.reverse()
-    has_next = bool(items) and (has_more or part.is_backwards)
-    has_previous = bool(items) and (has_more if part.is_backwards else part.position is not None)
-
-    def url(item: Item, *, is_backwards: bool) -> str:
-        return page_url(request, cursor=_write_cursor(position_of(item), is_backwards=is_backwards))
-
+        onwards, back = back, onwards
     return kind(
-        next=url(items[-1], is_backwards=False) if has_next else None,
-        previous=url(items[0], is_backwards=True) if has_previous else None,
-        results=items,
+        next=url(onwards, is_backwards=False), previous=url(back, is_backwards=True), results=items
     )

@@ -1,7 +1,5 @@
 """Rooms: list, read, create."""
 
-from datetime import datetime
-
 from litestar import Response, get, post
 
 from chat import actions, queries
@@ -24,11 +22,7 @@ async def list_rooms(request: ApiRequest, database: Database) -> RoomPage:
     """
     part = read_slice(parse_query(request, PageQuery), RoomPosition)
     rooms = await database.run(queries.rooms.list_rooms(request.user.user_id, part))
-    return make_page(RoomPage, request, part, rooms, _position_of)
-
-
-def _position_of(room: Room) -> RoomPosition:
-    return RoomPosition(datetime.fromisoformat(room.bumped_at), room.id)
+    return make_page(RoomPage, request, part, rooms, queries.rooms.read_position)
 
 
 @get("/api/rooms/{room_id:str}", guards=[authenticated])

@@ -37,8 +37,18 @@ async def search_rooms(request: ApiRequest, database: Database) -> FoundRoomPage
 
     Query: `q`, up to 255 characters, in either case of any script, every character as it is;
     without it all rooms. `limit`, 1 to 200, default 50; `cursor`, from `next` or `previous`.
+
+    A page is at most `limit` rooms and not the last one while `next` is not null. For one or two
+    letters it can have fewer rooms, even none, in an installation with more than 100,000.
     """
     query = parse_query(request, SearchQuery)
     part = read_slice(query, RoomPosition)
-    rooms = await database.run(queries.search.search_rooms(query.q, request.user.user_id, part))
-    return make_page(FoundRoomPage, request, part, rooms, lambda room: room.id)
+    found = await database.run(queries.search.search_rooms(query.q, request.user.user_id, part))
+    return make_page(
+        FoundRoomPage,
+        request,
+        part,
+        found.rooms,
+        queries.search.read_position,
+        stopped_at=found.stopped_at,
+    )

@@ -28,14 +28,24 @@ class _MessageRow(msgspec.Struct, frozen=True):
     message: str | None
 
 
+class MessagePlace(msgspec.Struct, frozen=True):
+    """Where a message stands: what a page's neighbours are found by."""
+
+    id: int
+    seq: int
+
+
 _MESSAGE = msgspec.json.Decoder(Message)
 decode_message = _MESSAGE.decode
+_decode_place = msgspec.json.Decoder(MessagePlace).decode
 
 
 def list_messages(
     room_id: int, user_id: str, window: Window, *, anchor_name: str = "anchor"
-) -> Call[list[Message]]:
+) -> Call[list[msgspec.Raw]]:
     """Return the messages of a window, newest first, without a gap.
+
+    Each is a `Message` in JSON, as it was composed in SQL.
 
     `anchor_name`: what the caller calls the anchor, for the error.
 
@@ -49,11 +59,16 @@ def list_messages(
     )
 
 
-def _read_messages(rows: list[_MessageRow], *, anchor_name: str) -> list[Message]:
+def read_place(message: msgspec.Raw) -> MessagePlace:
+    """Return where one of the listed messages stands."""
+    return _decode_place(message)
+
+
+def _read_messages(rows: list[_MessageRow], *, anchor_name: str) -> list[msgspec.Raw]:
     if not rows[0].is_member:
         raise NotAMemberError
     if not rows[0].is_anchored:
         raise InvalidInputError(
             f"{anchor_name} is not the id of a message in this room.", pointer=anchor_name
         )
-    return [decode_message(row.message) for row in rows if row.message is not None]
+    return [msgspec.Raw(row.message) for row in rows if row.message is not None]

@@ -43,12 +43,23 @@ class _RoomRow(msgspec.Struct, frozen=True):
     room: str
 
 
+class _RoomPlace(msgspec.Struct, frozen=True):
+    """What a room's JSON says of its position."""
+
+    id: int
+    bumped_at: datetime
+
+
 _ROOM = msgspec.json.Decoder(Room)
 decode_room = _ROOM.decode
+_decode_place = msgspec.json.Decoder(_RoomPlace).decode
 
 
-def list_rooms(user_id: str, part: Slice[RoomPosition]) -> Call[list[Room]]:
-    """Return a part of the user's rooms; in the list the latest message comes first."""
+def list_rooms(user_id: str, part: Slice[RoomPosition]) -> Call[list[msgspec.Raw]]:
+    """Return a part of the user's rooms; in the list the latest message comes first.
+
+    Each is a `Room` in JSON, as it was composed in SQL.
+    """
     return Call(
         part.choose("list_rooms"),
         _RoomRow,
@@ -62,13 +73,19 @@ def list_rooms(user_id: str, part: Slice[RoomPosition]) -> Call[list[Room]]:
     )
 
 
+def read_position(room: msgspec.Raw) -> RoomPosition:
+    """Return the place of one of the listed rooms."""
+    place = _decode_place(room)
+    return RoomPosition(place.bumped_at, place.id)
+
+
 def get_room(user_id: str, room_id: int) -> Call[Room]:
     """Return a room of the user. Errors: `NotFoundError`, also for a room of other users."""
     return Call("find_room", _RoomRow, {"user_id": user_id, "room_id": room_id}, _read_room)
 
 
-def _read_rooms(rows: list[_RoomRow]) -> list[Room]:
-    return [decode_room(row.room) for row in rows]
+def _read_rooms(rows: list[_RoomRow]) -> list[msgspec.Raw]:
+    return [msgspec.Raw(row.room) for row in rows]
 
 
 def _read_room(rows: list[_RoomRow]) -> Room:

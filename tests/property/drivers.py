@@ -124,7 +124,7 @@ class SqlDriver:
     def list_rooms(self, user: str) -> list[Json]:
         """Run the statement."""
         rooms = run_call(self._connection, list_rooms(user, Slice(_ALL)))
-        return [msgspec.to_builtins(room) for room in rooms]
+        return [json.loads(bytes(room)) for room in rooms]
 
     def list_members(self, user: str, room_id: int) -> list[Json]:
         """Run the statement."""
@@ -134,7 +134,7 @@ class SqlDriver:
     def list_messages(self, user: str, room_id: int) -> list[Json]:
         """Run the statement."""
         messages = run_call(self._connection, list_messages(room_id, user, Window(older=_ALL)))
-        return [msgspec.to_builtins(message) for message in messages]
+        return [json.loads(bytes(message)) for message in messages]
 
     def list_events(self, user: str, room_id: int, after: int) -> list[Json] | None:
         """Run the statement."""

@@ -47,8 +47,7 @@ BEGIN
     END LOOP;
     UPDATE chat_room r SET version = greatest(v_start, r.version + 1);
     FOR v_room IN SELECT * FROM chat_room r WHERE r.member_count > 0 ORDER BY r.id LOOP
-        PERFORM chat.save_room(
-            chat.record_event('room_updated', v_room, chat.audience(v_room.id)));
+        PERFORM chat.record_event('room_updated', v_room, chat.audience_of(v_room));
     END LOOP;
     SELECT count(*) INTO rooms FROM chat_room;
     RETURN NEXT;

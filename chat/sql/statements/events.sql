@@ -1,6 +1,7 @@
 -- name: list_events
 -- A room's events after a version, oldest first, for a member only, with the log's bounds: one
--- statement, so that bounds and events are of one snapshot.
+-- statement, so that bounds and events are of one snapshot. The messages are looked up one by one: as
+-- a plain join, the plan for any limit can be a scan of all messages.
 WITH room AS (
     SELECT r.id, r.name, r.version AS head,
            coalesce((SELECT min(e.version) - 1 FROM chat_event e WHERE e.room_id = r.id),
@@ -17,7 +18,9 @@ SELECT room.floor, room.head, CASE WHEN page.version IS NOT NULL
            THEN chat.event_body(page.event, room.name, t) END::text AS event
 FROM room
 LEFT JOIN page ON true
-LEFT JOIN chat_message t ON t.id = page.message_id
+LEFT JOIN LATERAL (
+    SELECT * FROM chat_message t WHERE t.id = page.message_id LIMIT 1
+) AS t ON true
 ORDER BY page.version;
 
 -- name: prune_events

@@ -11,7 +11,8 @@ FROM chat.remove_member(%(room_id)s, %(user_id)s);
 -- name: list_members
 -- A page of members by user id, after one of them, for a member only.
 WITH access AS (
-    SELECT chat.is_member(%(room_id)s, %(user_id)s) AS is_member
+    SELECT EXISTS (SELECT FROM chat_member o WHERE o.room_id = %(room_id)s
+                   AND o.user_id = %(user_id)s) AS is_member
 ), page AS (
     SELECT p.user_id, p.joined_at FROM chat_member p
     WHERE (SELECT is_member FROM access) AND p.room_id = %(room_id)s
@@ -25,7 +26,8 @@ ORDER BY page.user_id;
 -- name: list_members_backwards
 -- The page of members before one of them, the nearest first, for a member only.
 WITH access AS (
-    SELECT chat.is_member(%(room_id)s, %(user_id)s) AS is_member
+    SELECT EXISTS (SELECT FROM chat_member o WHERE o.room_id = %(room_id)s
+                   AND o.user_id = %(user_id)s) AS is_member
 ), page AS (
     SELECT p.user_id, p.joined_at FROM chat_member p
     WHERE (SELECT is_member FROM access) AND p.room_id = %(room_id)s

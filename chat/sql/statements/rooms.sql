@@ -5,32 +5,42 @@ FROM chat.create_room(
     %(name)s, %(user_ids)s::text[], %(created_by)s::text, %(client_id)s::text);
 
 -- name: list_rooms
--- A user's rooms, the latest message first, after a position in that order.
-SELECT chat.room_body(r)::text AS room
-FROM chat_member m
-JOIN chat_room r ON r.id = m.room_id
-WHERE m.user_id = %(user_id)s
-  AND (%(bumped_at)s::timestamptz IS NULL
-       OR (r.bumped_at, r.id) < (%(bumped_at)s::timestamptz, %(room_id)s::bigint))
-ORDER BY r.bumped_at DESC, r.id DESC
-LIMIT %(limit)s;
+-- A user's rooms, the latest message first, after a position in that order. Only the rooms of the
+-- page are composed. There is no index by `bumped_at`, which changes with each message: all rooms of
+-- the user are read and the first ones kept. As an array their ids are looked up in one pass
+-- through the index; as a join, a user with many rooms is planned as a scan of all rooms.
+SELECT chat.compose_room(page, m) AS room
+FROM (
+    SELECT r.* FROM chat_room r
+    WHERE r.id = ANY (ARRAY(SELECT o.room_id FROM chat_member o WHERE o.user_id = %(user_id)s))
+      AND (%(bumped_at)s::timestamptz IS NULL
+           OR (r.bumped_at, r.id) < (%(bumped_at)s::timestamptz, %(room_id)s::bigint))
+    ORDER BY r.bumped_at DESC, r.id DESC
+    LIMIT %(limit)s
+) AS page
+LEFT JOIN chat_message m ON m.room_id = page.id AND m.seq = page.last_seq
+ORDER BY page.bumped_at DESC, page.id DESC;
 
 -- name: list_rooms_backwards
 -- A user's rooms before a position in that order, the nearest first.
-SELECT chat.room_body(r)::text AS room
-FROM chat_member m
-JOIN chat_room r ON r.id = m.room_id
-WHERE m.user_id = %(user_id)s
-  AND (r.bumped_at, r.id) > (%(bumped_at)s::timestamptz, %(room_id)s::bigint)
-ORDER BY r.bumped_at, r.id
-LIMIT %(limit)s;
+SELECT chat.compose_room(page, m) AS room
+FROM (
+    SELECT r.* FROM chat_room r
+    WHERE r.id = ANY (ARRAY(SELECT o.room_id FROM chat_member o WHERE o.user_id = %(user_id)s))
+      AND (r.bumped_at, r.id) > (%(bumped_at)s::timestamptz, %(room_id)s::bigint)
+    ORDER BY r.bumped_at, r.id
+    LIMIT %(limit)s
+) AS page
+LEFT JOIN chat_message m ON m.room_id = page.id AND m.seq = page.last_seq
+ORDER BY page.bumped_at, page.id;
 
 -- name: find_room
 -- One room, if the user is a member.
-SELECT chat.room_body(r)::text AS room
-FROM chat_member m
-JOIN chat_room r ON r.id = m.room_id
-WHERE m.user_id = %(user_id)s AND m.room_id = %(room_id)s;
+SELECT chat.compose_room(r, m) AS room
+FROM chat_member o
+JOIN chat_room r ON r.id = o.room_id
+LEFT JOIN chat_message m ON m.room_id = r.id AND m.seq = r.last_seq
+WHERE o.user_id = %(user_id)s AND o.room_id = %(room_id)s;
 
 -- name: rename_room
 -- Renames a room; see functions/rooms.sql.

@@ -1,0 +1,102 @@
+"""A database with rooms of very different sizes; its plans are those of a large installation."""
+
+from collections.abc import Callable, Iterator
+
+import psycopg
+import pytest
+
+from tests.conftest import Connection
+from tests.gates.plans import ExplainedSession, PlanCache
+
+# Rooms 1 to 4; the others have 3 members and one message.
+SMALL, LONG, WIDE, LARGE = 1, 2, 3, 4
+MEMBERS = {SMALL: 20, LONG: 20, WIDE: 2_000, LARGE: 2_000}
+MESSAGES = {SMALL: 60, LONG: 6_000, WIDE: 60, LARGE: 6_000}
+MEMBER = "user-9"
+"""A member of each of the four rooms."""
+ROOMS = 20_000
+FEW, MANY = "in-60-rooms", "in-3000-rooms"
+"""Users who are members of so many other rooms."""
+
+SEED = f"""
+INSERT INTO chat_room (id, name, version, last_seq, member_count, bumped_at, created_at)
+SELECT n, 'room ' || n || ' ' || md5(n::text), 4, 1, 3, now() - n * interval '1 minute', now()
+FROM generate_series(1, {ROOMS}) n;
+SELECT setval(pg_get_serial_sequence('chat_room', 'id'), {ROOMS});
+INSERT INTO chat_member (room_id, user_id, channel, joined_version, joined_at)
+SELECT r, 'user-' || u, 'personal:user-' || u, 1, now()
+FROM generate_series(1, {ROOMS}) r, LATERAL (
+    SELECT u FROM generate_series(1, 20) u WHERE r <= 4
+    UNION ALL
+    SELECT 1 + (7 * r + u) % 2000 FROM generate_series(1, 3) u WHERE r > 4
+) AS member;
+INSERT INTO chat_member (room_id, user_id, channel, joined_version, joined_at)
+SELECT r, user_id, 'personal:' || user_id, 1, now()
+FROM (VALUES ('{FEW}', 60), ('{MANY}', 3000)) AS users (user_id, rooms),
+    generate_series(5, 4 + rooms) r;
+INSERT INTO chat_message (room_id, seq, user_id, client_id, content, created_at)
+SELECT r, 1, 'user-9', 'first', 'text', now() FROM generate_series(1, {ROOMS}) r;
+INSERT INTO chat_room_key (room_id, created_by, client_id, digest)
+SELECT r, 'host', 'key-' || r, '' FROM generate_series(1, {ROOMS}) r;
+INSERT INTO chat_outbox (method, payload, partition, created_at)
+SELECT 'broadcast', '{{}}', n % 8, now() FROM generate_series(1, 5000) n;
+"""
+GROW = """
+INSERT INTO chat_member (room_id, user_id, channel, joined_version, joined_at)
+SELECT %(room)s, 'user-' || u, 'personal:user-' || u, 1, now()
+FROM generate_series(21, %(members)s) u;
+INSERT INTO chat_message (room_id, seq, user_id, client_id, content, created_at)
+SELECT %(room)s, n, 'user-' || 1 + mod(n, 20), 'key-' || n, 'text', now()
+FROM generate_series(2, %(messages)s) n;
+INSERT INTO chat_event (
+    room_id, version, type, message_id, user_id, member_count, bumped_at, created_at)
+SELECT m.room_id, %(members)s + m.seq, 'message_added', m.id, m.user_id, %(members)s, now(), now()
+FROM chat_message m WHERE m.room_id = %(room)s ORDER BY m.seq;
+UPDATE chat_room SET member_count = %(members)s, last_seq = %(messages)s,
+    version = %(members)s + %(messages)s WHERE id = %(room)s
+"""
+
+
+@pytest.fixture(scope="session")
+def sized_url(clone_database: Callable[[], str]) -> str:
+    """Return the URL of the database; what tests change in it they undo."""
+    url = clone_database()
+    with psycopg.connect(url, autocommit=True, cursor_factory=psycopg.ClientCursor) as connection:
+        connection.execute(SEED.encode())
+        for room, members in MEMBERS.items():
+            sizes = {"room": room, "members": members, "messages": MESSAGES[room]}
+            connection.execute(GROW, sizes)
+        connection.execute("VACUUM ANALYZE")
+    return url
+
+
+@pytest.fixture(scope="session")
+def explain(sized_url: str) -> Iterator[Callable[[PlanCache], ExplainedSession]]:
+    """Return what opens a session whose calls say what they used, one for each way to plan."""
+    sessions: dict[PlanCache, ExplainedSession] = {}
+    connections: list[psycopg.Connection] = []
+
+    def open_session(plans: PlanCache) -> ExplainedSession:
+        if plans not in sessions:
+            connections.append(psycopg.connect(sized_url, autocommit=True))
+            sessions[plans] = ExplainedSession(connections[-1], plans)
+        return sessions[plans]
+
+    yield open_session
+    for connection in connections:
+        connection.close()
+
+
+@pytest.fixture(scope="session")
+def generic(explain: Callable[[PlanCache], ExplainedSession]) -> ExplainedSession:
+    """Return a session that has one plan for all values, as sessions of the API come to have."""
+    return explain("force_generic_plan")
+
+
+@pytest.fixture
+def connection_of_sizes(sized_url: str) -> Iterator[Connection]:
+    """Return a plain session of the database."""
+    with psycopg.connect(
+        sized_url, autocommit=True, row_factory=psycopg.rows.dict_row
+    ) as connection:
+        yield connection

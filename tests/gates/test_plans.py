@@ -1,0 +1,71 @@
+"""Every statement of the service, and every one inside the functions, goes through an index."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from chat.sql import Call, load_statements
+from tests.gates.plans import ExplainedSession, PlanCache
+from tests.unit.test_statements import CALLS, name_of
+
+ROOM, MESSAGE = "chat_room_pkey", "chat_message_pkey"
+MEMBER_OF_ROOM, ROOMS_OF_USER = "chat_member_once_per_room", "chat_member_rooms_of_user"
+MESSAGE_OF_ROOM, KEY_OF_MESSAGE = "chat_message_seq_once_per_room", "chat_message_client_id_once"
+EVENT, EVENT_OF_ROOM = "chat_event_pkey", "chat_event_version_once_per_room"
+OUTBOX, NAMES = "chat_outbox_pkey", "chat_room_name_search"
+# The indexes of our tables that each call reads through, with what it does inside the functions.
+INDEXES: dict[str, set[str]] = {
+    "accept_identity": set(),
+    "add_members": {ROOM, MEMBER_OF_ROOM},
+    "create_room": {ROOM, MEMBER_OF_ROOM, MESSAGE_OF_ROOM},
+    "delete_message": {ROOM, MESSAGE, MEMBER_OF_ROOM},
+    "find_room": {ROOM, MEMBER_OF_ROOM, MESSAGE_OF_ROOM},
+    "is_copy": set(),
+    "list_events": {ROOM, MEMBER_OF_ROOM, EVENT_OF_ROOM, MESSAGE},
+    "list_members": {MEMBER_OF_ROOM},
+    "list_members_backwards": {MEMBER_OF_ROOM},
+    "list_messages": {MEMBER_OF_ROOM, MESSAGE, MESSAGE_OF_ROOM},
+    "list_rooms": {ROOM, ROOMS_OF_USER, MESSAGE_OF_ROOM},
+    "list_rooms_backwards": {ROOM, ROOMS_OF_USER, MESSAGE_OF_ROOM},
+    "prune_events": {EVENT},
+    "read_readiness": {OUTBOX},
+    "remove_member": {ROOM, MEMBER_OF_ROOM},
+    "rename_room": {ROOM, MEMBER_OF_ROOM},
+    "search_rooms": {ROOM, MEMBER_OF_ROOM, MESSAGE_OF_ROOM, NAMES},
+    "search_rooms_backwards": {ROOM, MEMBER_OF_ROOM, MESSAGE_OF_ROOM, NAMES},
+    "send_messages": {ROOM, MEMBER_OF_ROOM, KEY_OF_MESSAGE},
+}
+WHOLE = {"start_over"}
+"""Changes every room, and is run once after a restore."""
+SINGLE_ROW = {"chat_installation"}
+
+GATED = [call for call in CALLS if call.name not in WHOLE]
+
+
+def test_every_statement_has_its_indexes_here() -> None:
+    """A new statement says through which indexes it reads."""
+    assert INDEXES.keys() == load_statements().keys() - WHOLE
+
+
+@pytest.mark.parametrize("call", GATED, ids=name_of)
+def test_a_call_reads_through_the_indexes_that_are_meant(
+    generic: ExplainedSession, call: Call[Any]
+) -> None:
+    """The plan that a session keeps uses these indexes and no others."""
+    used = generic.run(call)
+
+    ours = {index for index in used.indexes if index.startswith("chat_")}
+    assert ours == INDEXES[call.name]
+
+
+@pytest.mark.parametrize("plans", ["force_generic_plan", "force_custom_plan"])
+@pytest.mark.parametrize("call", GATED, ids=name_of)
+def test_a_call_scans_no_table(
+    explain: Callable[[PlanCache], ExplainedSession], call: Call[Any], plans: PlanCache
+) -> None:
+    """No plan reads every row of a table, whether it is for any values or for the ones given."""
+    used = explain(plans).run(call)
+
+    ours = {table for table in used.scanned if table.startswith("chat_")}
+    assert ours <= SINGLE_ROW

@@ -1,0 +1,129 @@
+"""What each endpoint asks of PostgreSQL: which statements, and how many round trips."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import httpx
+import pytest
+
+from chat.api.application import ROUTES
+from tests.gates.tap import Tap, tap_postgres
+from tests.support.actors import Actor, Cast
+from tests.support.processes import serve_api
+
+WARM = 15
+"""Requests after which a session has prepared the statement: then a call is one round trip."""
+
+
+@dataclass
+class Place:
+    """A room, and those who make the requests."""
+
+    room: int
+    member: Actor
+    host: Actor
+    newcomer: str
+
+    @property
+    def path(self) -> str:
+        """The address of the room."""
+        return f"/api/rooms/{self.room}/"
+
+
+@pytest.fixture(scope="module")
+def tapped(database_url: str) -> Iterator[tuple[Tap, str]]:
+    """Run an API with one session of PostgreSQL, and listen to it; give its address."""
+    with (
+        tap_postgres(database_url) as (tap, url),
+        serve_api(url, DATABASE_POOL_SIZE="1") as address,
+    ):
+        yield tap, address
+
+
+@pytest.fixture
+def place(tapped: tuple[Tap, str]) -> Iterator[Place]:
+    """Make a room of its own for a test."""
+    with Cast(tapped[1]) as cast:
+        member, host = cast.user("member"), cast.service()
+        room = host.create_room(member)
+        member.send(room, "text")
+        yield Place(room, member, host, cast.user("newcomer").user_id)
+
+
+Request = Callable[[Place], httpx.Response]
+# For each operation of the API a request, and the statements that answer it.
+REQUESTS: dict[str, tuple[Request, list[str]]] = {
+    "list_rooms": (lambda at: at.member.get("/api/rooms/"), ["list_rooms"]),
+    "create_room": (lambda at: at.host.post("/api/rooms/", {"name": "general"}), ["create_room"]),
+    "read_room": (lambda at: at.member.get(at.path), ["find_room"]),
+    "list_messages": (lambda at: at.member.get(at.path + "messages/"), ["list_messages"]),
+    "send_message": (lambda at: at.member.send(at.room, "text"), ["send_messages"]),
+    "list_members": (lambda at: at.member.get(at.path + "members/"), ["list_members"]),
+    "join_room": (lambda at: at.member.post(at.path + "join/"), ["add_members"]),
+    "leave_room": (lambda at: at.member.post(at.path + "leave/"), ["remove_member"]),
+    "add_members": (
+        lambda at: at.host.post(at.path + "members/", {"users": [at.newcomer]}),
+        ["add_members"],
+    ),
+    "remove_member": (
+        lambda at: at.host.delete(f"{at.path}members/{at.newcomer}/"),
+        ["remove_member"],
+    ),
+    "list_events": (lambda at: at.member.get(at.path + "events/"), ["list_events"]),
+    "search_rooms": (lambda at: at.member.get("/api/search/", q="gen"), ["search_rooms"]),
+    "read_connection_token": (lambda at: at.member.get("/api/token/connection/"), []),
+    "read_subscription_token": (
+        lambda at: at.member.get(
+            "/api/token/subscription/", channel=f"personal:{at.member.user_id}"
+        ),
+        [],
+    ),
+    "check_live": (lambda at: at.member.get("/health/live"), []),
+    "check_ready": (lambda at: at.member.get("/health/ready"), ["read_readiness", "is_copy"]),
+    "read_schema": (lambda at: at.member.get("/api/schema/"), []),
+    "read_docs": (lambda at: at.member.get("/api/docs/"), []),
+}
+
+
+def test_every_operation_is_counted_here() -> None:
+    """A new endpoint says what it asks of the database."""
+    assert REQUESTS.keys() == {handler.fn.__name__ for handler in ROUTES}
+
+
+@pytest.mark.parametrize("operation", REQUESTS)
+def test_an_answer_takes_these_statements_and_as_many_round_trips(
+    tapped: tuple[Tap, str], place: Place, operation: str
+) -> None:
+    """One statement is one round trip: no BEGIN, no COMMIT, no check of the connection."""
+    tap, _ = tapped
+    request, statements = REQUESTS[operation]
+    for _ in range(WARM):
+        assert request(place).is_success
+
+    for _ in range(3):
+        tap.clear()
+        assert request(place).is_success
+
+        assert tap.statements == statements
+        assert tap.round_trips == len(statements)
+
+
+@pytest.mark.parametrize(
+    "operation", ["list_rooms", "list_messages", "search_rooms", "list_events"]
+)
+def test_a_page_of_many_takes_the_statements_of_a_page_of_few(
+    tapped: tuple[Tap, str], place: Place, operation: str
+) -> None:
+    """Nothing is asked for each entry of a page."""
+    tap, _ = tapped
+    for n in range(60):
+        place.host.create_room(place.member, name=f"general {n}")
+        place.member.send(place.room, f"text {n}")
+    request, statements = REQUESTS[operation]
+    for _ in range(WARM):
+        assert len(request(place).json()["results"]) == 50
+
+    tap.clear()
+    request(place)
+
+    assert tap.statements == statements
