@@ -53,10 +53,10 @@ faults: $(VENV)/.installed-dev ## Every fault, three times, under traffic; about
 	@$(BIN)/python -m tests.faults
 
 bench: $(VENV)/.installed ## Measure every path beside its limit; at most 8 minutes
-	@$(BIN)/python -m benches
+	@$(BIN)/python -m benches $(ARGS)
 
 bench-quick: $(VENV)/.installed ## The same, shorter and with less data; at most 90 seconds
-	@$(BIN)/python -m benches --quick
+	@$(BIN)/python -m benches --quick $(ARGS)
 
 lock: $(VENV)/.installed-dev ## Resolve pyproject.toml: production, `make up`, everything
 	$(LOCK) -o requirements.lock

@@ -1,6 +1,7 @@
 """`python -m benches`: measures each path beside its limit, and prints the table."""
 
 import argparse
+import signal
 import sys
 import time
 import traceback
@@ -15,6 +16,7 @@ from benches.record import Record, make_record, write_record
 from benches.report import write_plots
 from benches.table import write_table
 from benches.tinode import measure_tinode
+from embedded.centrifugo import find_centrifugo
 
 PATHS: Mapping[str, Callable[[Bench], list[Row]]] = {
     "send": send.measure,
@@ -32,7 +34,12 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benches", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="less data; at most 90 seconds")
     parser.add_argument("--against", metavar="REV", help="measure this commit beside the present")
-    parser.add_argument("--realtime", choices=("gateway", "centrifugo"), default="gateway")
+    parser.add_argument(
+        "--realtime",
+        choices=("gateway", "centrifugo"),
+        default="centrifugo" if find_centrifugo() else "gateway",
+        help="default: Centrifugo if it is in CENTRIFUGO_BIN or on PATH",
+    )
     parser.add_argument("--only", choices=PATHS, action="append", help="measure this path only")
     parser.add_argument("--seconds", type=float, help="how long one measurement of sends takes")
     parser.add_argument("--peer", metavar="tinode=URL", help="measure a running Tinode as well")
@@ -72,6 +79,9 @@ def _measure_peer(bench: Bench, chosen: argparse.Namespace) -> list[Row]:
 def main() -> int:
     """Run; return 1 where a bar was missed or a message lost or doubled, 2 after an error."""
     chosen = parse_arguments()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # Also where a shell started it in the background, which lets it ignore SIGINT.
+        signal.signal(number, signal.default_int_handler)
     begun = time.monotonic()
     try:
         record = measure(chosen)

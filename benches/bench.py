@@ -3,6 +3,7 @@
 import json
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -64,12 +65,13 @@ class Bench:
         self.plan = plan
         self.is_quick = plan.is_quick
         self.realtime = plan.realtime
-        self.seconds = plan.seconds or (2.0 if plan.is_quick else 5.0)
+        self.seconds = plan.seconds or (2.0 if plan.is_quick else 4.0)
         self.rounds = 2 if plan.is_quick else 4
         self.facts: list[str] = []
         """What a reader has to know of this run."""
         self.curves: list[Curve] = []
         self.bars: list[Bars] = []
+        self._begun = time.monotonic()
         self._installations: list[Installation] = []
         self._stack = ExitStack()
 
@@ -90,7 +92,8 @@ class Bench:
 
     def say(self, text: str) -> None:
         """Show what is being done."""
-        print(f"  {text}", file=sys.stderr, flush=True)
+        seconds = time.monotonic() - self._begun
+        print(f"  {seconds:4.0f} s  {text}", file=sys.stderr, flush=True)
 
     @contextmanager
     def only(self, installation: Installation | None) -> Iterator[None]:

@@ -48,10 +48,12 @@ class Code:
 
 def read_present() -> Code:
     """Return this checkout; its name is the commit, with `+` where code differs from it."""
-    commit = _git("rev-parse", "--short", "HEAD").decode().strip()
-    return Code(
-        commit + ("+" if _git("status", "--porcelain", "--", ".", ":!docs") else ""), PROJECT
-    )
+    try:
+        commit = _git("rev-parse", "--short", "HEAD").decode().strip()
+        changes = _git("status", "--porcelain", "--", ".", ":!docs")
+    except (OSError, subprocess.CalledProcessError):
+        return Code("without git", PROJECT)
+    return Code(f"{commit}+" if changes else commit, PROJECT)
 
 
 def write_revision(revision: str, folder: Path) -> Code:

@@ -1,10 +1,9 @@
 """CPU time of a process and everything it started, read from /proc.
 
-For each process of the tree: its own time, plus the time of its children that have ended and that
-it has waited for (`cutime` and `cstime` in /proc/PID/stat). PostgreSQL's postmaster waits for each
-of its backends, so a backend that ended during a measurement is counted. `schedstat` has
-nanoseconds, but only of one thread, so it is used for processes with one thread; `stat` has ticks
-of 10 ms.
+For each process of the tree: the time of its threads in nanoseconds (`schedstat`), plus the time of
+its children that have ended and that it has waited for (`cutime` and `cstime` in `stat`, in ticks
+of 10 ms). PostgreSQL's postmaster waits for each of its backends, so a backend that ended during a
+measurement is counted.
 """
 
 import os
@@ -45,13 +44,15 @@ def _read_processes() -> dict[int, tuple[int, float]]:
 
 
 def _own_seconds(pid: int) -> float:
+    process = PROC / str(pid)
     try:
-        fields = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
-        if fields[17] == "1":
-            return int((PROC / str(pid) / "schedstat").read_text().split()[0]) / 1e9
+        fields = (process / "stat").read_text().rpartition(")")[2].split()
+        threads = [(thread / "schedstat").read_text() for thread in (process / "task").iterdir()]
     except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) * TICK
+        return 0.0  # it has just ended; its parent counts it
+    # The ticks are rounded down, and contain threads that have ended.
+    ticks = (int(fields[11]) + int(fields[12])) * TICK
+    return max(ticks, sum(int(line.split()[0]) for line in threads) / 1e9)
 
 
 def _pids() -> Iterable[int]:

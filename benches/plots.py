@@ -27,7 +27,7 @@ def draw_curve(curve: Curve) -> str:
             HEIGHT - BOTTOM - y / top * (HEIGHT - TOP - BOTTOM),
         )
 
-    lines = [_text(LEFT, 22, curve.title, size=15, weight=600)]
+    lines = [_text(16, 22, curve.title, size=15, weight=600)]
     for n in range(5):
         y = place(1, top * n / 4)[1]
         label = format_number(top * n / 4)

@@ -146,7 +146,7 @@ def _draw_members(bench: Bench) -> Curve:
     """Measure how the cost grows with members, of whom always ten are listening."""
     sizes = {size: (size, 10) for size in (20, 200, 2_000, 20_000)}
     costs = _measure_growth(bench, "gm", sizes)
-    title = "A message in a room of more and more members, 10 of them listening"
+    title = "A message in rooms of different sizes, 10 members listening"
     return _draw("members", title, "members", costs)
 
 
@@ -154,7 +154,12 @@ def _draw_listeners(bench: Bench) -> Curve:
     """Measure how the cost grows with listeners among a thousand members."""
     sizes = {listening: (1_000, listening) for listening in (1, 10, 100, 1_000)}
     costs = _measure_growth(bench, "gl", sizes)
-    return _draw("listeners", "A message in a room of 1,000 members", "listening members", costs)
+    return _draw(
+        "listeners",
+        "A message in a room of 1,000 members, more and more listening",
+        "listening members",
+        costs,
+    )
 
 
 def _measure_growth(bench: Bench, name: str, sizes: dict[int, tuple[int, int]]) -> dict[int, Cost]:
@@ -174,6 +179,9 @@ def _measure_growth(bench: Bench, name: str, sizes: dict[int, tuple[int, int]]) 
 
 
 def _draw(name: str, title: str, label: str, costs: dict[int, Cost]) -> Curve:
-    parts = ("api", "postgres", "realtime")
-    series = {part: [(size, getattr(cost, part)) for size, cost in costs.items()] for part in parts}
+    parts = {"API": "api", "PostgreSQL": "postgres", "realtime": "realtime"}
+    series = {
+        name: [(size, getattr(cost, part)) for size, cost in costs.items()]
+        for name, part in parts.items()
+    }
     return make_curve(name, title, (label, "CPU ms for a message"), **series)

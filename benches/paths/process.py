@@ -29,7 +29,7 @@ def _measure_start(bench: Bench) -> Row:
 
 def _measure_memory(bench: Bench) -> Row:
     """Use the process that has just started."""
-    many = 10_000 if bench.is_quick else 100_000
+    many = 5_000 if bench.is_quick else 100_000
     bench.say(f"memory of the API over {many:,} requests")
     with bench.only(bench.ours):
         reader = bench.enter(Reader(bench.ours, _write_mixture(bench, bench.rooms), senders=16))

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 
 from benches.bench import Bench
 from benches.curves import Bars, Stack
@@ -17,20 +17,11 @@ from benches.figures import (
     with_runs,
 )
 from benches.installation import Installation
-from benches.pgbench import BATCH, Limit
+from benches.pgbench import BATCH, CLIENTS, Limit
 from benches.traffic import Cost, Devices, Run, Traffic
 
 CPU_BARS = {"centrifugo": 2.0, "gateway": 2.3}
 PATH = "send, 100 rooms of 20"
-
-
-@dataclass(frozen=True, slots=True)
-class _Side:
-    """Traffic into one installation: into all rooms, and into the first."""
-
-    installation: Installation
-    wide: Traffic
-    narrow: Traffic
 
 
 def measure(bench: Bench) -> list[Row]:
@@ -46,43 +37,56 @@ def measure(bench: Bench) -> list[Row]:
 
 
 def _run_rounds(bench: Bench) -> tuple[dict[str, list[Run]], dict[str, list[Limit]]]:
-    pgbench, reference = bench.limit
-    sides = {"ours": _connect(bench, bench.ours)}
-    if bench.before:
-        sides["before"] = _connect(bench, bench.before)
-    with bench.only(reference):
-        bare = bench.enter(Traffic(bench.enter(Devices(reference, bench.rooms, is_heard=False))))
-        bare.run(1.0)
+    """Run every kind of traffic once in each round, in one order and then in the other."""
     runs: dict[str, list[Run]] = defaultdict(list)
     limits: dict[str, list[Limit]] = defaultdict(list)
+    sides = _connect(bench)
+
+    def add_run(name: str) -> None:
+        installation, traffic = sides[name]
+        with bench.only(installation):
+            runs[name].append(traffic.run(bench.seconds))
+
+    def add_limit(name: str, batch: int, clients: int, *, hot: bool) -> None:
+        pgbench, _ = bench.limit
+        seconds = bench.seconds if name == "single" else bench.seconds / 2
+        with bench.only(None):
+            found = pgbench.send(bench.rooms, seconds, hot=hot, batch=batch, clients=clients)
+            limits[name].append(found)
+
+    steps = [
+        partial(add_limit, "single", 1, CLIENTS, hot=False),
+        *(partial(add_run, name) for name in sides),
+        partial(add_limit, "single hot", 1, CLIENTS, hot=True),
+        partial(add_limit, "batch hot", BATCH, 2, hot=True),
+        partial(add_limit, "batch", BATCH, 2, hot=False),
+    ]
     for number in range(bench.rounds):
         bench.say(f"sends, round {number + 1} of {bench.rounds}")
-        for name, side in sides.items():
-            with bench.only(None):
-                single = pgbench.send(bench.rooms, bench.seconds, hot=False)
-            if name == "ours":
-                limits["single"].append(single)
-            with bench.only(side.installation):
-                runs[name].append(side.wide.run(bench.seconds))
-                runs[f"{name} hot"].append(side.narrow.run(bench.seconds))
-        with bench.only(reference):
-            runs["reference"].append(bare.run(bench.seconds))
-        with bench.only(None):
-            for hot in (True, False):
-                found = pgbench.send(bench.rooms, 2, hot=hot, batch=BATCH, clients=2)
-                limits["batch hot" if hot else "batch"].append(found)
-            limits["single hot"].append(pgbench.send(bench.rooms, 2, hot=True))
+        for step in steps:
+            step()
+        steps.reverse()
     return runs, limits
 
 
-def _connect(bench: Bench, installation: Installation) -> _Side:
-    with bench.only(installation):
-        devices = bench.enter(Devices(installation, bench.rooms))
-        wide = bench.enter(Traffic(devices))
-        narrow = bench.enter(Traffic(devices, only=1))
-        wide.run(1.5)
-        narrow.run(0.5)
-    return _Side(installation, wide, narrow)
+def _connect(bench: Bench) -> dict[str, tuple[Installation, Traffic]]:
+    """Return each kind of traffic, warmed up; those that are compared are near each other."""
+    _, reference = bench.limit
+    installations = {"ours": bench.ours, "reference": reference}
+    if bench.before:
+        installations = {"ours": bench.ours, "before": bench.before, "reference": reference}
+    found: dict[str, tuple[Installation, Traffic]] = {}
+    hot: dict[str, tuple[Installation, Traffic]] = {}
+    for name, installation in installations.items():
+        with bench.only(installation):
+            is_heard = installation is not reference
+            devices = bench.enter(Devices(installation, bench.rooms, is_heard=is_heard))
+            found[name] = installation, bench.enter(Traffic(devices))
+            found[name][1].run(1.0)
+            if is_heard:
+                hot[f"{name} hot"] = installation, bench.enter(Traffic(devices, only=1))
+                hot[f"{name} hot"][1].run(1.0)
+    return hot | found
 
 
 def _cpu_row(bench: Bench, runs: Sequence[Run], limits: Sequence[Limit]) -> Row:

@@ -53,8 +53,9 @@ def test_sends_are_measured_and_none_is_lost(tmp_path: Path) -> None:
     assert find_processes(str(tmp_path)) == []
 
 
-def test_ctrl_c_ends_every_process(tmp_path: Path) -> None:
-    """After Ctrl-C in the middle of a run, no process and no folder of it is left."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_every_process(tmp_path: Path, number: signal.Signals) -> None:
+    """After Ctrl-C or SIGTERM in the middle of a run, no process and no folder of it is left."""
     process = subprocess.Popen(
         COMMAND,
         cwd=PROJECT,
@@ -68,7 +69,7 @@ def test_ctrl_c_ends_every_process(tmp_path: Path) -> None:
     for line in process.stderr:
         if "round 1" in line:
             break
-    os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, number)
 
     assert process.wait(timeout=30) == 130
     process.stderr.close()
