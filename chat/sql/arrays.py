@@ -10,11 +10,16 @@ import psycopg
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
 
+_BOOLEAN, _BOOLEAN_ARRAY = 16, 1000
 _BIGINT, _BIGINT_ARRAY = 20, 1016
 _TEXT, _TEXT_ARRAY = 25, 1009
 # The number of dimensions, whether there are nulls, the type; then the length and the first index.
 _HEAD = struct.Struct("!iiIii")
 _LENGTH = struct.Struct("!i")
+
+
+class BooleanArray(list[bool]):
+    """A parameter of the type `boolean[]`."""
 
 
 class BigintArray(list[int]):
@@ -23,6 +28,16 @@ class BigintArray(list[int]):
 
 class TextArray(list[str]):
     """A parameter of the type `text[]`."""
+
+
+class _BooleanArrayDumper(Dumper):
+    format = Format.BINARY
+    oid = _BOOLEAN_ARRAY
+
+    def dump(self, obj: BooleanArray) -> bytes:
+        """Return the array as `array_recv` reads it."""
+        head = _HEAD.pack(1, 0, _BOOLEAN, len(obj), 1)
+        return head + b"".join(b"\0\0\0\1\1" if item else b"\0\0\0\1\0" for item in obj)
 
 
 class _BigintArrayDumper(Dumper):
@@ -56,5 +71,6 @@ class _TextArrayDumper(Dumper):
         return b"".join(parts)
 
 
+psycopg.adapters.register_dumper(BooleanArray, _BooleanArrayDumper)
 psycopg.adapters.register_dumper(BigintArray, _BigintArrayDumper)
 psycopg.adapters.register_dumper(TextArray, _TextArrayDumper)

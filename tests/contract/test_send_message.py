@@ -100,7 +100,7 @@ def test_the_event_leaves_with_the_message(
     ).fetchone()
 
     assert queued is not None
-    assert queued["partition"] == room % 8
+    assert queued["partition"] == room % 6
     assert queued["payload"]["channels"] == [
         f"personal:{alice.user_id}",
         f"personal:{bob.user_id}",
