@@ -21,9 +21,13 @@ from chat.errors import ChatError, DatabaseUnavailableError, OverloadedError, Ro
 from chat.metrics import SEND_BATCH, SEND_WAITING, SENDS
 from chat.sql import Call, Result
 from chat.sql.database import ANSWER_SECONDS, Share
+from chat.sql.errors import was_too_long
 
 BATCH_MAX = 64
 """Messages in one call."""
+QUICK_SECONDS, SLOW_SECONDS = 0.25, 1.0
+"""A full call that takes less lets the next ones be larger again; one that takes more makes them
+half as large: 64 messages to a room of 100,000 may not fit into one `statement_timeout`."""
 OVERTAKING_SECONDS = 0.01
 """How long messages wait for slow calls before one more is made beside them."""
 WAITING_MAX = 4000
@@ -121,6 +125,7 @@ class SendQueue:
         self._sweep_timer: asyncio.TimerHandle | None = None
         self._overtaking_timer: asyncio.TimerHandle | None = None
         self._is_waking = self._is_closed = False
+        self._most = BATCH_MAX
         self.waiting = 0
         """How many messages are in no call."""
 
@@ -214,7 +219,7 @@ class SendQueue:
     def _take(self) -> _Batch:
         """Take up to 64 messages: an equal share of each room that is ready, in turn."""
         batch: _Batch = []
-        left, rooms = BATCH_MAX, len(self._ready)
+        left, rooms = self._most, len(self._ready)
         while rooms and left:
             room = self._ready.popleft()
             if part := self._take_from(room, max(1, left // rooms)):
@@ -266,27 +271,39 @@ class SendQueue:
     async def _write(self, batch: list[_Pending], *, wait: bool) -> list[_Outcome]:
         """Run one call and return an outcome for each message.
 
-        A call that was rolled back because of one message is replaced by a call for each.
+        A call that was rolled back because of one message, or because it took too long, is replaced
+        by a call for each.
         """
         SEND_BATCH.observe(len(batch))
         self._in_calls.update(batch)
-        call = send_messages([pending.message for pending in batch], wait=wait)
-        within = batch[-1].since + ANSWER_SECONDS - self._loop.time()
+        began = self._loop.time()
+        within = batch[-1].since + ANSWER_SECONDS - began
         try:
+            call = send_messages([pending.message for pending in batch], wait=wait)
             outcomes = await self._database.run(call, within=within)
         except ChatError as error:
-            return [type(error)() for _ in batch]
+            if len(batch) == 1 or not was_too_long(error):
+                return [type(error)() for _ in batch]
         except Exception as error:  # noqa: BLE001 - it is raised where the message was sent
             if len(batch) == 1:
                 return [error]
-            alone = [await self._write([pending], wait=wait) for pending in batch]
-            return [outcome for (outcome,) in alone]
         else:
             if len(outcomes) == len(batch):
                 return [*outcomes]
             return [LookupError(f"{len(outcomes)} outcomes of {len(batch)}") for _ in batch]
         finally:
             self._in_calls.difference_update(batch)
+            if not wait:
+                self._adapt(len(batch), self._loop.time() - began)
+        alone = [await self._write([pending], wait=wait) for pending in batch]
+        return [outcome for (outcome,) in alone]
+
+    def _adapt(self, size: int, seconds: float) -> None:
+        """Let the next calls have fewer messages after a slow one, and more after a quick one."""
+        if size > 1 and seconds > SLOW_SECONDS:
+            self._most = size // 2
+        elif size == self._most < BATCH_MAX and seconds < QUICK_SECONDS:
+            self._most *= 2
 
     # Busy rooms.
 
@@ -319,7 +336,7 @@ class SendQueue:
 
     async def _wait_in_lane(self, room: _Room, *, was_stuck: bool) -> None:
         """Write a room's messages with a call that waits for the lock."""
-        part = self._take_from(room, BATCH_MAX)
+        part = self._take_from(room, self._most)
         outcomes = await self._write(part, wait=True) if part else []
         self._free_lanes += 1
         self._free_stuck_lanes += was_stuck
