@@ -14,13 +14,11 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager
-from typing import Protocol
 
 from chat.actions.messages import NewMessage, SentMessage, send_messages
 from chat.errors import ChatError, DatabaseUnavailableError, OverloadedError, RoomBusyError
 from chat.metrics import SEND_BATCH, SEND_WAITING, SENDS
-from chat.sql import Call, Result
-from chat.sql.database import ANSWER_SECONDS, Share
+from chat.sql.database import ANSWER_SECONDS, Database, Share
 from chat.sql.errors import was_too_long
 
 BATCH_MAX = 64
@@ -47,14 +45,7 @@ SWEEP_SECONDS = 0.1
 """How often messages beyond their deadline are looked for."""
 
 _Outcome = SentMessage | Exception
-_REFUSED_AS_BUSY = SENDS.labels("busy")
-
-
-class Runner(Protocol):
-    """What runs calls; see `chat.sql.database.Database`."""
-
-    async def run(self, call: Call[Result], *, within: float = ...) -> Result:
-        """Run the call and return its result within so many seconds, or raise."""
+_REFUSED_AS_BUSY, _OVERLOADED = SENDS.labels("busy"), SENDS.labels("overloaded")
 
 
 class _Pending:
@@ -108,7 +99,7 @@ class SendQueue:
     there are no locks. Each room is in one place at a time: ready, in a call, or busy.
     """
 
-    def __init__(self, database: Runner, share: Share) -> None:
+    def __init__(self, database: Database, share: Share) -> None:
         self._database = database
         self._loop = asyncio.get_running_loop()
         self._free_flights, self._free_overtaking = share.flights, share.overtaking
@@ -126,6 +117,7 @@ class SendQueue:
         self._overtaking_timer: asyncio.TimerHandle | None = None
         self._is_waking = self._is_closed = False
         self._most = BATCH_MAX
+        """How many messages the next call may have."""
         self.waiting = 0
         """How many messages are in no call."""
 
@@ -141,6 +133,7 @@ class SendQueue:
         room = self._rooms.get(message.room_id)
         is_room_full = room is not None and len(room.waiting) >= ROOM_WAITING_MAX
         if is_room_full or self.waiting >= WAITING_MAX:
+            _OVERLOADED.inc()
             raise OverloadedError
         if self._is_closed:
             raise DatabaseUnavailableError
@@ -277,7 +270,7 @@ class SendQueue:
         SEND_BATCH.observe(len(batch))
         self._in_calls.update(batch)
         began = self._loop.time()
-        within = batch[-1].since + ANSWER_SECONDS - began
+        within = max(pending.since for pending in batch) + ANSWER_SECONDS - began
         try:
             call = send_messages([pending.message for pending in batch], wait=wait)
             outcomes = await self._database.run(call, within=within)
@@ -340,7 +333,7 @@ class SendQueue:
         outcomes = await self._write(part, wait=True) if part else []
         self._free_lanes += 1
         self._free_stuck_lanes += was_stuck
-        room.is_stuck = False
+        room.is_stuck, room.delay = False, RETRY_SECONDS
         for pending, outcome in zip(part, outcomes, strict=True):
             if isinstance(outcome, RoomBusyError):
                 room.is_stuck = True
@@ -382,7 +375,7 @@ class SendQueue:
 
 
 @asynccontextmanager
-async def open_send_queue(database: Runner, share: Share) -> AsyncIterator[SendQueue]:
+async def open_send_queue(database: Database, share: Share) -> AsyncIterator[SendQueue]:
     """Offer a queue; at the end everything that it accepted is answered."""
     queue = SendQueue(database, share)
     SEND_WAITING.set_function(lambda: queue.waiting)
