@@ -56,15 +56,16 @@ async def stop_with(scenario: Scenario) -> bytes:
         return protocol
 
     server = await loop.create_server(accept, "127.0.0.1", 0)
-    with socket.socket() as client:
-        client.setblocking(False)
-        await loop.sock_connect(client, server.sockets[0].getsockname())
-        (await accepted).shutdown()
-        async with asyncio.timeout(10):
-            await scenario(client)
-            found = await read_all(client)
-    server.close()
-    return found
+    try:
+        with socket.socket() as client:
+            client.setblocking(False)
+            await loop.sock_connect(client, server.sockets[0].getsockname())
+            (await accepted).shutdown()
+            async with asyncio.timeout(10):
+                await scenario(client)
+                return await read_all(client)
+    finally:
+        server.close()
 
 
 async def send_while_it_does_not_read(client: socket.socket) -> None:
