@@ -17,7 +17,7 @@ SDK := tests/conformance/javascript
 stage = @echo "▶ $(1)"; start=$$(date +%s); $(1) && echo "  $$(($$(date +%s) - start)) s"
 
 .DEFAULT_GOAL := help
-.PHONY: help up reset check test test-long test-quick fuzz faults lock
+.PHONY: help up reset check test test-long test-quick fuzz faults bench bench-quick lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -51,6 +51,12 @@ fuzz: $(VENV)/.installed-dev ## 100,000 random requests against a real server; a
 
 faults: $(VENV)/.installed-dev ## Every fault, three times, under traffic; about an hour, as root
 	@$(BIN)/python -m tests.faults
+
+bench: $(VENV)/.installed ## Measure every path beside its limit; at most 8 minutes
+	@$(BIN)/python -m benches $(ARGS)
+
+bench-quick: $(VENV)/.installed ## The same, shorter and with less data; at most 90 seconds
+	@$(BIN)/python -m benches --quick $(ARGS)
 
 lock: $(VENV)/.installed-dev ## Resolve pyproject.toml: production, `make up`, everything
 	$(LOCK) -o requirements.lock

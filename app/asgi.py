@@ -3,6 +3,7 @@
 Django is not mounted inside Litestar: a mount strips the prefix that Django's URLs need.
 """
 
+import asyncio
 import os
 
 import django
@@ -14,6 +15,7 @@ from django.core.management.base import SystemCheckError
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "app.settings")
 django.setup()
 
+from app.line_writer import STDERR  # noqa: E402 - after Django, as all of these
 from app.logs import configure_logs  # noqa: E402 - reads the settings
 from app.request_log import Application, Message, Receive, Send, observe  # noqa: E402
 from chat.api.problems import MEDIA_TYPE, PROBLEMS, encode_problem  # noqa: E402
@@ -83,16 +85,22 @@ class Dispatcher:
             await observe(_answer_unserved, dict(scope), receive, send, area="unserved")
 
     async def _run_lifespan(self, scope: Message, receive: Receive, send: Send) -> None:
-        if self.api is not None:
-            await self.api(scope, receive, send)
-            return
-        while True:
-            message = await receive()
-            if message["type"] == "lifespan.startup":
-                await send({"type": "lifespan.startup.complete"})
-            else:
-                await send({"type": "lifespan.shutdown.complete"})
-                return
+        async def send_after_flush(message: Message) -> None:
+            if message["type"].startswith("lifespan.shutdown."):
+                # uvicorn then ends the process by the signal that it was sent: no exit function
+                # runs.
+                await asyncio.to_thread(STDERR.flush)
+            await send(message)
+
+        await (self.api or _live)(scope, receive, send_after_flush)
+
+
+async def _live(_: Message, receive: Receive, send: Send) -> None:
+    """Run the lifespan of an application that opens nothing."""
+    await receive()
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await send({"type": "lifespan.shutdown.complete"})
 
 
 async def _answer_unserved(scope: Message, _: Receive, send: Send) -> None:

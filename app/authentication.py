@@ -5,9 +5,13 @@ the host's `/auth/verify`, write a class with the one method of `TokenVerifier` 
 setting `TOKEN_VERIFIER`; docs/integrating.md shows one.
 """
 
+import hashlib
+import math
+import time
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import jwt
 from django.conf import settings
@@ -18,6 +22,8 @@ from chat.realtime.channels import describe_invalid_user_id
 # Beyond this a token is refused before anything of it is decoded.
 TOKEN_MAX_BYTES = 8192
 LEEWAY_SECONDS = 30
+# How many verified tokens a process remembers: about 300 bytes each.
+REMEMBERED_TOKENS = 10_000
 SERVICE_ROLE = "service"
 SERVICE_SCOPE = "chat.manage"
 
@@ -42,24 +48,56 @@ class TokenVerifier(Protocol):
         ...
 
 
+class _Verified(NamedTuple):
+    """Who a token speaks for, and when: the times of its claims, with the leeway, in seconds."""
+
+    principal: Principal
+    since: float
+    until: float
+
+
 class SharedSecretVerifier:
     """Verifies HS256 tokens with `JWT_SECRET`, without a network call.
 
     `sub` is required; `exp` and `nbf` are honoured with 30 s of leeway; `aud` and `iss` are
     checked only when `JWT_AUDIENCE` or `JWT_ISSUER` is set.
+
+    The last tokens that were valid are remembered by their digest, because a client sends the same
+    one with each request. At any time the answer is the one that verifying again would give: `exp`
+    and `nbf` are compared with the clock each time, and the settings do not change while the
+    process runs.
     """
 
     def __init__(self) -> None:
         self._secret: str = settings.JWT_SECRET
         self._audience: str | None = settings.JWT_AUDIENCE
         self._issuer: str | None = settings.JWT_ISSUER
+        self._remembered: OrderedDict[bytes, _Verified] = OrderedDict()
 
     async def verify(self, token: str) -> Principal:
         """Return who the token speaks for, or raise `InvalidTokenError`."""
         if len(token) > TOKEN_MAX_BYTES:
             raise InvalidTokenError(f"The token is longer than {TOKEN_MAX_BYTES} bytes.")
+        # An invalid token may hold any characters; a valid one is ASCII.
+        digest = hashlib.sha256(token.encode(errors="surrogatepass")).digest()
+        found = self._remembered.get(digest)
+        if found is not None and found.since <= time.time() < found.until:
+            self._remembered.move_to_end(digest)
+            return found.principal
+        verified = _read_verified(self._decode(token))
+        self._remembered[digest] = verified
+        if len(self._remembered) > REMEMBERED_TOKENS:
+            self._remembered.popitem(last=False)
+        return verified.principal
+
+    def forget_all(self) -> None:
+        """Verify each token again at its next use."""
+        self._remembered.clear()
+
+    def _decode(self, token: str) -> Mapping[str, Any]:
+        """Return the claims of a valid token."""
         try:
-            claims = jwt.decode(
+            claims: Mapping[str, Any] = jwt.decode(
                 token,
                 self._secret,
                 algorithms=["HS256"],
@@ -82,7 +120,15 @@ class SharedSecretVerifier:
         except (ValueError, TypeError, OverflowError, RecursionError) as error:
             # PyJWT does not catch these from hostile numbers, nesting and bytes.
             raise InvalidTokenError("The token is malformed.") from error
-        return _read_principal(claims)
+        return claims
+
+
+def _read_verified(claims: Mapping[str, Any]) -> _Verified:
+    principal = _read_principal(claims)
+    # PyJWT compares the whole seconds of both.
+    since = int(claims["nbf"]) - LEEWAY_SECONDS if "nbf" in claims else -math.inf
+    until = int(claims["exp"]) + LEEWAY_SECONDS if "exp" in claims else math.inf
+    return _Verified(principal, since, until)
 
 
 def _read_principal(claims: Mapping[str, Any]) -> Principal:

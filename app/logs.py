@@ -1,7 +1,8 @@
-"""Logs: one JSON object a line in production, readable lines in development.
+"""Logs: one JSON object a line in production, readable lines in development, on stderr.
 
-A line contains ids, sizes and durations, never a body, a token or a query string. A traceback
-contains no values of variables, for the same reason.
+All lines of the process go through one `LineWriter`, so a reader of stderr that is slow or stuck
+delays no request. A line contains ids, sizes and durations, never a body, a token or a query
+string. A traceback contains no values of variables, for the same reason.
 """
 
 import logging
@@ -12,12 +13,27 @@ import structlog
 from django.conf import settings
 from structlog.typing import Processor
 
+from app.line_writer import STDERR
+
 SHARED: tuple[Processor, ...] = (
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 )
+
+
+class _LineHandler(logging.Handler):
+    """Gives each record to the writer."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the record as its formatter has it; a record that cannot be formatted is named."""
+        try:
+            line = self.format(record)
+        except Exception:  # noqa: BLE001 - logging must not fail a request
+            self.handleError(record)
+            return
+        STDERR.write(f"{line}\n".encode(errors="backslashreplace"))
 
 
 def _renderers() -> list[Processor]:
@@ -44,7 +60,7 @@ def configure_logs() -> None:
             "version": 1,
             "disable_existing_loggers": False,
             "formatters": {"structured": formatter},
-            "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structured"}},
+            "handlers": {"stderr": {"()": _LineHandler, "formatter": "structured"}},
             "root": {"handlers": ["stderr"], "level": settings.LOG_LEVEL},
             "loggers": {
                 name: {"handlers": [], "propagate": True, "level": level}

@@ -123,6 +123,7 @@ DATABASE_POOL_SIZE = _number("DATABASE_POOL_SIZE", 10)
 
 CHAT_MESSAGE_MAX_LENGTH = _number("CHAT_MESSAGE_MAX_LENGTH", 4000)
 CHAT_EVENT_RETENTION_DAYS = _number("CHAT_EVENT_RETENTION_DAYS", 90)
+CHAT_AUDIENCE_HOURS = _number("CHAT_AUDIENCE_HOURS", 48)
 
 LOG_LEVEL = _text("LOG_LEVEL", "INFO").upper()
 # Prometheus metrics, on a port of their own; 0 serves none.

@@ -18,6 +18,10 @@ class ChatConfiguration:
     event_retention_days: int
     """How long `manage.py prune_events` keeps an event in the log. Default 90."""
 
+    audience_hours: int
+    """Events are published to the members who asked for a token within so many hours. Default 48;
+    0 publishes to every member."""
+
     centrifugo_token_secret: str
     centrifugo_token_ttl_seconds: int
 
@@ -29,12 +33,28 @@ class ChatConfiguration:
     metrics_port: int
     """Where Prometheus reads metrics; with port 0, nowhere."""
 
+    @property
+    def listening_seconds(self) -> int:
+        """How long a user counts as listening, at least, from the time a token is issued.
+
+        From the end of that token the user is a listener for the hours configured. With 0 hours,
+        rows are kept all the same: other processes may use them while a setting is rolled out.
+        """
+        hours = self.audience_hours or AUDIENCE_HOURS_LEAST
+        return hours * 3600 + self.centrifugo_token_ttl_seconds + 60
+
+    @property
+    def session_settings(self) -> Mapping[str, str]:
+        """The settings of PostgreSQL by which its functions know what is configured here."""
+        return {"besedka.audience": "listeners" if self.audience_hours else "members"}
+
 
 def load_configuration() -> ChatConfiguration:
     """Return the settings of this process."""
     return ChatConfiguration(
         message_max_length=settings.CHAT_MESSAGE_MAX_LENGTH,
         event_retention_days=settings.CHAT_EVENT_RETENTION_DAYS,
+        audience_hours=settings.CHAT_AUDIENCE_HOURS,
         centrifugo_token_secret=settings.CENTRIFUGO_TOKEN_SECRET,
         centrifugo_token_ttl_seconds=settings.CENTRIFUGO_TOKEN_TTL_SECONDS,
         database_url=settings.DATABASE_URL,
@@ -86,6 +106,13 @@ def _escape(value: str | int) -> str:
     """Escape what would end an option for PostgreSQL."""
     return str(value).replace("\\", "\\\\").replace(" ", "\\ ")
 
+
+AUDIENCE_HOURS_LEAST = 48
+"""A client that comes back after a lapse must not recover: Centrifugo forgets its position after 24
+hours (`history_meta_ttl` in centrifugo/config.json). Another day is for clocks that jump."""
+AUDIENCE_HOURS_MOST = 24 * 365
+TOKEN_SECONDS_MOST = 12 * 3600
+"""Longer tokens could outlive the day for which a restored database publishes to every member."""
 
 # Limits of the contract, the same on every installation.
 # The greatest id, seq and version: all are PostgreSQL's bigint.

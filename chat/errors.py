@@ -8,6 +8,7 @@
     ├── IdempotencyConflictError one client_id, two contents               409
     ├── EventsGoneError          a position outside the kept log           410
     ├── RoomBusyError            a room stayed locked too long             503
+    ├── OverloadedError          more sends wait than can be stored        503
     └── DatabaseUnavailableError                                            503
 
 `chat.api.problems` alone knows HTTP statuses.
@@ -87,6 +88,13 @@ class RoomBusyError(ChatError):
 
     code = "room_busy"
     default_message = "The room is busy. Nothing was changed; try again."
+
+
+class OverloadedError(ChatError):
+    """More sends wait, in all or for this room, than can be stored in time."""
+
+    code = "overloaded"
+    default_message = "Too many messages wait to be stored. Nothing was changed; try again."
 
 
 class DatabaseUnavailableError(ChatError):

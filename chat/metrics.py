@@ -4,12 +4,13 @@ Requests and sends are counted as they happen. The outbox and the pool are read 
 scraped, so a process without a scraper pays nothing for them.
 """
 
+from collections import Counter as Counts
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import psycopg
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -28,6 +29,15 @@ REQUEST_SECONDS = Histogram(
     registry=REGISTRY,
 )
 SENDS = Counter("besedka_sends", "Messages by what became of them.", ["outcome"], registry=REGISTRY)
+SEND_WAITING = Gauge(
+    "besedka_send_queue_waiting", "Messages that wait to be written.", registry=REGISTRY
+)
+SEND_BATCH = Histogram(
+    "besedka_send_batch_messages",
+    "Messages written by one call.",
+    buckets=(1, 2, 4, 8, 16, 32, 64),
+    registry=REGISTRY,
+)
 
 # Reads all partitions, the empty ones too: an alert needs a series that exists. The age is read at
 # the head of the index and the count ends at 10,000, so that a long backlog does not make its own
@@ -76,19 +86,21 @@ class OutboxCollector(Collector):
 
 
 class PoolCollector(Collector):
-    """Reads the pool of connections when metrics are scraped."""
+    """Reads the pools of connections when metrics are scraped."""
 
-    def __init__(self, read_statistics: Callable[[], Mapping[str, int]]) -> None:
-        self._read_statistics = read_statistics
+    def __init__(self, *pools: Callable[[], Mapping[str, int]]) -> None:
+        self._pools = pools
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the pool's size, its idle connections and the requests that wait for one."""
-        statistics = self._read_statistics()
+        """Yield the pools' size, their idle connections and the requests that wait for one."""
+        statistics: Counts[str] = Counts()
+        for read_statistics in self._pools:
+            statistics.update(read_statistics())
         for name in ("pool_size", "pool_available", "requests_waiting"):
             yield GaugeMetricFamily(
                 f"besedka_database_{name}",
                 "The API's connections to PostgreSQL; see psycopg_pool's statistics.",
-                value=statistics.get(name, 0),
+                value=statistics[name],
             )
 
 

@@ -23,6 +23,14 @@ class JSONTextField(models.JSONField):
         return value
 
 
+class ExactCharField(models.CharField):  # type: ignore[type-arg]  # not one at run time
+    """A key whose index in the collation C serves LIKE: Django adds no second index for it."""
+
+    def db_type(self, connection: object) -> str:  # noqa: ARG002 - Django's signature
+        """Return the column type by the name for which Django makes no such index."""
+        return f"character varying({self.max_length})"
+
+
 class Installation(models.Model):
     """One row: what distinguishes this database's events, and how the outbox is divided."""
 
@@ -31,11 +39,14 @@ class Installation(models.Model):
     """Part of every idempotency key: without it a database that was reset or restored would reuse
     keys, and Centrifugo would drop its events as already published."""
     outbox_partitions = models.PositiveSmallIntegerField()
-    """A room's events go to partition `room_id % outbox_partitions`. Centrifugo's configuration
-    has as many consumers. Change it only while the outbox is empty."""
+    """A room's events go to one of so many partitions, as `chat.partition_of` says. Centrifugo's
+    configuration has as many consumers. Change it only while the outbox is empty."""
     identity = models.CharField(max_length=64, db_default="")
     """What the database was known by when it was last migrated or restored: where it differs from
     `chat.database_identity()`, this is a copy, and `manage.py after_restore` was not run."""
+    everyone_until = models.DateTimeField(null=True)
+    """Until then events are published to every member: tokens may be valid that are not in
+    `chat_listener`, those of the release before and those of before a restore."""
 
     class Meta:
         db_table = "chat_installation"
@@ -118,6 +129,29 @@ class Member(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user_id} in {self.room_id}"
+
+
+class Listener(models.Model):
+    """A user who can be listening: one who asked for a token within `CHAT_AUDIENCE_HOURS`."""
+
+    user_id = ExactCharField(primary_key=True, max_length=USER_ID_MAX_LENGTH, db_collation="C")
+    channel = models.CharField(max_length=256, db_collation="C")
+    """The user's personal channel, to which the events are published."""
+    until = models.DateTimeField()
+    """From then on no token of the user is valid, and nothing is published to the user."""
+    is_settled = models.BooleanField(db_default=False)
+    """Whether every change of the API has ended that could have missed this row. Until then a token
+    is not answered: see functions/listeners.sql."""
+    lapsed_at = models.DateTimeField(null=True)
+    """Where the user came back after `until`, that time: Centrifugo may have a history in which
+    the events after it are missing, so tokens of the next days do not recover from it."""
+
+    class Meta:
+        db_table = "chat_listener"
+        indexes: ClassVar = [Index(fields=["until"], name="chat_listener_until")]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} until {self.until}"
 
 
 class Message(models.Model):

@@ -2,9 +2,10 @@
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 
 import msgspec
+from prometheus_client import Counter
 
 from chat.conf import CLIENT_ID_MAX_LENGTH, SERVER_KEY_PREFIX
 from chat.errors import (
@@ -19,6 +20,7 @@ from chat.events import Message
 from chat.metrics import SENDS
 from chat.queries.messages import decode_message
 from chat.sql import Call, Result, read_single_row
+from chat.sql.arrays import BigintArray, TextArray
 
 
 class NewMessage(msgspec.Struct, frozen=True):
@@ -105,19 +107,26 @@ def _make_call(
         "send_messages",
         _SendRow,
         {
-            "room_ids": [message.room_id for message in messages],
-            "user_ids": [message.user_id for message in messages],
-            "client_ids": [message.client_id for message in messages],
-            "contents": [message.content for message in messages],
+            "room_ids": BigintArray(message.room_id for message in messages),
+            "user_ids": TextArray(message.user_id for message in messages),
+            "client_ids": TextArray(message.client_id for message in messages),
+            "contents": TextArray(message.content for message in messages),
             "wait": wait,
         },
         read,
     )
 
 
+@cache
+def _count_of(outcome: str) -> Counter:
+    return SENDS.labels(outcome)
+
+
 def _read_each(rows: list[_SendRow]) -> list[SentMessage | ChatError]:
     for row in rows:
-        SENDS.labels(row.outcome).inc()
+        # What is busy is tried again; the send queue counts it when it gives up.
+        if row.outcome != "busy":
+            _count_of(row.outcome).inc()
     return [
         _REFUSALS[row.outcome]()
         if row.message is None

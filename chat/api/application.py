@@ -1,22 +1,25 @@
 """The Litestar application, put together."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from litestar import Litestar
 from litestar.datastructures import State
 from litestar.di import Provide
 
 from app.authentication import load_token_verifier
+from chat.actions.listeners import Listeners
+from chat.actions.send_queue import SendQueue, open_send_queue
 from chat.api import documentation, events, health, members, messages, rooms, search, tokens
 from chat.api.bodies import with_body_deadline
+from chat.api.direct import DirectRoutes
 from chat.api.openapi.document import build_document
 from chat.api.openapi.page import render_page
 from chat.api.options import answer_options
 from chat.api.problems import EXCEPTION_HANDLERS
 from chat.conf import BODY_MAX_BYTES, load_configuration
 from chat.metrics import OutboxCollector, PoolCollector, serve_metrics
-from chat.sql.database import Database, open_database
+from chat.sql.database import Database, open_database, share_connections
 
 ROUTES = [
     rooms.list_rooms,
@@ -39,20 +42,38 @@ ROUTES = [
     documentation.read_docs,
 ]
 
+# What clients ask for all the time.
+HOT_ROUTES = [
+    rooms.list_rooms,
+    rooms.read_room,
+    messages.list_messages,
+    messages.send_message,
+    events.list_events,
+]
+
 
 @asynccontextmanager
 async def _open_resources(application: Litestar) -> AsyncIterator[None]:
     configuration = load_configuration()
     application.state.token_verifier = load_token_verifier()
-    async with open_database(
-        configuration.database_url, configuration.database_pool_size
-    ) as database:
+    url, session_settings = configuration.database_url, configuration.session_settings
+    share = share_connections(configuration.database_pool_size)
+    async with AsyncExitStack() as stack:
+        enter = stack.enter_async_context
+        database = await enter(
+            open_database(url, configuration.database_pool_size - share.own, session_settings)
+        )
+        pools = [database]
+        if share.own:
+            pools.append(await enter(open_database(url, share.own, session_settings)))
         application.state.database = database
+        application.state.listeners = Listeners(database, configuration.listening_seconds)
+        application.state.send_queue = await enter(open_send_queue(pools[-1], share))
         with serve_metrics(
             configuration.metrics_host,
             configuration.metrics_port,
             OutboxCollector(configuration.database_url),
-            PoolCollector(database.read_statistics),
+            PoolCollector(*(pool.read_statistics for pool in pools)),
         ):
             yield
 
@@ -62,14 +83,28 @@ async def _provide_database(state: State) -> Database:
     return database
 
 
-def create_api() -> Litestar:
+async def _provide_listeners(state: State) -> Listeners:
+    listeners: Listeners = state.listeners
+    return listeners
+
+
+async def _provide_send_queue(state: State) -> SendQueue:
+    queue: SendQueue = state.send_queue
+    return queue
+
+
+def create_api() -> DirectRoutes:
     """Return the API; its connections to PostgreSQL open with its lifespan."""
     document = build_document(ROUTES)
-    return Litestar(
+    application = Litestar(
         route_handlers=[*answer_options(ROUTES), *ROUTES],
         middleware=[with_body_deadline],
         lifespan=[_open_resources],
-        dependencies={"database": Provide(_provide_database)},
+        dependencies={
+            "database": Provide(_provide_database),
+            "listeners": Provide(_provide_listeners),
+            "send_queue": Provide(_provide_send_queue),
+        },
         exception_handlers=EXCEPTION_HANDLERS,
         request_max_body_size=BODY_MAX_BYTES,
         state=State({"document": document, "page": render_page(document)}),
@@ -77,3 +112,4 @@ def create_api() -> Litestar:
         openapi_config=None,
         logging_config=None,
     )
+    return DirectRoutes(application, application.state, HOT_ROUTES)

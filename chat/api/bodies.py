@@ -16,6 +16,7 @@ from chat.conf import BODY_SECONDS
 from chat.errors import InvalidInputError
 from chat.realtime.channels import describe_invalid_user_id
 
+_PLAIN_JSON = (b"content-type", b"application/json")
 _MISSING_FIELD = re.compile(r"(?:missing required|unknown) field `(?P<field>[^`]*)`")
 _PATH_OF_ERROR = re.compile(r" - at `(?P<key>key in )?\$(?P<path>[^`]*)`\Z")
 _PATTERN = re.compile(r"matching regex (?P<pattern>'.*')\Z")
@@ -55,15 +56,34 @@ def _bound(receive: Receive) -> Receive:
     return receive_in_time
 
 
+async def read_body(receive: Receive) -> bytes | None:
+    """Return a request's whole body, or None if the client hung up before its end.
+
+    Its size is not bounded here. Errors: `RequestError` as for `with_body_deadline`.
+    """
+    receive = _bound(receive)
+    parts: list[bytes] = []
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return None
+        parts.append(message["body"])
+        if not message.get("more_body", False):
+            return b"".join(parts)
+
+
 def parse_body(request: ApiRequest, body: bytes, schema: type[Body]) -> Body:
     """Return the request's JSON body as its schema has it.
 
     Errors: `RequestError` for a body that is not declared as JSON or is no JSON document;
     `InvalidInputError`, with a JSON pointer to the first field at fault, for any other document.
     """
-    media_type, parameters = request.content_type
-    if media_type != "application/json" or parameters.get("charset", "utf-8").lower() != "utf-8":
-        raise RequestError("unsupported_media_type")
+    # Nearly every request has this line; reading the header in general takes 4 µs.
+    if _PLAIN_JSON not in request.scope["headers"]:
+        media_type, parameters = request.content_type
+        charset = parameters.get("charset", "utf-8").lower()
+        if media_type != "application/json" or charset != "utf-8":
+            raise RequestError("unsupported_media_type")
     try:
         return msgspec.json.decode(body, type=schema)
     except msgspec.ValidationError as error:

@@ -6,8 +6,9 @@ import msgspec
 from litestar import Response, get, post
 from msgspec import Meta
 
-from chat import actions, queries
+from chat import queries
 from chat.actions.messages import NewMessage, make_server_key
+from chat.actions.send_queue import SendQueue
 from chat.api.bodies import parse_body
 from chat.api.openapi.operations import Operation
 from chat.api.pagination import page_url
@@ -36,7 +37,7 @@ PATH = "/api/rooms/{room_id:str}/messages"
     ),
 )
 async def send_message(
-    request: ApiRequest, room_id: str, body: bytes, database: Database
+    request: ApiRequest, room_id: str, body: bytes, send_queue: SendQueue
 ) -> Response[Message]:
     """Send a message; once answered it is stored and on its way to every member.
 
@@ -53,7 +54,7 @@ async def send_message(
         client_id=wanted.client_id or make_server_key(),
         content=wanted.content,
     )
-    sent = await database.run(actions.messages.send_message(message))
+    sent = await send_queue.send(message)
     return Response(sent.message, status_code=200 if sent.is_duplicate else 201)
 
 

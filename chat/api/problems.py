@@ -129,6 +129,12 @@ PROBLEMS: Mapping[str, ProblemKind] = {
         "the room stayed locked; nothing was changed, with `Retry-After`",
         headers=_RETRY,
     ),
+    "overloaded": ProblemKind(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "more messages wait to be stored than can be stored in time; nothing was changed, with "
+        "`Retry-After`",
+        headers=_RETRY,
+    ),
     "database_unavailable": ProblemKind(
         HTTPStatus.SERVICE_UNAVAILABLE,
         "the database did not answer; with `Retry-After`: repeat with the same `client_id`",
@@ -245,6 +251,15 @@ def answer_defect(request: Request[Any, Any, Any], error: Exception) -> Response
     else:
         log.error("request_failed", method=request.method, exc_info=error)
     return _answer("internal_error", facts={"request_id": request_id})
+
+
+def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """Answer an error with the handler of the nearest of its classes, as the framework does."""
+    handler = next(
+        EXCEPTION_HANDLERS[kind] for kind in type(error).__mro__ if kind in EXCEPTION_HANDLERS
+    )
+    answer: Response[bytes] = handler(request, error)
+    return answer
 
 
 EXCEPTION_HANDLERS: dict[int | type[Exception], Any] = {

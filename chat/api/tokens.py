@@ -6,6 +6,7 @@ import msgspec
 from litestar import get
 from msgspec import Meta
 
+from chat.actions.listeners import Listeners
 from chat.api.openapi.operations import Operation
 from chat.api.query import parse_query
 from chat.api.schemas import CentrifugoToken
@@ -17,9 +18,10 @@ from chat.realtime.tokens import create_connection_token, create_subscription_to
 
 
 @get("/api/token/connection", guards=[authenticated])
-async def read_connection_token(request: ApiRequest) -> CentrifugoToken:
+async def read_connection_token(request: ApiRequest, listeners: Listeners) -> CentrifugoToken:
     """Return a token to connect to Centrifugo as the caller, and the channel to subscribe to."""
     user_id = request.user.user_id
+    await listeners.keep_listener(user_id)
     return CentrifugoToken(
         token=create_connection_token(user_id, load_configuration()),
         channel=personal_channel(user_id),
@@ -39,7 +41,7 @@ class SubscriptionQuery(msgspec.Struct, frozen=True):
     guards=[authenticated],
     operation=Operation(query=SubscriptionQuery),
 )
-async def read_subscription_token(request: ApiRequest) -> CentrifugoToken:
+async def read_subscription_token(request: ApiRequest, listeners: Listeners) -> CentrifugoToken:
     """Return a token to subscribe to the caller's own channel, and that channel's name.
 
     Query: `channel`, `personal:` and the user id as it is, or the name as an answer gave it.
@@ -54,6 +56,10 @@ async def read_subscription_token(request: ApiRequest) -> CentrifugoToken:
         raise InvalidInputError(
             f"channel must be {NAMESPACE + user_id}, the caller's own.", pointer="channel"
         )
+    listener = await listeners.keep_listener(user_id)
     return CentrifugoToken(
-        token=create_subscription_token(user_id, load_configuration()), channel=channel
+        token=create_subscription_token(
+            user_id, load_configuration(), is_resuming=listener.is_resuming
+        ),
+        channel=channel,
     )

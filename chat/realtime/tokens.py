@@ -22,9 +22,21 @@ def create_connection_token(user_id: str, configuration: ChatConfiguration) -> s
     return _sign({"sub": user_id}, configuration)
 
 
-def create_subscription_token(user_id: str, configuration: ChatConfiguration) -> str:
-    """Return a token that lets only this user subscribe to the user's own channel."""
-    return _sign({"sub": user_id, "channel": personal_channel(user_id)}, configuration)
+def create_subscription_token(
+    user_id: str, configuration: ChatConfiguration, *, is_resuming: bool = True
+) -> str:
+    """Return a token that lets only this user subscribe to the user's own channel.
+
+    is_resuming: False for a client that must not recover, and so is told to resync: events may be
+    missing in Centrifugo's history.
+    """
+    claims: dict[str, object] = {"sub": user_id, "channel": personal_channel(user_id)}
+    if not is_resuming:
+        claims["override"] = {
+            "force_recovery": {"value": False},
+            "force_positioning": {"value": True},
+        }
+    return _sign(claims, configuration)
 
 
 def _sign(claims: dict[str, object], configuration: ChatConfiguration) -> str:

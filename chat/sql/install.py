@@ -25,7 +25,7 @@ from chat.migrations import known_migrations
 from chat.sql import FOLDER
 
 SCHEMA = "chat"
-FUNCTIONS_RELEASE = 1
+FUNCTIONS_RELEASE = 2
 """Raise it once in each release that changes a function; a test compares it with the one before."""
 _COMMENT = re.compile(r"besedka functions (?P<release>\d+) (?P<fingerprint>[0-9a-f]{16})")
 _FUNCTION = re.compile(
@@ -35,7 +35,16 @@ _FUNCTION = re.compile(
 _INSTALL_LOCK = 7_331_001
 
 # Each file uses only functions of the files before it.
-_ORDER = ("identity", "events", "messages", "members", "rooms", "installation", "repairs")
+_ORDER = (
+    "identity",
+    "listeners",
+    "events",
+    "messages",
+    "members",
+    "rooms",
+    "installation",
+    "repairs",
+)
 
 
 def _read_texts() -> list[str]:

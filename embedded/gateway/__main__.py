@@ -16,6 +16,11 @@ from embedded.gateway.outbox import OutboxDrain
 from embedded.gateway.server import GatewayServer
 from embedded.gateway.tokens import TokenVerifier
 
+if sys.platform == "win32":
+    from asyncio import run
+else:
+    from uvloop import run
+
 logger = logging.getLogger("embedded.gateway")
 
 
@@ -35,11 +40,20 @@ async def serve(limits: Limits, host: str, port: int) -> None:
     logger.info("listening on %s:%d", host, port)
     async with asyncio.TaskGroup() as tasks:
         drain = tasks.create_task(outbox.run())
+        expiry = tasks.create_task(forget_expired(broker))
         await stop.wait()
         # Clients first: events that are published later wait in the outbox for the next start.
         drain.cancel()
+        expiry.cancel()
         await server.stop()
     logger.info("stopped")
+
+
+async def forget_expired(broker: Broker) -> None:
+    """Free memory once a minute."""
+    while True:
+        await asyncio.sleep(60)
+        broker.forget_expired()
 
 
 def main() -> int:
@@ -57,7 +71,7 @@ def main() -> int:
         print(f"The gateway needs {' and '.join(sorted(missing))}.", file=sys.stderr)
         return 1
     try:
-        asyncio.run(serve(Limits.from_environment(os.environ), host, int(port)))
+        run(serve(Limits.from_environment(os.environ), host, int(port)))
     except OSError as error:
         fact = "the port is in use" if error.errno == errno.EADDRINUSE else error.strerror
         print(

@@ -11,7 +11,7 @@ import uuid
 from embedded.gateway import protocol
 from embedded.gateway.broker import Broker, Position
 from embedded.gateway.limits import Limits
-from embedded.gateway.outgoing import OutgoingQueue
+from embedded.gateway.outgoing import OutgoingQueue, Socket
 from embedded.gateway.protocol import (
     Command,
     CommandError,
@@ -41,7 +41,9 @@ class Session:
     Nothing here awaits: each command is finished before the next command or publication.
     """
 
-    def __init__(self, broker: Broker, tokens: TokenVerifier, limits: Limits) -> None:
+    def __init__(
+        self, broker: Broker, tokens: TokenVerifier, limits: Limits, socket: Socket
+    ) -> None:
         self._broker = broker
         self._tokens = tokens
         self._limits = limits
@@ -52,7 +54,7 @@ class Session:
         self._awaits_pong = False
         self._channels: dict[str, asyncio.TimerHandle | None] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self.outgoing = OutgoingQueue(limits)
+        self.outgoing = OutgoingQueue(limits, socket)
         self.closing: Disconnect | None = None
         self.closed = asyncio.Event()
         self._start_timer("stale", limits.stale_close_delay, protocol.STALE)
@@ -92,10 +94,7 @@ class Session:
 
     def deliver(self, message: bytes) -> None:
         """Queue a message; a client whose queue is full is disconnected."""
-        if self.closing is not None:
-            return
-        self.outgoing.put(message)
-        if self.outgoing.is_full:
+        if self.closing is None and not self.outgoing.put(message):
             self.disconnect(protocol.SLOW)
 
     def drop_subscription(self, channel: str, unsubscribe: protocol.Unsubscribe) -> None:
@@ -307,7 +306,7 @@ class Session:
         """Refuse what the shipped configuration does not allow: clients write through the API."""
         if command.publish is not None:
             _check_name(command.publish.channel)
-            if not protocol.is_json_object(command.publish.data):
+            if not protocol.is_json_object(bytes(command.publish.data)):
                 raise CommandError(protocol.BAD_REQUEST_ERROR)
             raise CommandError(protocol.PERMISSION_DENIED_ERROR)
         presence = command.presence or command.presence_stats

@@ -19,6 +19,8 @@ from embedded.gateway.protocol import (
 
 logger = logging.getLogger(__name__)
 
+_START = f"{NAMESPACE}:"
+
 Text = Annotated[str, msgspec.Meta(min_length=1)]
 
 
@@ -90,23 +92,24 @@ class Dispatcher:
 
     def _publish(self, payload: bytes) -> None:
         command = _publish.decode(payload)
-        self._publish_to(command.channel, command.data, command.idempotency_key)
+        if not _is_known(command.channel):
+            raise BadCommandError("unknown channel")
+        self._publish_to([command.channel], command.data, command.idempotency_key)
 
     def _broadcast(self, payload: bytes) -> None:
         command = _broadcast.decode(payload)
-        for channel in command.channels:
-            try:
-                self._publish_to(channel, command.data, command.idempotency_key)
-            except BadCommandError as error:
-                # The other channels still get the event.
-                logger.error("broadcast: one channel skipped: %s", error)  # noqa: TRY400
+        channels = [channel for channel in command.channels if _is_known(channel)]
+        if len(channels) < len(command.channels):
+            # The other channels still get the event.
+            skipped = len(command.channels) - len(channels)
+            logger.error("broadcast: %d unknown channels skipped", skipped)
+        self._publish_to(channels, command.data, command.idempotency_key)
 
-    def _publish_to(self, channel: str, data: msgspec.Raw, idempotency_key: str) -> None:
-        if find_namespace(channel) != NAMESPACE:
-            raise BadCommandError("unknown channel")
-        if not is_json_object(data):
+    def _publish_to(self, channels: list[str], data: msgspec.Raw, idempotency_key: str) -> None:
+        text = bytes(data)
+        if not is_json_object(text):
             raise BadCommandError("data is not a JSON object")
-        self._broker.publish(channel, bytes(data), idempotency_key)
+        self._broker.publish(channels, text, idempotency_key)
 
     def _unsubscribe(self, payload: bytes) -> None:
         command = _unsubscribe.decode(payload)
@@ -122,6 +125,11 @@ class Dispatcher:
             reason = Disconnect(command.disconnect.code, command.disconnect.reason)
         for session in self._broker.find_sessions(command.user):
             session.disconnect(reason)
+
+
+def _is_known(channel: str) -> bool:
+    # Nearly every channel begins like this, and the comparison costs a fifth of the search.
+    return channel.startswith(_START) or find_namespace(channel) == NAMESPACE
 
 
 def _refuse(_: bytes) -> None:

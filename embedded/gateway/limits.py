@@ -31,11 +31,16 @@ class Limits:
 
     history_size: int = 100
     history_ttl: float = 600.0
+    # How long a position is known after the last publication or subscription.
+    history_meta_ttl: float = 24 * 3600.0
     recovery_max_publication_limit: int = 300
     idempotency_ttl: float = 300.0
 
     poll_interval: float = 0.3
     select_limit: int = 100
+    # Notifications are read this long after the last ones: under load one transaction then drains
+    # the rows of many sends. An event after a pause waits for nothing.
+    drain_interval: float = 0.004
     shutdown_timeout: float = 2.0
 
     @classmethod

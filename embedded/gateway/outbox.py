@@ -7,47 +7,52 @@ import contextlib
 import functools
 import logging
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, LiteralString, TypeVar
+from typing import TypeVar
 
 import psycopg
-from psycopg import AsyncConnection, IsolationLevel
 
 from embedded.gateway.dispatch import Dispatcher
 from embedded.gateway.limits import Limits
+from embedded.gateway.link import Link, Row
+from embedded.gateway.outgoing import WRITE_AT
 
-# A dead server or network is noticed in seconds, and not after the kernel's two hours.
-CONNECT_OPTIONS: dict[str, Any] = {
-    "connect_timeout": 5,
-    "keepalives": 1,
-    "keepalives_idle": 5,
-    "keepalives_interval": 2,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 10_000,
-    "application_name": "besedka-gateway",
-    # PostgreSQL ends the transaction of a dead gateway, and with it the partition's lock.
-    "options": "-c idle_in_transaction_session_timeout=15s",
-}
-# The partitions share them: a laptop does not need one connection per partition.
+# A stuck transaction keeps its partitions to itself, and the others go on in the next connection.
 MAX_CONNECTIONS = 3
+# Partitions whose rows come during a transaction wait this long for its end, so that one
+# transaction serves many partitions: a transaction costs as much as five rows.
+PATIENCE = 0.02
+# Other tasks run at least this often, in seconds: a broadcast to thousands of channels takes long.
+STEP = 0.001
 FIRST_BACKOFF = 0.01
 MAX_BACKOFF = 5.0
 
-# The lock of a Centrifugo consumer named "outbox", so only one of them drains a partition.
-LOCK: LiteralString = """
-    SELECT pg_try_advisory_xact_lock(
-        hashtext('centrifugo_partition_lock_outbox' || %s::integer::text))
+# The locks are those of a Centrifugo consumer named "outbox", so only one server drains a
+# partition. What could be locked is left for `read_rows` in a setting, because a statement sent
+# together with another cannot use its result.
+PREPARE = b"""
+    PREPARE lock_partitions (integer[]) AS
+        SELECT set_config('besedka.locked', coalesce(array_agg(p)::text, '{}'), true)
+        FROM unnest($1) AS p
+        WHERE pg_try_advisory_xact_lock(hashtext('centrifugo_partition_lock_outbox' || p::text));
+    PREPARE read_rows (integer) AS
+        SELECT o.id, o.partition, o.method, o.payload::text
+        FROM unnest(current_setting('besedka.locked')::integer[]) AS p
+        CROSS JOIN LATERAL (
+            SELECT * FROM chat_outbox WHERE partition = p ORDER BY id LIMIT $1) AS o
+        ORDER BY o.id;
+    PREPARE delete_rows (bigint[]) AS DELETE FROM chat_outbox WHERE id = ANY($1);
+    PREPARE find_waiting (integer) AS
+        SELECT p FROM generate_series(0, $1 - 1) AS p
+        WHERE EXISTS (SELECT FROM chat_outbox WHERE partition = p);
 """
-SELECT: LiteralString = """
-    SELECT id, method, payload::text FROM chat_outbox
-    WHERE partition = %s ORDER BY id LIMIT %s
-"""
-DELETE: LiteralString = "DELETE FROM chat_outbox WHERE id = ANY(%s)"
+# In one message, but each statement has a snapshot of its own. That of the rows must be newer than
+# the locks: in an older one, the rows that the previous holder deleted would still be visible.
+READ = b"BEGIN; EXECUTE lock_partitions('{%b}'); EXECUTE read_rows(%d)"
+DELETE = b"EXECUTE delete_rows('{%b}')"
 # One statement for all partitions: an idle gateway runs nothing else.
-FIND_WAITING: LiteralString = """
-    SELECT partition FROM generate_series(0, %s::integer - 1) AS partition
-    WHERE EXISTS (SELECT FROM chat_outbox WHERE chat_outbox.partition = partition.partition)
-"""
+FIND_WAITING = b"EXECUTE find_waiting(%d)"
 
 T = TypeVar("T")
 
@@ -60,32 +65,33 @@ class Connections:
     def __init__(self, database_url: str) -> None:
         self._database_url = database_url
         self._free = asyncio.Semaphore(MAX_CONNECTIONS)
-        self._idle: list[AsyncConnection] = []
-
-    async def open(self) -> AsyncConnection:
-        """Open a connection outside the pool."""
-        connection = await AsyncConnection.connect(
-            self._database_url, autocommit=True, **CONNECT_OPTIONS
-        )
-        await connection.set_isolation_level(IsolationLevel.READ_COMMITTED)
-        return connection
+        self._idle: list[Link] = []
 
     @contextlib.asynccontextmanager
-    async def borrow(self) -> AsyncIterator[AsyncConnection]:
+    async def borrow(self) -> AsyncIterator[Link]:
         """Give a connection, and keep it for the next use unless this one fails."""
         async with self._free:
-            connection = self._idle.pop() if self._idle else await self.open()
+            link = self._idle.pop() if self._idle else await self._open()
             try:
-                yield connection
+                yield link
             except BaseException:
-                await connection.close()
+                await link.close()
                 raise
-            self._idle.append(connection)
+            self._idle.append(link)
 
     async def close(self) -> None:
         """Close the idle connections."""
         while self._idle:
             await self._idle.pop().close()
+
+    async def _open(self) -> Link:
+        link = await Link.connect(self._database_url)
+        try:
+            await link.execute(PREPARE)
+        except BaseException:
+            await link.close()
+            raise
+        return link
 
 
 class OutboxDrain:
@@ -96,81 +102,101 @@ class OutboxDrain:
     """
 
     def __init__(self, database_url: str, dispatcher: Dispatcher, limits: Limits) -> None:
+        self._database_url = database_url
         self._connections = Connections(database_url)
         self._dispatcher = dispatcher
         self._limits = limits
-        self._waiting: list[asyncio.Event] = []
+        self._partitions = 0
+        self._waiting: set[int] = set()
+        """Partitions that have rows, as far as is known."""
+        self._taken: set[int] = set()
+        """Partitions of the transactions that run."""
+        self._changed = asyncio.Event()
 
     async def run(self) -> None:
         """Drain until cancelled; while the database cannot be reached, try again."""
-        partitions = await _retry(self._read_partitions)
-        self._waiting = [asyncio.Event() for _ in range(partitions)]
-        logger.info("draining %d partitions", partitions)
+        self._partitions = await _retry(self._read_partitions)
+        logger.info("draining %d partitions", self._partitions)
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(_repeat(self._listen))
                 tasks.create_task(_repeat(self._poll))
-                for partition in range(partitions):
-                    tasks.create_task(self._drain(partition))
+                while True:
+                    await self._changed.wait()
+                    self._changed.clear()
+                    if partitions := self._waiting - self._taken:
+                        drain = tasks.create_task(self._drain(partitions))
+                        await asyncio.wait([drain], timeout=PATIENCE)
         finally:
             await self._connections.close()
 
     async def _read_partitions(self) -> int:
-        async with self._connections.borrow() as connection:
-            cursor = await connection.execute("SELECT outbox_partitions FROM chat_installation")
-            row = await cursor.fetchone()
-        if row is None:
+        async with Link.open(self._database_url) as link:
+            rows = await link.execute(b"SELECT outbox_partitions FROM chat_installation")
+        if not rows:
             raise psycopg.DataError("chat_installation is empty: the migrations have not run")
-        return int(row[0])
+        return int(rows[0][0])
 
-    async def _drain(self, partition: int) -> None:
-        process = functools.partial(self._process_once, partition)
-        while True:
-            await self._waiting[partition].wait()
-            # Before the read, so that a row that is committed during the read sets it again.
-            self._waiting[partition].clear()
-            while await _retry(process) == self._limits.select_limit:
-                pass
+    async def _drain(self, partitions: set[int]) -> None:
+        self._taken |= partitions
+        # Before the read, so that a row that is committed during the read adds it again.
+        self._waiting -= partitions
+        more = await _retry(functools.partial(self._process, partitions))
+        self._taken -= partitions
+        self._waiting |= more
+        self._changed.set()
 
-    async def _process_once(self, partition: int) -> int:
-        """Dispatch and delete the oldest rows; return how many."""
-        async with self._connections.borrow() as connection, connection.transaction():
-            cursor = await connection.execute(LOCK, (partition,))
-            lock = await cursor.fetchone()
-            if lock is None or not lock[0]:
-                # Another gateway or a Centrifugo drains this partition; the next poll tries again.
-                return 0
-            # A separate statement: its snapshot must be newer than the lock. In an older one, the
-            # rows that the previous holder deleted would still be visible.
-            cursor = await connection.execute(SELECT, (partition, self._limits.select_limit))
-            rows = await cursor.fetchall()
-            for _, method, payload in rows:
-                self._dispatcher.dispatch(method, payload.encode())
-                # A broadcast to a thousand channels takes long: let other tasks run in between.
-                await asyncio.sleep(0)
+    async def _process(self, partitions: set[int]) -> set[int]:
+        """Dispatch and delete the oldest rows of partitions; return those that may have more."""
+        async with self._connections.borrow() as link:
+            names = b",".join(b"%d" % partition for partition in partitions)
+            # Another gateway or a Centrifugo drains the partitions that could not be locked; the
+            # next poll tries again.
+            rows = await link.execute(READ % (names, self._limits.select_limit))
             if rows:
-                await connection.execute(DELETE, ([row[0] for row in rows],))
-        return len(rows)
+                await self._dispatch(rows)
+                await link.execute(DELETE % b",".join(row[0] for row in rows))
+            # By itself: a gateway that is killed while its deletion waits must not commit it.
+            await link.execute(b"COMMIT")
+        found = Counter(int(row[1]) for row in rows)
+        return {name for name, count in found.items() if count == self._limits.select_limit}
+
+    async def _dispatch(self, rows: list[Row]) -> None:
+        until = time.monotonic() + STEP
+        size = 0
+        for _, _, method, payload in rows:
+            self._dispatcher.dispatch(method.decode(), payload)
+            size += len(payload)
+            if size > WRITE_AT or time.monotonic() > until:
+                # A client that reads is given the time to: what it has not read is limited.
+                await asyncio.sleep(0)
+                until = time.monotonic() + STEP
+                size = 0
 
     async def _poll(self) -> None:
-        async with self._connections.borrow() as connection:
-            cursor = await connection.execute(FIND_WAITING, (len(self._waiting),))
-            rows = await cursor.fetchall()
+        async with self._connections.borrow() as link:
+            rows = await link.execute(FIND_WAITING % self._partitions)
         for (partition,) in rows:
-            self._waiting[partition].set()
+            self._wake(int(partition))
         await asyncio.sleep(self._limits.poll_interval)
 
     async def _listen(self) -> None:
-        async with await self._connections.open() as connection:
-            await connection.execute("LISTEN chat_outbox")
-            async for notification in connection.notifies():
-                self._wake(notification.payload)
+        async with Link.open(self._database_url) as link:
+            await link.execute(b"LISTEN chat_outbox")
+            while True:
+                for payload in await link.wait_notified():
+                    self._wake_named(payload)
+                await asyncio.sleep(self._limits.drain_interval)
 
-    def _wake(self, payload: str) -> None:
-        if payload.isdecimal() and int(payload) < len(self._waiting):
-            self._waiting[int(payload)].set()
+    def _wake_named(self, payload: bytes) -> None:
+        if payload.isdigit() and int(payload) < self._partitions:
+            self._wake(int(payload))
         else:
             logger.error("notification for an unknown partition")
+
+    def _wake(self, partition: int) -> None:
+        self._waiting.add(partition)
+        self._changed.set()
 
 
 async def _repeat(step: Callable[[], Awaitable[None]]) -> None:

@@ -221,7 +221,6 @@ class Push(msgspec.Struct, omit_defaults=True):
     """A message of the server about a channel that answers no command."""
 
     channel: str
-    pub: Publication | None = None
     unsubscribe: Unsubscribe | None = None
 
 
@@ -241,8 +240,20 @@ def encode_reply(reply: Reply) -> bytes:
 
 
 def encode_push(push: Push) -> bytes:
-    """Encode a push once, for all subscribers of the channel."""
+    """Encode a push."""
     return _encoder.encode(PushFrame(push))
+
+
+def encode_publication_start(channel: str) -> bytes:
+    """Encode what every push of a publication on the channel begins with."""
+    return b'{"push":{"channel":%b,"pub":{"data":' % _encoder.encode(channel)
+
+
+def encode_publication(start: bytes, data: bytes, offset: int, epoch: str) -> bytes:
+    """Encode the push of a publication once, for all subscribers of the channel."""
+    if epoch:
+        return b'%b%b,"offset":%d,"epoch":%b}}}' % (start, data, offset, _encoder.encode(epoch))
+    return b'%b%b,"offset":%d}}}' % (start, data, offset)
 
 
 def decode_commands(frame: bytes) -> Iterator[Command]:
@@ -263,9 +274,9 @@ def decode_commands(frame: bytes) -> Iterator[Command]:
         yield command
 
 
-def is_json_object(data: msgspec.Raw) -> bool:
+def is_json_object(data: bytes) -> bool:
     """Publications are JSON objects (`publication_data_format` of the shipped configuration)."""
-    return bytes(data).lstrip()[:1] == b"{"
+    return data.startswith(b"{") or data.lstrip()[:1] == b"{"
 
 
 def find_namespace(channel: str) -> str:

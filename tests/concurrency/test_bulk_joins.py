@@ -68,3 +68,20 @@ def test_an_event_for_more_than_1000_members_is_queued_in_parts(
     sizes = [len(row.channels) for row in ledger.queued]
     assert sizes == [1, 1000, 1, 1000, 1000, 1, 1000, 1000, 1, 1000, 1000, 1]
     assert [row.key.rpartition(":")[2] for row in ledger.queued[-3:]] == ["0", "1", "2"]
+
+
+@pytest.mark.slow
+def test_large_rooms_have_partitions_of_their_own(place: Place, connection: Connection) -> None:
+    """From the event that gives a room its 1,001st member, its events delay no smaller room's."""
+    room = place.room()
+    run_call(connection, add_members(room, place.users(999)))
+    joining = [place.user("the 1,000th"), place.user("the 1,001st")]
+
+    for user in joining:
+        run_call(connection, add_members(room, [user]))
+    run_call(connection, send_messages([place.message(room, "user0", "k")]))
+    run_call(connection, remove_member(room, joining[0]))
+
+    partitions = {row.version: row.partition for row in read_exact_ledger(connection, room).queued}
+    own = 6 + room % 2
+    assert [partitions[version] for version in range(1000, 1004)] == [room % 6, own, own, room % 6]

@@ -5,7 +5,7 @@ import contextlib
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any, Self
 
 import jwt
@@ -243,3 +243,28 @@ def blocked_deletes(database_url: str, partition: int) -> Iterator[None]:
         finally:
             connection.execute("SELECT pg_advisory_unlock(4711)")
             connection.execute("DROP FUNCTION chat_outbox_wait CASCADE")
+
+
+@contextlib.contextmanager
+def counted_deletes(database_url: str) -> Iterator[Callable[[], int]]:
+    """Count the transactions that delete rows of the outbox."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE chat_outbox_deletes (xid text)")
+        connection.execute("""
+            CREATE FUNCTION chat_outbox_count() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                INSERT INTO chat_outbox_deletes VALUES (pg_current_xact_id()::text); RETURN NULL;
+            END $$
+        """)
+        connection.execute("""
+            CREATE TRIGGER count AFTER DELETE ON chat_outbox EXECUTE FUNCTION chat_outbox_count()
+        """)
+
+        def count() -> int:
+            row = connection.execute("SELECT count(DISTINCT xid) FROM chat_outbox_deletes")
+            return int(row.fetchone()[0])  # type: ignore[index]
+
+        try:
+            yield count
+        finally:
+            connection.execute("DROP FUNCTION chat_outbox_count CASCADE")
+            connection.execute("DROP TABLE chat_outbox_deletes")

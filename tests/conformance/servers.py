@@ -30,6 +30,9 @@ SHORT_DELAYS = {
     "EXPIRED_SUB_CLOSE_DELAY": "1s",
     # Centrifugo looks for expired subscriptions on this tick; the gateway has a timer for each.
     "PRESENCE_UPDATE_INTERVAL": "500ms",
+    # Centrifugo counts these in whole seconds, and looks for what has expired once a second.
+    "HISTORY_TTL": "1s",
+    "HISTORY_META_TTL": "3s",
 }
 
 
@@ -115,15 +118,28 @@ def start_server(
             host=host,
             port=port,
         )
-    for name, value in (delays or {}).items():
-        if kind == "gateway":
-            seconds = float(value[:-2]) / 1000 if value.endswith("ms") else float(value[:-1])
-            environment[f"GATEWAY_{name}"] = str(seconds)
-        else:
-            environment[f"CENTRIFUGO_CLIENT_{name}"] = value
+    environment |= _name_delays(kind, delays or {})
     command = [*prefix, *command]
     process = _start(command, environment, log)
     return _launch(RunningServer(kind, port, process, command, environment, log, host))
+
+
+def _name_delays(kind: str, delays: dict[str, str]) -> dict[str, str]:
+    """Return the environment that sets delays like `{"PING_INTERVAL": "1s"}`."""
+    if kind == "gateway":
+        return {
+            f"GATEWAY_{name}": str(float(value[:-2]) / 1000 if value.endswith("ms") else value[:-1])
+            for name, value in delays.items()
+        }
+    sections = {
+        "HISTORY_TTL": "CHANNEL_NAMESPACES_PERSONAL_HISTORY_TTL",
+        # Not the namespace's: Centrifugo prolongs a position that is read by the common value.
+        "HISTORY_META_TTL": "CHANNEL_HISTORY_META_TTL",
+    }
+    return {
+        f"CENTRIFUGO_{sections.get(name, f'CLIENT_{name}')}": value
+        for name, value in delays.items()
+    }
 
 
 def _gateway_environment(database_url: str, host: str, port: int) -> dict[str, str]:

@@ -5,6 +5,7 @@ import itertools
 import time
 
 from tests.conformance.clients import (
+    Outbox,
     RawClient,
     connection_token,
     new_user,
@@ -220,5 +221,35 @@ def test_dropped_connections_leave_no_trace(impatient_server: RunningServer) -> 
                 leaving.websocket.transport.abort()
                 await asyncio.wait_for(leaving.websocket.wait_closed(), 5)
             assert (await staying.call("rpc"))["error"]["code"] == 108
+
+    run(scenario())
+
+
+def test_position_expires(impatient_server: RunningServer, database_url: str) -> None:
+    """A client that returns after the position's lifetime is not recovered: another epoch.
+
+    The service publishes nothing to a client that has been away for longer, so the client must
+    not believe that it missed nothing.
+    """
+
+    async def scenario() -> None:
+        user = new_user()
+        async with Outbox.open(database_url) as outbox:
+            await outbox.publish(f"personal:{user}", {"n": 1})
+            await outbox.wait_drained()
+            async with RawClient.connected(impatient_server, user) as client:
+                epoch = (await client.subscribe())["subscribe"]["epoch"]
+            async with RawClient.connected(impatient_server, user) as client:
+                result = (await client.subscribe(recover=True, offset=1, epoch=epoch))["subscribe"]
+                assert result["recovered"]
+            async with RawClient.connected(impatient_server) as other:
+                # Three seconds, and up to two for a server that looks once a second.
+                await other.stay_for(5.5)
+            async with RawClient.connected(impatient_server, user) as client:
+                result = (await client.subscribe(recover=True, offset=1, epoch=epoch))["subscribe"]
+                assert "recovered" not in result
+                assert result["epoch"] != epoch
+                await outbox.publish(client.channel, {"n": 2})
+                assert (await client.receive_push())["pub"]["offset"] == 1
 
     run(scenario())

@@ -4,7 +4,14 @@ import asyncio
 
 import pytest
 
-from tests.conformance.clients import Outbox, RawClient, blocked_deletes, new_user, run
+from tests.conformance.clients import (
+    Outbox,
+    RawClient,
+    blocked_deletes,
+    counted_deletes,
+    new_user,
+    run,
+)
 from tests.conformance.servers import RunningServer
 
 
@@ -155,6 +162,23 @@ def test_slow_partition_stops_no_other(server: RunningServer, database_url: str)
     run(scenario())
 
 
+def test_partitions_are_drained_together(server: RunningServer, database_url: str) -> None:
+    """Rows of 8 partitions, committed together, cost the gateway 3 transactions at most, not 8."""
+
+    async def scenario() -> None:
+        async with RawClient.subscribed(server) as client, Outbox.open(database_url) as outbox:
+            with counted_deletes(database_url) as count:
+                async with outbox.connection.transaction():
+                    for partition in range(8):
+                        await outbox.publish(client.channel, {"n": partition}, partition=partition)
+                received = {(await client.receive_data())["n"] for _ in range(8)}
+                assert received == set(range(8))
+                await outbox.wait_drained()
+                assert count() <= (3 if server.is_gateway else 8)
+
+    run(scenario())
+
+
 def test_slow_consumer(server: RunningServer, database_url: str) -> None:
     """A client with more than 4 MiB unread is closed with 3008, and can recover."""
 
@@ -174,6 +198,21 @@ def test_slow_consumer(server: RunningServer, database_url: str) -> None:
             assert 0 < len(slow.unread) < 60
             # A slow client does not delay another client, and it loses nothing.
             await reader
+
+    run(scenario())
+
+
+def test_client_that_reads_late(server: RunningServer, database_url: str) -> None:
+    """A client that stops reading for a while, with less than 4 MiB unread, receives everything."""
+
+    async def scenario() -> None:
+        async with RawClient.subscribed(server) as client, Outbox.open(database_url) as outbox:
+            # 6 MB: more than the kernel buffers, and less than those and 4 MiB together.
+            client.websocket.transport.pause_reading()
+            await outbox.publish(client.channel, *({"text": "x" * 50_000} for _ in range(120)))
+            await outbox.wait_drained()
+            client.websocket.transport.resume_reading()
+            await count_publications(client, 120)
 
     run(scenario())
 

@@ -1,6 +1,8 @@
 """What the service writes about its requests."""
 
 import json
+import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -57,3 +59,34 @@ def test_a_defect_is_found_by_its_id_and_shows_no_content(lines_of_a_failure: li
     assert "canary" not in everything
     assert "eyJ" not in everything
     assert "the-log-tests" not in everything
+
+
+@pytest.mark.slow
+def test_a_reader_that_stops_delays_no_request(clone_database: Callable[[], str]) -> None:
+    """While nobody reads stderr, requests are answered; when it is read again, no line is missing.
+
+    A pipe holds 64 KB, about 250 lines.
+    """
+    reading, writing = os.pipe()
+    found: list[bytes] = []
+
+    def read() -> None:
+        while part := os.read(reading, 65536):
+            found.append(part)
+
+    reader = threading.Thread(target=read)
+    with (
+        os.fdopen(writing, "wb") as output,
+        serve_api(clone_database(), output=output, **PRODUCTION) as url,
+        Cast(url, secret=JWT_SECRET) as cast,
+    ):
+        users = [cast.user(f"\u2028-{number}") for number in range(1000)]
+        statuses = {user.get("/api/rooms/").status_code for user in users}
+        reader.start()
+    reader.join(timeout=10)
+    os.close(reading)
+
+    assert statuses == {200}
+    lines = [json.loads(line) for line in b"".join(found).decode("ascii").splitlines()]
+    logged = [line["user"] for line in lines if line.get("route") == "/api/rooms"]
+    assert logged == [user.user_id for user in users]

@@ -88,6 +88,8 @@ def test_the_event_leaves_with_the_message(
     host: Actor, alice: Actor, bob: Actor, connection: Connection
 ) -> None:
     """The outbox holds one event for exactly the members, equal to what the log gives."""
+    alice.listen()
+    bob.listen()
     room = host.create_room(alice, bob)
     alice.send(room, "hello", client_id="k")
 

@@ -50,7 +50,7 @@ async def freeze_realtime(trial: Trial) -> None:
 @fault("realtime killed after publishing", rest_within=15, silence_within=2, is_about_realtime=True)
 async def kill_between_publishing_and_deleting(trial: Trial) -> None:
     """Killed after publishing and before deleting, it publishes twice, and devices apply once."""
-    partition = trial.workload.hot % 8
+    partition = trial.workload.hot % 6
     for _ in range(3):
         repeats = _count_repeats(trial)
         block = blocked_deletes(trial.stand.database_url, partition)

@@ -58,7 +58,7 @@ def test_a_room_that_is_not_locked_is_found(template: Path, tmp_path: Path) -> N
     """Without the lock and the constraint behind it, two messages get one seq."""
     sabotage = replacing(
         "messages",
-        "FOR NO KEY UPDATE;",
+        "FOR NO KEY UPDATE SKIP LOCKED;",
         ";",
         "ALTER TABLE chat_message DROP CONSTRAINT chat_message_seq_once_per_room",
         "ALTER TABLE chat_event DROP CONSTRAINT chat_event_version_once_per_room",

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.support.processes import PROJECT
 
-RELEASE_BEFORE = "7d0b287073b8fb476b80f0217e9f3a11ef31d446"
+RELEASE_BEFORE = "7454ee797a18ea587ad0c37f6ba6be0af50b5c7f"
 """The commit of the release before this one.
 
 After a release, set it to the commit that was released: the next deployment replaces that code.

@@ -16,6 +16,7 @@ import pytest
 
 from chat.actions import events as event_actions
 from chat.actions import installation
+from chat.actions import listeners as listener_actions
 from chat.actions import members as member_actions
 from chat.actions import messages as message_actions
 from chat.actions import rooms as room_actions
@@ -32,6 +33,10 @@ CALLS: list[Call[Any]] = [
     event_actions.prune_events(days=90),
     installation.start_over(),
     installation.accept_identity(),
+    listener_actions.keep_listeners(["user-9"], 3600),
+    listener_actions.list_running_writes(),
+    listener_actions.settle_listeners([]),
+    listener_actions.prune_listeners(),
     member_actions.add_members(1, ["zoe"]),
     member_actions.remove_member(1, "nobody"),
     message_actions.send_messages([message_actions.NewMessage(1, "user-9", "key", "text")]),

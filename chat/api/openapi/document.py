@@ -161,7 +161,8 @@ def _describe_answers(handler: HTTPRouteHandler, operation: Operation) -> Schema
 def _find_codes(handler: HTTPRouteHandler, path: str) -> set[str]:
     """Return the code of every problem that the operation can answer."""
     operation, guards = _read_operation(handler), handler.guards or ()
-    reads_database = "database" in inspect.signature(handler.fn).parameters
+    parameters = inspect.signature(handler.fn).parameters
+    uses_database = not parameters.keys().isdisjoint({"database", "send_queue"})
     is_change = handler.http_methods.isdisjoint({"GET"})
     # When each applies, and the codes that it brings.
     brought = [
@@ -172,8 +173,9 @@ def _find_codes(handler: HTTPRouteHandler, path: str) -> set[str]:
         ("{user_id" in path or operation.query is not None, {"invalid_input"}),
         (operation.body is not None, {"malformed_json", "body_too_slow", "body_too_large"}),
         (operation.body is not None, {"unsupported_media_type", "invalid_input"}),
-        (reads_database, {"database_unavailable"}),
-        (reads_database and is_change, {"room_busy"}),
+        (uses_database, {"database_unavailable"}),
+        (uses_database and is_change, {"room_busy"}),
+        ("send_queue" in parameters, {"overloaded"}),
     ]
     return {code for applies, codes in brought if applies for code in codes} | {*operation.problems}
 

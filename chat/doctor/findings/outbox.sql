@@ -8,7 +8,7 @@ WHERE why IS NOT NULL;
 -- error: The row is not in the partition of its room: it is never drained, or out of order.
 SELECT o.id AS outbox, o.partition FROM {chunk} o, chat_installation i
 WHERE chat.outbox_fault(o.method, o.payload) IS NULL
-  AND o.partition <> mod((chat.outbox_key(o.payload))[2]::bigint, i.outbox_partitions);
+  AND o.partition <> chat.partition_of_row(o.payload, i.outbox_partitions);
 
 -- name: outbox_epoch
 -- warning: The row was queued under another epoch, before a restore: Centrifugo may take it for one

@@ -1,10 +1,12 @@
-"""`manage.py prune_events`: deletes old events from the log."""
+"""`manage.py prune_events`: deletes old events from the log, and users who stopped listening."""
 
 from argparse import ArgumentTypeError
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from chat.actions.events import PRUNE_BATCH, prune_events
+from chat.actions.listeners import PRUNE_BATCH as LISTENERS_BATCH
+from chat.actions.listeners import prune_listeners
 from chat.conf import load_configuration
 from chat.sql.database import run_call_in_django
 
@@ -39,3 +41,8 @@ class Command(BaseCommand):
             pruned = run_call_in_django(prune_events(age))
             total += pruned
         self.stdout.write(f"Pruned {total} events older than {age} days.")
+        users, pruned = 0, LISTENERS_BATCH
+        while pruned == LISTENERS_BATCH:
+            pruned = run_call_in_django(prune_listeners())
+            users += pruned
+        self.stdout.write(f"Pruned {users} users who stopped listening.")

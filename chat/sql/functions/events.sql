@@ -1,4 +1,4 @@
--- The event log and the outbox. `record_event` is the only way in: every change of a room passes
+-- The event log and the outbox. `record_events` is the only way in: every change of a room passes
 -- through it. `event_body` is the only composer: it serves publishing and reading the log.
 
 -- The room as it was after an event. Every event carries it.
@@ -71,18 +71,118 @@ LANGUAGE sql IMMUTABLE AS $$
         ELSE false END
 $$;
 
--- Records one change of a room: takes the room's next version, writes the event to the log and
--- queues it for the channels given. Returns the room with the new version; the caller writes it
--- with `save_room`, once for all events of one call.
+-- The partition of a room's events: rooms of more than 1,000 members have the last quarter of the
+-- partitions to themselves, so that a large fan-out never delays the events of other rooms. With
+-- fewer than four partitions all rooms share them.
+--
+-- The events of a room that grows or shrinks past the limit can be delivered out of order once: the
+-- client sees the gap in their versions and reads the log.
+CREATE OR REPLACE FUNCTION chat.partition_of(
+    p_room_id bigint, p_member_count int, p_partitions int
+) RETURNS int LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN p_member_count > 1000 AND p_partitions >= 4
+                THEN p_partitions - p_partitions / 4 + p_room_id % (p_partitions / 4)
+                ELSE p_room_id % (p_partitions - p_partitions / 4) END::int
+$$;
+
+-- Records changes of rooms: takes each room's next versions, writes the events to the log, queues
+-- them for their channels and writes the rooms back. Returns the rooms with their new versions.
 --
 -- Centrifugo reads the outbox itself: centrifugo/config.json, `consumers`.
 --
--- The caller holds the room's lock, so ids of the room's events and outbox rows rise in version
--- order. p_room: the room as it is after the change. p_channels: who receives the event; without
--- any the event is only logged.
+-- The caller holds the locks of the rooms, so ids of a room's events and outbox rows rise in version
+-- order. The arrays of rooms, events and chunks are in one order of rooms.
 --
--- An outbox row holds at most 1,000 channels. Its idempotency key begins with the installation's
--- epoch: without it a restored database would use keys again, and Centrifugo would drop the events.
+-- p_rooms: each room once, as it is after the changes; each has an event. p_events: `room_id`,
+-- `type`, `message_id`, `user_id` and `joined_at` are read. p_messages: parallel to p_events, the
+-- message of each event, or null. p_chunk_rooms, p_chunks: parallel, the channels to publish to, as
+-- `audiences` returns them; the events of a room without a chunk are only logged.
+--
+-- An outbox row's idempotency key begins with the installation's epoch: without it a restored
+-- database would use keys again, and Centrifugo would drop the events.
+--
+-- In one loop that composes, and one statement for each table: a statement for each event costs
+-- half as much again, and one statement for all tables takes longer to start than a lone send.
+CREATE OR REPLACE FUNCTION chat.record_events(
+    p_rooms chat_room[], p_events chat_event[], p_messages chat_message[],
+    p_chunk_rooms bigint[], p_chunks json[]
+) RETURNS chat_room[] LANGUAGE plpgsql AS $$
+DECLARE
+    v_installation chat_installation;
+    v_now timestamptz := clock_timestamp();
+    v_room chat_room;
+    v_rooms chat_room[] := '{}';
+    v_at int := 0;
+    v_event chat_event;
+    v_events chat_event[] := '{}';
+    v_body json;
+    v_first_chunk int := 1;
+    v_chunk int;
+    v_payloads json[] := '{}';
+    v_partition int;
+    v_partitions int[] := '{}';
+BEGIN
+    SELECT * INTO STRICT v_installation FROM chat_installation;
+    FOR v_n IN 1 .. cardinality(p_events) LOOP
+        v_event := p_events[v_n];
+        IF v_event.room_id IS DISTINCT FROM v_room.id THEN
+            IF v_at > 0 THEN
+                v_rooms := v_rooms || v_room;
+            END IF;
+            v_at := v_at + 1;
+            v_room := p_rooms[v_at];
+            v_partition := chat.partition_of(
+                v_room.id, v_room.member_count, v_installation.outbox_partitions);
+            WHILE p_chunk_rooms[v_first_chunk] < v_room.id LOOP
+                v_first_chunk := v_first_chunk + 1;
+            END LOOP;
+        END IF;
+        v_room.version := v_room.version + 1;
+        v_event.version := v_room.version;
+        v_event.member_count := v_room.member_count;
+        v_event.bumped_at := v_room.bumped_at;
+        v_events := v_events || v_event;
+
+        v_chunk := v_first_chunk;
+        WHILE p_chunk_rooms[v_chunk] = v_room.id LOOP
+            IF v_chunk = v_first_chunk THEN
+                v_body := chat.event_body(v_event, v_room.name, p_messages[v_n]);
+            END IF;
+            v_payloads := v_payloads || json_build_object(
+                'channels', p_chunks[v_chunk],
+                'data', v_body,
+                'idempotency_key', v_installation.epoch || ':' || v_room.id || ':'
+                    || v_room.version || ':' || v_chunk - v_first_chunk);
+            v_partitions := v_partitions || v_partition;
+            v_chunk := v_chunk + 1;
+        END LOOP;
+    END LOOP;
+    v_rooms := v_rooms || v_room;
+
+    INSERT INTO chat_event (
+        room_id, version, type, message_id, user_id, joined_at, member_count, bumped_at, created_at)
+    SELECT e.room_id, e.version, e.type, e.message_id, e.user_id, e.joined_at, e.member_count,
+           e.bumped_at, v_now
+    FROM unnest(v_events) AS e;
+    IF cardinality(v_payloads) > 0 THEN
+        INSERT INTO chat_outbox (method, payload, partition, created_at)
+        SELECT 'broadcast', item.payload, item.partition, v_now
+        FROM unnest(v_payloads, v_partitions) AS item (payload, partition);
+        -- PostgreSQL sends equal notifications of one transaction once.
+        PERFORM pg_notify('chat_outbox', item.partition::text)
+        FROM unnest(v_partitions) AS item (partition);
+    END IF;
+    UPDATE chat_room r
+    SET name = changed.name, version = changed.version, last_seq = changed.last_seq,
+        member_count = changed.member_count, bumped_at = changed.bumped_at
+    FROM unnest(v_rooms) AS changed WHERE r.id = changed.id;
+    RETURN v_rooms;
+END $$;
+
+-- Records one change of a room, as `record_events` does, and returns the room with its new version.
+--
+-- p_room: the room as it is after the change. p_channels: who receives the event; without any the
+-- event is only logged.
 CREATE OR REPLACE FUNCTION chat.record_event(
     p_type text, p_room chat_room, p_channels text[],
     p_user_id text DEFAULT NULL, p_joined_at timestamptz DEFAULT NULL,
@@ -90,51 +190,20 @@ CREATE OR REPLACE FUNCTION chat.record_event(
 ) RETURNS chat_room LANGUAGE plpgsql AS $$
 DECLARE
     v_event chat_event;
-    v_body json;
-    v_key text;
-    v_partition int;
+    v_chunks json[] := chat.chunks(p_channels);
 BEGIN
-    p_room.version := p_room.version + 1;
-    INSERT INTO chat_event (
-        room_id, version, type, message_id, user_id, joined_at, member_count, bumped_at, created_at)
-    VALUES (
-        p_room.id, p_room.version, p_type, p_message.id, p_user_id, p_joined_at,
-        p_room.member_count, p_room.bumped_at, clock_timestamp())
-    RETURNING * INTO v_event;
-    IF coalesce(cardinality(p_channels), 0) = 0 THEN
-        RETURN p_room;
-    END IF;
-
-    v_body := chat.event_body(v_event, p_room.name, p_message);
-    SELECT i.epoch || ':' || p_room.id || ':' || p_room.version || ':',
-           p_room.id % i.outbox_partitions
-    INTO STRICT v_key, v_partition FROM chat_installation i;
-    FOR v_chunk IN 0 .. (cardinality(p_channels) - 1) / 1000 LOOP
-        INSERT INTO chat_outbox (method, payload, partition, created_at)
-        VALUES (
-            'broadcast',
-            json_build_object(
-                'channels', p_channels[v_chunk * 1000 + 1 : v_chunk * 1000 + 1000],
-                'data', v_body,
-                'idempotency_key', v_key || v_chunk),
-            v_partition,
-            clock_timestamp());
-    END LOOP;
-    PERFORM pg_notify('chat_outbox', v_partition::text);
-    RETURN p_room;
+    v_event.room_id := p_room.id;
+    v_event.type := p_type;
+    v_event.message_id := p_message.id;
+    v_event.user_id := p_user_id;
+    v_event.joined_at := p_joined_at;
+    RETURN (chat.record_events(
+        ARRAY[p_room], ARRAY[v_event], ARRAY[p_message],
+        array_fill(p_room.id, ARRAY[cardinality(v_chunks)]), v_chunks))[1];
 END $$;
 
--- Writes a room back after the events of one call. The caller holds its lock.
-CREATE OR REPLACE FUNCTION chat.save_room(p_room chat_room) RETURNS void
-LANGUAGE plpgsql AS $$
-BEGIN
-    UPDATE chat_room r
-    SET name = p_room.name, version = p_room.version, last_seq = p_room.last_seq,
-        member_count = p_room.member_count, bumped_at = p_room.bumped_at
-    WHERE r.id = p_room.id;
-END $$;
-
--- The channels of all present members, in the order of joining.
+-- For functions of the release before that are running while these are installed; the next release
+-- drops it. `audience_of` is in its place.
 CREATE OR REPLACE FUNCTION chat.audience(p_room_id bigint) RETURNS text[]
 LANGUAGE sql STABLE AS $$
     SELECT array_agg(m.channel ORDER BY m.id) FROM chat_member m WHERE m.room_id = p_room_id

@@ -22,8 +22,10 @@ DECLARE
     v_now timestamptz;
     v_wanted text[];
     v_added text[];
-    v_channels text[];
-    v_is_last_only boolean;
+    v_event chat_event;
+    v_events chat_event[] := '{}';
+    v_last int;
+    v_audiences record;
 BEGIN
     PERFORM chat.require_read_committed();
     v_wanted := ARRAY(
@@ -55,15 +57,21 @@ BEGIN
         SELECT p_room_id, item.id, chat.personal_channel(item.id), v_room.version + 1, v_now
         FROM unnest(v_added) WITH ORDINALITY AS item (id, n) ORDER BY item.n;
         v_room.member_count := v_room.member_count + cardinality(v_added);
-        v_channels := chat.audience(p_room_id);
-        v_is_last_only := cardinality(v_added)::bigint * v_room.member_count > 20000;
-        FOR v_n IN 1 .. cardinality(v_added) LOOP
-            v_room := chat.record_event(
-                'user_joined', v_room,
-                CASE WHEN NOT v_is_last_only OR v_n = cardinality(v_added) THEN v_channels END,
-                p_user_id => v_added[v_n], p_joined_at => v_now);
+        v_event.room_id := p_room_id;
+        v_event.type := 'user_joined';
+        v_event.joined_at := v_now;
+        FOREACH v_event.user_id IN ARRAY v_added LOOP
+            v_events := v_events || v_event;
         END LOOP;
-        PERFORM chat.save_room(v_room);
+        v_last := cardinality(v_events);
+        v_audiences := chat.audiences(ARRAY[v_room]);
+        IF v_last::bigint * v_room.member_count > 20000 THEN
+            v_room := (chat.record_events(
+                ARRAY[v_room], v_events[:v_last - 1], '{}', '{}', '{}'))[1];
+            v_events := v_events[v_last:];
+        END IF;
+        v_room := (chat.record_events(
+            ARRAY[v_room], v_events, '{}', v_audiences.chunk_rooms, v_audiences.chunks))[1];
     END IF;
 
     room := chat.event_room(
@@ -93,7 +101,7 @@ BEGIN
     END IF;
 
     -- The audience is read before the row is deleted, so that it includes the user who leaves.
-    v_channels := chat.audience(p_room_id);
+    v_channels := chat.audience_of(v_room);
     DELETE FROM chat_member m WHERE m.room_id = p_room_id AND m.user_id = p_user_id
     RETURNING m.joined_at INTO v_joined_at;
     outcome := CASE WHEN FOUND THEN 'removed' ELSE 'not_member' END;
@@ -102,7 +110,6 @@ BEGIN
         v_room.member_count := v_room.member_count - 1;
         v_room := chat.record_event('user_left', v_room, v_channels,
                                     p_user_id => p_user_id, p_joined_at => v_joined_at);
-        PERFORM chat.save_room(v_room);
     END IF;
     room := chat.event_room(
         v_room.id, v_room.name, v_room.version, v_room.bumped_at, v_room.member_count);

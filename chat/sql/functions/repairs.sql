@@ -99,6 +99,18 @@ BEGIN
         pg_get_serial_sequence(p_table, 'id'), p_table);
 END $$;
 
+-- The partition in which a row of the outbox belongs: by its room, and by the number of members in
+-- its event. The row can be delivered.
+CREATE OR REPLACE FUNCTION chat.partition_of_row(p_payload json, p_partitions int) RETURNS int
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT chat.partition_of(
+        (chat.outbox_key(p_payload))[2]::bigint,
+        CASE WHEN json_typeof(p_payload #> '{data,body,room,member_count}') = 'number'
+             THEN least((p_payload #>> '{data,body,room,member_count}')::numeric, 1000000)::int
+        END,
+        p_partitions)
+$$;
+
 -- Moves a row of the outbox that can be delivered into the partition of its room. It may come after
 -- later events of the room: clients drop it by its version, and have fetched it before.
 CREATE OR REPLACE FUNCTION chat.repair_outbox_partition(p_id bigint)
@@ -108,10 +120,11 @@ DECLARE
     v_partition int;
 BEGIN
     PERFORM chat.require_read_committed();
-    SELECT (chat.outbox_key(o.payload))[2]::bigint INTO v_room_id FROM chat_outbox o
+    SELECT (chat.outbox_key(o.payload))[2]::bigint,
+           chat.partition_of_row(o.payload, i.outbox_partitions)
+    INTO v_room_id, v_partition FROM chat_outbox o, chat_installation i
     WHERE o.id = p_id AND chat.outbox_fault(o.method, o.payload) IS NULL;
     PERFORM FROM chat_room r WHERE r.id = v_room_id FOR NO KEY UPDATE;
-    SELECT v_room_id % i.outbox_partitions INTO v_partition FROM chat_installation i;
     RETURN QUERY
         UPDATE chat_outbox o SET partition = v_partition
         WHERE o.id = p_id AND o.partition <> v_partition

@@ -141,8 +141,7 @@ BEGIN
                     WHEN v_room.name = p_name THEN 'unchanged' ELSE 'renamed' END;
     IF outcome = 'renamed' THEN
         v_room.name := p_name;
-        v_room := chat.record_event('room_updated', v_room, chat.audience(p_room_id));
-        PERFORM chat.save_room(v_room);
+        PERFORM chat.record_event('room_updated', v_room, chat.audience_of(v_room));
     END IF;
     RETURN NEXT;
 END $$;

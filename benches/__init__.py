@@ -1,0 +1,1 @@
+"""Load generators, and what the service is compared with."""

@@ -1,0 +1,111 @@
+"""Verified tokens are remembered, and no answer changes by that."""
+
+import asyncio
+import time
+
+import jwt
+import pytest
+from django.test import override_settings
+
+from app import authentication
+from app.authentication import (
+    LEEWAY_SECONDS,
+    InvalidTokenError,
+    Principal,
+    SharedSecretVerifier,
+)
+from tests.support.actors import make_token
+
+
+def verify(verifier: SharedSecretVerifier, token: str) -> Principal:
+    """Return what the verifier makes of the token."""
+    return asyncio.run(verifier.verify(token))
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the list of the tokens that PyJWT is given from now on."""
+    given: list[str] = []
+    real = jwt.decode
+
+    def decode(token: str, *arguments: object, **options: object) -> object:
+        given.append(token)
+        return real(token, *arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(jwt, "decode", decode)
+    return given
+
+
+def test_a_token_is_decoded_once(decoded: list[str]) -> None:
+    """A client sends the same token with each request; only the first one costs a verification."""
+    verifier = SharedSecretVerifier()
+    alice, host = make_token("alice"), make_token("host", role="service")
+
+    found = [verify(verifier, token) for token in (alice, host, alice, host)]
+
+    assert found == [Principal("alice"), Principal("host", is_service=True)] * 2
+    assert decoded == [alice, host]
+
+
+def test_a_remembered_token_expires_on_time() -> None:
+    """It is refused from the moment from which a token that nobody remembers is refused."""
+    verifier = SharedSecretVerifier()
+    end = int(time.time()) + 2
+    token = make_token("alice", exp=end - LEEWAY_SECONDS)
+    assert verify(verifier, token) == Principal("alice")
+
+    while time.time() < end:
+        pass  # the clock is what this is about
+
+    with pytest.raises(InvalidTokenError, match="expired"):
+        verify(verifier, token)
+
+
+@pytest.mark.parametrize("claim, value", [("nbf", int(time.time()) + 3600), ("exp", 1)])
+def test_a_refused_token_is_refused_again(claim: str, value: int) -> None:
+    """What is not valid is not remembered."""
+    verifier = SharedSecretVerifier()
+    claims: dict[str, object] = {claim: value}
+    token = make_token("alice", secret=None, **claims)
+
+    for _ in range(2):
+        with pytest.raises(InvalidTokenError):
+            verify(verifier, token)
+
+
+def test_so_many_are_remembered(monkeypatch: pytest.MonkeyPatch, decoded: list[str]) -> None:
+    """Memory has a bound; the token that was not used for the longest time is forgotten."""
+    monkeypatch.setattr(authentication, "REMEMBERED_TOKENS", 2)
+    verifier = SharedSecretVerifier()
+    first, second, third = (make_token(name) for name in ("a", "b", "c"))
+
+    for token in (first, second, first, third):
+        verify(verifier, token)
+    del decoded[:]
+    for token in (first, third, second):
+        verify(verifier, token)
+
+    assert decoded == [second]
+
+
+def test_all_can_be_forgotten(decoded: list[str]) -> None:
+    """After that each token is verified again."""
+    verifier = SharedSecretVerifier()
+    token = make_token("alice")
+    verify(verifier, token)
+
+    verifier.forget_all()
+    verify(verifier, token)
+
+    assert decoded == [token, token]
+
+
+def test_another_secret_remembers_nothing_of_this_one() -> None:
+    """A process with a new secret refuses the tokens of the old one."""
+    token = make_token("alice")
+    verify(SharedSecretVerifier(), token)
+
+    with override_settings(JWT_SECRET="another-secret-of-this-test-0123456789"):
+        changed = SharedSecretVerifier()
+    with pytest.raises(InvalidTokenError):
+        verify(changed, token)
