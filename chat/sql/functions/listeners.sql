@@ -91,11 +91,11 @@ $$;
 CREATE OR REPLACE FUNCTION chat.prune_listeners(p_before timestamptz, p_limit int) RETURNS bigint
 LANGUAGE sql AS $$
     WITH pruned AS (
-        DELETE FROM chat_listener l USING (
+        -- As an array: as a join, the plan for any limit can be a scan of all listeners.
+        DELETE FROM chat_listener l
+        WHERE l.user_id = ANY (ARRAY(
             SELECT k.user_id FROM chat_listener k WHERE k.until < p_before
-            ORDER BY k.until LIMIT p_limit FOR UPDATE SKIP LOCKED
-        ) AS old
-        WHERE l.user_id = old.user_id
+            ORDER BY k.until LIMIT p_limit FOR UPDATE SKIP LOCKED))
         RETURNING 1
     )
     SELECT count(*) FROM pruned
