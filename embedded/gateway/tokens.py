@@ -96,7 +96,7 @@ class TokenVerifier:
         _check_time(claims)
         if not claims.channel:
             raise InvalidTokenError("a subscription token names its channel")
-        override = claims.override and claims.override.force_recovery
+        override = claims.override.force_recovery if claims.override else None
         return SubscriptionToken(
             claims.sub or "",
             claims.channel,
