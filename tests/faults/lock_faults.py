@@ -165,7 +165,7 @@ async def _send_to(
         for room, key in zip(rooms, keys, strict=True)
     ]
     cursor = await connection.execute(
-        f"SELECT message_id, message_seq, outcome FROM {trial.stand.schema}.send_messages("
+        "SELECT message_id, message_seq, outcome FROM chat.send_messages("
         "%s::bigint[], array_fill('user0'::text, ARRAY[%s]), %s::text[],"
         " array_fill('from the host'::text, ARRAY[%s])) ORDER BY ordinal",
         [rooms, len(rooms), keys, len(rooms)],
