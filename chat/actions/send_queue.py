@@ -14,6 +14,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager
+from contextvars import Context
 
 from chat.actions.messages import NewMessage, SentMessage, send_messages
 from chat.errors import ChatError, DatabaseUnavailableError, OverloadedError, RoomBusyError
@@ -189,7 +190,9 @@ class SendQueue:
             self._wake()
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
-        task = self._loop.create_task(work)
+        # In a context of its own: otherwise its log lines would have the id of the request that it
+        # happened to begin with.
+        task = self._loop.create_task(work, context=Context())
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 

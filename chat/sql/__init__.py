@@ -45,10 +45,6 @@ class Call(Generic[Result]):
     """Whether running it twice has the effect of running it once. Such a call is run again where
     the connection was lost and it is unknown whether the first run was committed."""
 
-    is_prepared: bool = True
-    """Whether the server may use one plan for all values. False where the best plan depends on
-    the values."""
-
     @property
     def statement(self) -> str:
         """The SQL text."""

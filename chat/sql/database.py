@@ -52,6 +52,9 @@ _SESSION_SETTINGS: Mapping[str, str | int] = {
     # A session keeps its plans, those of the checks of foreign keys too. If they were made while a
     # table was empty, they would read all of it until PostgreSQL has analyzed it again.
     "enable_seqscan": "off",
+    # Planning for the values of each call takes up to three times as long as running the statement.
+    # tests/gates holds these plans to their indexes.
+    "plan_cache_mode": "force_generic_plan",
 }
 
 
@@ -139,9 +142,7 @@ class Database:
         try:
             with _severed_at(deadline, connection):
                 async with connection.cursor(row_factory=class_row(call.row)) as cursor:
-                    # None leaves it to psycopg, which prepares what is run often.
-                    prepare = None if call.is_prepared else False
-                    await cursor.execute(call.statement.encode(), call.parameters, prepare=prepare)
+                    await cursor.execute(call.statement.encode(), call.parameters)
                     return await cursor.fetchall()
         finally:
             await self._pool.putconn(connection)
@@ -220,7 +221,8 @@ async def open_database(
         reconnect_timeout=30,
         open=False,
         name="api",
-        kwargs={"autocommit": True},
+        # Threshold 0: a statement is prepared when it is first run.
+        kwargs={"autocommit": True, "prepare_threshold": 0},
     )
     await pool.open(wait=False)
     try:
