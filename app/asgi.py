@@ -22,7 +22,8 @@ from chat.api.problems import MEDIA_TYPE, PROBLEMS, encode_problem  # noqa: E402
 
 log = structlog.get_logger("besedka.start")
 
-API_PREFIXES = (b"/api", b"/health")
+API_PATHS = {b"/api", b"/health"}
+API_PREFIXES = (b"/api/", b"/health/")
 
 
 def _refuse_unsafe_settings() -> None:
@@ -71,9 +72,7 @@ class Dispatcher:
             await send({"type": "websocket.close", "code": 1008})
             return
         raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
-        is_api = any(
-            raw_path == prefix or raw_path.startswith(prefix + b"/") for prefix in API_PREFIXES
-        )
+        is_api = raw_path.startswith(API_PREFIXES) or raw_path in API_PATHS
         if is_api and self.api is not None:
             # The API routes the raw path: a user id may contain an escaped slash, and bytes that
             # are not UTF-8 must be refused before they are replaced by something else.

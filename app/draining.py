@@ -7,37 +7,62 @@ stays open for a second, and a request that arrives on it is answered with `Conn
     uvicorn app.asgi:application --http app.draining:DrainingProtocol
 """
 
+import select
+
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 LAST_CALL_SECONDS = 1.0
 """How long an idle connection stays open. A request that was on its way at the start arrives well
 before the end. New connections are refused from the start."""
+LOOK_AGAIN_SECONDS = 0.05
+HEAD_SECONDS = 5.0
+"""How long it then waits for the rest of a request of which a part has arrived."""
 
 
 class DrainingProtocol(HttpToolsProtocol):
     """A connection that loses no request while the process stops."""
 
     is_draining = False
+    is_head_incomplete = False
 
     def shutdown(self) -> None:
         """Finish the request in progress, or wait a moment for one that may be on its way."""
-        if self._is_idle():
-            self.is_draining = True
-            self.loop.call_later(LAST_CALL_SECONDS, self._close_if_idle)
-        else:
+        if self._is_answering():
             super().shutdown()
+            return
+        self.is_draining = True
+        deadline = self.loop.time() + LAST_CALL_SECONDS + HEAD_SECONDS
+        self.loop.call_later(LAST_CALL_SECONDS, self._close_if_idle, deadline)
+
+    def on_message_begin(self) -> None:
+        """Note that a request has begun, of which the head is still to come."""
+        super().on_message_begin()
+        self.is_head_incomplete = True
 
     def on_headers_complete(self) -> None:
         """Begin a request; while draining, its answer is the last one of the connection."""
         super().on_headers_complete()
+        self.is_head_incomplete = False
         cycle: RequestResponseCycle | None = self.cycle  # none for a request that is refused
         if self.is_draining and cycle is not None:
             cycle.keep_alive = False
 
-    def _close_if_idle(self) -> None:
-        if self._is_idle():
+    def _close_if_idle(self, deadline: float) -> None:
+        """Close the connection, unless a request arrives: its answer then closes it."""
+        if self._is_answering() or self.transport.is_closing():
+            return
+        # What has arrived is read in the next round of the loop.
+        if (self.is_head_incomplete or self._has_unread()) and self.loop.time() < deadline:
+            self.loop.call_later(LOOK_AGAIN_SECONDS, self._close_if_idle, deadline)
+        else:
             self.transport.close()
 
-    def _is_idle(self) -> bool:
+    def _is_answering(self) -> bool:
         cycle: RequestResponseCycle | None = self.cycle  # None before the first request
-        return cycle is None or cycle.response_complete
+        return cycle is not None and not cycle.response_complete
+
+    def _has_unread(self) -> bool:
+        """Whether bytes have arrived that the loop has not read yet."""
+        poll = select.poll()
+        poll.register(self.transport.get_extra_info("socket"), select.POLLIN)
+        return bool(poll.poll(0))

@@ -1,5 +1,6 @@
 """Django settings, read from the environment; docs/settings.md lists every variable."""
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -73,6 +74,15 @@ def _check_database_url(url: str) -> None:
         raise ValidationError(" has a port that is not a number.")
 
 
+def _check_rate(text: str) -> None:
+    """Raise where a limit of sends is not `<messages>/<seconds>`, each at least 1."""
+    if text and re.fullmatch(r"[1-9][0-9]{0,3}/[1-9][0-9]{0,4}", text) is None:
+        raise ValidationError(
+            f"={text!r} is not a number of messages and a number of seconds, like 30/60: "
+            "at most 9999 messages in at most 99999 seconds."
+        )
+
+
 def _refuse_mistakes() -> None:
     """Raise where a variable could not be read, with one line for each."""
     try:
@@ -124,6 +134,9 @@ DATABASE_POOL_SIZE = _number("DATABASE_POOL_SIZE", 10)
 CHAT_MESSAGE_MAX_LENGTH = _number("CHAT_MESSAGE_MAX_LENGTH", 4000)
 CHAT_EVENT_RETENTION_DAYS = _number("CHAT_EVENT_RETENTION_DAYS", 90)
 CHAT_AUDIENCE_HOURS = _number("CHAT_AUDIENCE_HOURS", 48)
+# For example 30/60: at most 30 messages in any 60 seconds.
+CHAT_SENDS_PER_USER = _text("CHAT_SENDS_PER_USER", validate=_check_rate)
+CHAT_SENDS_PER_ROOM = _text("CHAT_SENDS_PER_ROOM", validate=_check_rate)
 
 LOG_LEVEL = _text("LOG_LEVEL", "INFO").upper()
 # Prometheus metrics, on a port of their own; 0 serves none.

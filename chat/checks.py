@@ -12,6 +12,7 @@ from chat.conf import (
     DEVELOPMENT_CENTRIFUGO_SECRET,
     DEVELOPMENT_SECRET_KEY,
     EVENT_BYTES_MAX,
+    TOKEN_SECONDS_MOST,
 )
 
 MINIMUM_SECRET_BYTES = 32
@@ -113,15 +114,28 @@ def check_message_length(**_: Any) -> Sequence[CheckMessage]:  # noqa: ANN401 - 
 @register
 def check_audience_hours(**_: Any) -> Sequence[CheckMessage]:  # noqa: ANN401 - Django's signature
     """Nobody who stopped being a listener can recover from Centrifugo's history afterwards."""
-    hours = settings.CHAT_AUDIENCE_HOURS
-    if hours == 0 or AUDIENCE_HOURS_LEAST <= hours <= AUDIENCE_HOURS_MOST:
+    hours, lifetime = settings.CHAT_AUDIENCE_HOURS, settings.CENTRIFUGO_TOKEN_TTL_SECONDS
+    if hours == 0:
         return []
+    found: list[CheckMessage] = []
+    if lifetime > TOKEN_SECONDS_MOST:
+        found.append(
+            Error(
+                f"CENTRIFUGO_TOKEN_TTL_SECONDS is {lifetime}.",
+                hint=f"Set it to at most {TOKEN_SECONDS_MOST}, or set CHAT_AUDIENCE_HOURS to 0: "
+                "who listens with an older token would not be known.",
+                id="chat.E009",
+            )
+        )
+    if AUDIENCE_HOURS_LEAST <= hours <= AUDIENCE_HOURS_MOST:
+        return found
     return [
+        *found,
         Error(
             f"CHAT_AUDIENCE_HOURS is {hours}.",
             hint=f"Set CHAT_AUDIENCE_HOURS to a number from {AUDIENCE_HOURS_LEAST} to "
             f"{AUDIENCE_HOURS_MOST}, or to 0 to publish events to every member. With fewer hours, "
             "a client that comes back could miss an event without noticing.",
             id="chat.E008",
-        )
+        ),
     ]

@@ -22,6 +22,12 @@ class ChatConfiguration:
     """Events are published to the members who asked for a token within so many hours. Default 48;
     0 publishes to every member."""
 
+    sends_per_user: str
+    """`30/60`: a user sends at most 30 messages in any 60 seconds; empty for no limit."""
+
+    sends_per_room: str
+    """The same for all users of a room together."""
+
     centrifugo_token_secret: str
     centrifugo_token_ttl_seconds: int
 
@@ -46,7 +52,11 @@ class ChatConfiguration:
     @property
     def session_settings(self) -> Mapping[str, str]:
         """The settings of PostgreSQL by which its functions know what is configured here."""
-        return {"besedka.audience": "listeners" if self.audience_hours else "members"}
+        return {
+            "besedka.audience": "listeners" if self.audience_hours else "members",
+            "besedka.sends_per_user": self.sends_per_user,
+            "besedka.sends_per_room": self.sends_per_room,
+        }
 
 
 def load_configuration() -> ChatConfiguration:
@@ -55,6 +65,8 @@ def load_configuration() -> ChatConfiguration:
         message_max_length=settings.CHAT_MESSAGE_MAX_LENGTH,
         event_retention_days=settings.CHAT_EVENT_RETENTION_DAYS,
         audience_hours=settings.CHAT_AUDIENCE_HOURS,
+        sends_per_user=settings.CHAT_SENDS_PER_USER,
+        sends_per_room=settings.CHAT_SENDS_PER_ROOM,
         centrifugo_token_secret=settings.CENTRIFUGO_TOKEN_SECRET,
         centrifugo_token_ttl_seconds=settings.CENTRIFUGO_TOKEN_TTL_SECONDS,
         database_url=settings.DATABASE_URL,
@@ -111,6 +123,8 @@ AUDIENCE_HOURS_LEAST = 48
 """A client that comes back after a lapse must not recover: Centrifugo forgets its position after 24
 hours (`history_meta_ttl` in centrifugo/config.json). Another day is for clocks that jump."""
 AUDIENCE_HOURS_MOST = 24 * 365
+TOKEN_SECONDS_MOST = 12 * 3600
+"""Longer tokens could outlive the day for which a restored database publishes to every member."""
 
 # Limits of the contract, the same on every installation.
 # The greatest id, seq and version: all are PostgreSQL's bigint.

@@ -7,6 +7,7 @@
     ├── ServiceRightsRequiredError                                          403
     ├── IdempotencyConflictError one client_id, two contents               409
     ├── EventsGoneError          a position outside the kept log           410
+    ├── RateLimitedError         too many messages in a short time         429
     ├── RoomBusyError            a room stayed locked too long             503
     ├── OverloadedError          more sends wait than can be stored        503
     └── DatabaseUnavailableError                                            503
@@ -14,6 +15,7 @@
 `chat.api.problems` alone knows HTTP statuses.
 """
 
+import math
 from typing import ClassVar
 
 
@@ -88,6 +90,18 @@ class RoomBusyError(ChatError):
 
     code = "room_busy"
     default_message = "The room is busy. Nothing was changed; try again."
+
+
+class RateLimitedError(ChatError):
+    """The sender, or the room, has had as many messages as `CHAT_SENDS_PER_…` allows."""
+
+    code = "rate_limited"
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = math.ceil(seconds)
+        super().__init__(
+            f"Too many messages in a short time. Nothing was stored; try again in {self.seconds} s."
+        )
 
 
 class OverloadedError(ChatError):

@@ -78,8 +78,8 @@ def measure_outbox_bytes(bench: Bench, rooms: Rooms) -> int:
         connection.execute("SET LOCAL application_name = 'besedka-api'")
         connection.execute("SET LOCAL besedka.audience = 'listeners'")
         connection.execute(
-            "SELECT outcome FROM chat.send_messages("
-            "ARRAY[%s]::bigint[], ARRAY[%s], ARRAY['bytes'], ARRAY[%s], true)",
+            "SELECT outcome FROM chat.send_limited_messages("
+            "ARRAY[%s]::bigint[], ARRAY[%s], ARRAY['bytes'], ARRAY[%s], NULL, true)",
             [room, rooms.user(room, 1), TEXT],
         )
         row = connection.execute(

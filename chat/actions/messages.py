@@ -14,12 +14,14 @@ from chat.errors import (
     InvalidInputError,
     NotAMemberError,
     NotFoundError,
+    RateLimitedError,
     RoomBusyError,
 )
 from chat.events import Message
 from chat.metrics import SENDS
 from chat.queries.messages import decode_message
 from chat.sql import Call, Result, read_single_row
+from chat.sql.arrays import BigintArray, BooleanArray, TextArray
 
 
 class NewMessage(msgspec.Struct, frozen=True):
@@ -29,6 +31,8 @@ class NewMessage(msgspec.Struct, frozen=True):
     user_id: str
     client_id: str
     content: str
+    is_limited: bool = False
+    """Whether it is refused beyond `CHAT_SENDS_PER_USER` and `CHAT_SENDS_PER_ROOM`."""
 
 
 class SentMessage(msgspec.Struct, frozen=True):
@@ -43,6 +47,8 @@ class _SendRow(msgspec.Struct, frozen=True):
 
     outcome: str
     message: str | None
+    retry_after: float | None
+    """Seconds, for `rate_limited`."""
 
 
 class _DeleteRow(msgspec.Struct, frozen=True):
@@ -70,7 +76,8 @@ def make_server_key() -> str:
 def send_message(message: NewMessage) -> Call[SentMessage]:
     """Send one message; see `send_messages`.
 
-    Errors: `NotAMemberError`, `IdempotencyConflictError`, `RoomBusyError`, `InvalidInputError`.
+    Errors: `NotAMemberError`, `IdempotencyConflictError`, `RateLimitedError`, `RoomBusyError`,
+    `InvalidInputError`.
     """
     return _make_call([message], _read_sent, wait=True)
 
@@ -106,10 +113,11 @@ def _make_call(
         "send_messages",
         _SendRow,
         {
-            "room_ids": [message.room_id for message in messages],
-            "user_ids": [message.user_id for message in messages],
-            "client_ids": [message.client_id for message in messages],
-            "contents": [message.content for message in messages],
+            "room_ids": BigintArray(message.room_id for message in messages),
+            "user_ids": TextArray(message.user_id for message in messages),
+            "client_ids": TextArray(message.client_id for message in messages),
+            "contents": TextArray(message.content for message in messages),
+            "are_limited": BooleanArray(message.is_limited for message in messages),
             "wait": wait,
         },
         read,
@@ -127,11 +135,17 @@ def _read_each(rows: list[_SendRow]) -> list[SentMessage | ChatError]:
         if row.outcome != "busy":
             _count_of(row.outcome).inc()
     return [
-        _REFUSALS[row.outcome]()
+        _refuse(row)
         if row.message is None
         else SentMessage(decode_message(row.message), is_duplicate=row.outcome == "duplicate")
         for row in rows
     ]
+
+
+def _refuse(row: _SendRow) -> ChatError:
+    if row.retry_after is not None:
+        return RateLimitedError(row.retry_after)
+    return _REFUSALS[row.outcome]()
 
 
 def _read_sent(rows: list[_SendRow]) -> SentMessage:

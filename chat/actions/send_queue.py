@@ -14,16 +14,18 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager
-from typing import Protocol
 
 from chat.actions.messages import NewMessage, SentMessage, send_messages
 from chat.errors import ChatError, DatabaseUnavailableError, OverloadedError, RoomBusyError
 from chat.metrics import SEND_BATCH, SEND_WAITING, SENDS
-from chat.sql import Call, Result
-from chat.sql.database import ANSWER_SECONDS, Share
+from chat.sql.database import ANSWER_SECONDS, Database, Share
+from chat.sql.errors import was_too_long
 
 BATCH_MAX = 64
 """Messages in one call."""
+QUICK_SECONDS, SLOW_SECONDS = 0.25, 1.0
+"""A full call that takes less lets the next ones be larger again; one that takes more makes them
+half as large: 64 messages to a room of 100,000 may not fit into one `statement_timeout`."""
 OVERTAKING_SECONDS = 0.01
 """How long messages wait for slow calls before one more is made beside them."""
 WAITING_MAX = 4000
@@ -43,14 +45,7 @@ SWEEP_SECONDS = 0.1
 """How often messages beyond their deadline are looked for."""
 
 _Outcome = SentMessage | Exception
-_REFUSED_AS_BUSY = SENDS.labels("busy")
-
-
-class Runner(Protocol):
-    """What runs calls; see `chat.sql.database.Database`."""
-
-    async def run(self, call: Call[Result], *, within: float = ...) -> Result:
-        """Run the call and return its result within so many seconds, or raise."""
+_REFUSED_AS_BUSY, _OVERLOADED = SENDS.labels("busy"), SENDS.labels("overloaded")
 
 
 class _Pending:
@@ -104,7 +99,7 @@ class SendQueue:
     there are no locks. Each room is in one place at a time: ready, in a call, or busy.
     """
 
-    def __init__(self, database: Runner, share: Share) -> None:
+    def __init__(self, database: Database, share: Share) -> None:
         self._database = database
         self._loop = asyncio.get_running_loop()
         self._free_flights, self._free_overtaking = share.flights, share.overtaking
@@ -121,6 +116,8 @@ class SendQueue:
         self._sweep_timer: asyncio.TimerHandle | None = None
         self._overtaking_timer: asyncio.TimerHandle | None = None
         self._is_waking = self._is_closed = False
+        self._most = BATCH_MAX
+        """How many messages the next call may have."""
         self.waiting = 0
         """How many messages are in no call."""
 
@@ -136,6 +133,7 @@ class SendQueue:
         room = self._rooms.get(message.room_id)
         is_room_full = room is not None and len(room.waiting) >= ROOM_WAITING_MAX
         if is_room_full or self.waiting >= WAITING_MAX:
+            _OVERLOADED.inc()
             raise OverloadedError
         if self._is_closed:
             raise DatabaseUnavailableError
@@ -214,7 +212,7 @@ class SendQueue:
     def _take(self) -> _Batch:
         """Take up to 64 messages: an equal share of each room that is ready, in turn."""
         batch: _Batch = []
-        left, rooms = BATCH_MAX, len(self._ready)
+        left, rooms = self._most, len(self._ready)
         while rooms and left:
             room = self._ready.popleft()
             if part := self._take_from(room, max(1, left // rooms)):
@@ -266,25 +264,39 @@ class SendQueue:
     async def _write(self, batch: list[_Pending], *, wait: bool) -> list[_Outcome]:
         """Run one call and return an outcome for each message.
 
-        A call that was rolled back because of one message is replaced by a call for each.
+        A call that was rolled back because of one message, or because it took too long, is replaced
+        by a call for each.
         """
         SEND_BATCH.observe(len(batch))
         self._in_calls.update(batch)
-        call = send_messages([pending.message for pending in batch], wait=wait)
-        within = batch[-1].since + ANSWER_SECONDS - self._loop.time()
+        began = self._loop.time()
+        within = max(pending.since for pending in batch) + ANSWER_SECONDS - began
         try:
+            call = send_messages([pending.message for pending in batch], wait=wait)
             outcomes = await self._database.run(call, within=within)
         except ChatError as error:
-            return [type(error)() for _ in batch]
+            if len(batch) == 1 or not was_too_long(error):
+                return [type(error)() for _ in batch]
         except Exception as error:  # noqa: BLE001 - it is raised where the message was sent
             if len(batch) == 1:
                 return [error]
-            alone = [await self._write([pending], wait=wait) for pending in batch]
-            return [outcome for (outcome,) in alone]
         else:
-            return [*outcomes]
+            if len(outcomes) == len(batch):
+                return [*outcomes]
+            return [LookupError(f"{len(outcomes)} outcomes of {len(batch)}") for _ in batch]
         finally:
             self._in_calls.difference_update(batch)
+            if not wait:
+                self._adapt(len(batch), self._loop.time() - began)
+        alone = [await self._write([pending], wait=wait) for pending in batch]
+        return [outcome for (outcome,) in alone]
+
+    def _adapt(self, size: int, seconds: float) -> None:
+        """Let the next calls have fewer messages after a slow one, and more after a quick one."""
+        if size > 1 and seconds > SLOW_SECONDS:
+            self._most = size // 2
+        elif size == self._most < BATCH_MAX and seconds < QUICK_SECONDS:
+            self._most *= 2
 
     # Busy rooms.
 
@@ -317,11 +329,11 @@ class SendQueue:
 
     async def _wait_in_lane(self, room: _Room, *, was_stuck: bool) -> None:
         """Write a room's messages with a call that waits for the lock."""
-        part = self._take_from(room, BATCH_MAX)
+        part = self._take_from(room, self._most)
         outcomes = await self._write(part, wait=True) if part else []
         self._free_lanes += 1
         self._free_stuck_lanes += was_stuck
-        room.is_stuck = False
+        room.is_stuck, room.delay = False, RETRY_SECONDS
         for pending, outcome in zip(part, outcomes, strict=True):
             if isinstance(outcome, RoomBusyError):
                 room.is_stuck = True
@@ -363,7 +375,7 @@ class SendQueue:
 
 
 @asynccontextmanager
-async def open_send_queue(database: Runner, share: Share) -> AsyncIterator[SendQueue]:
+async def open_send_queue(database: Database, share: Share) -> AsyncIterator[SendQueue]:
     """Offer a queue; at the end everything that it accepted is answered."""
     queue = SendQueue(database, share)
     SEND_WAITING.set_function(lambda: queue.waiting)

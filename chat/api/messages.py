@@ -32,7 +32,7 @@ PATH = "/api/rooms/{room_id:str}/messages"
         body=SendMessageBody,
         example={"content": "hello", "client_id": "0f8fad5b-d9cb-469f-a165-70867728950e"},
         answers={200: "The first message with this `client_id`."},
-        problems=("client_id_conflict",),
+        problems=("client_id_conflict", "rate_limited"),
         links={"list_messages": {"room_id": "room_id", "around": "id"}},
     ),
 )
@@ -45,7 +45,8 @@ async def send_message(
     again with the same key stores nothing and answers with the first message.
 
     201 with the message; 200 with the first message when the key was used before; 409 when it was
-    used with other content; 404 when the room is unknown or the caller is not a member.
+    used with other content; 404 when the room is unknown or the caller is not a member; 429 when
+    the caller, or the room, has had as many messages as the host allows.
     """
     wanted = parse_body(request, body, SendMessageBody)
     message = NewMessage(
@@ -53,6 +54,7 @@ async def send_message(
         user_id=request.user.user_id,
         client_id=wanted.client_id or make_server_key(),
         content=wanted.content,
+        is_limited=not request.user.is_service,
     )
     sent = await send_queue.send(message)
     return Response(sent.message, status_code=200 if sent.is_duplicate else 201)

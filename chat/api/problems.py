@@ -16,7 +16,7 @@ from litestar.exceptions import HTTPException
 
 from app.authentication import InvalidTokenError
 from chat.conf import BODY_MAX_BYTES, BODY_SECONDS
-from chat.errors import ChatError, EventsGoneError, InvalidInputError
+from chat.errors import ChatError, EventsGoneError, InvalidInputError, RateLimitedError
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 1
@@ -119,6 +119,12 @@ PROBLEMS: Mapping[str, ProblemKind] = {
         "A header is longer than 16,384 bytes, or there are too many.",
         is_from_proxy=True,
     ),
+    "rate_limited": ProblemKind(
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "the sender, or the room, has had as many messages as the host allows; nothing was stored, "
+        "with `Retry-After`",
+        headers=_RETRY,
+    ),
     "internal_error": ProblemKind(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         "the service failed; `request_id` finds the cause in its log",
@@ -206,11 +212,14 @@ def answer_chat_error(_: Request[Any, Any, Any], error: ChatError) -> Response[b
     An error that inherits its code is answered exactly like its ancestor.
     """
     facts: dict[str, Any] = {}
+    headers: dict[str, str] = {}
     if isinstance(error, InvalidInputError):
         facts = {"pointer": error.pointer}
     elif isinstance(error, EventsGoneError):
         facts = {"floor": error.floor, "head": error.head}
-    return _answer(error.code, str(error), facts=facts)
+    elif isinstance(error, RateLimitedError):
+        headers = {"Retry-After": str(error.seconds)}
+    return _answer(error.code, str(error), facts=facts, headers=headers)
 
 
 def answer_invalid_token(_: Request[Any, Any, Any], error: InvalidTokenError) -> Response[bytes]:

@@ -49,6 +49,9 @@ _SESSION_SETTINGS: Mapping[str, str | int] = {
     "statement_timeout": STATEMENT_TIMEOUT_MS,
     "default_transaction_isolation": "read committed",
     "idle_in_transaction_session_timeout": 10_000,
+    # A session keeps its plans, those of the checks of foreign keys too. If they were made while a
+    # table was empty, they would read all of it until PostgreSQL has analyzed it again.
+    "enable_seqscan": "off",
 }
 
 

@@ -23,3 +23,8 @@ def find_meaning(error: Error) -> ChatError | None:
         if isinstance(error, kinds):
             return meaning()
     return None
+
+
+def was_too_long(error: ChatError) -> bool:
+    """Return whether PostgreSQL stopped the statement at `statement_timeout`: nothing was done."""
+    return isinstance(error.__cause__, driver.QueryCanceled)

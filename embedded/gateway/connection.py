@@ -185,7 +185,7 @@ class Session:
             raise CommandError(protocol.EXPIRED_ERROR)
         if request.tf:
             raise CommandError(protocol.BAD_REQUEST_ERROR)
-        result = self._recover(channel, request)
+        result = self._recover(channel, request, token)
         result.expires, result.ttl = token.expire_at > 0, ttl
         self._channels[channel] = None
         self._expire_subscription_after(channel, ttl if token.expire_at else None)
@@ -226,20 +226,22 @@ class Session:
             raise DisconnectError(protocol.INVALID_TOKEN)
 
     def _recover(
-        self, channel: str, request: protocol.SubscribeRequest
+        self, channel: str, request: protocol.SubscribeRequest, token: SubscriptionToken
     ) -> protocol.SubscribeResult:
         """Return the missed publications, or only the position if not all of them are known."""
         top = self._broker.get_position(channel)
         result = protocol.SubscribeResult(
-            recoverable=True, positioned=True, epoch=top.epoch, offset=top.offset
+            recoverable=token.can_recover, positioned=True, epoch=top.epoch, offset=top.offset
         )
         if not request.recover:
+            return result
+        result.was_recovering = True
+        if not token.can_recover:
             return result
         since = Position(request.offset or 0, request.epoch or "")
         missed = self._broker.find_missed(channel, since)
         if missed is None and (request.flag or 0) & protocol.REJECT_UNRECOVERED:
             raise CommandError(protocol.UNRECOVERABLE_POSITION_ERROR)
-        result.was_recovering = True
         if missed is not None:
             # The client advances from its own position as it applies the publications.
             result.recovered, result.publications, result.offset = True, missed, since.offset

@@ -22,7 +22,7 @@ from embedded.gateway.outgoing import WRITE_AT
 MAX_CONNECTIONS = 3
 # Partitions whose rows come during a transaction wait this long for its end, so that one
 # transaction serves many partitions: a transaction costs as much as five rows.
-PATIENCE = 0.02
+PATIENCE = 0.005
 # Other tasks run at least this often, in seconds: a broadcast to thousands of channels takes long.
 STEP = 0.001
 FIRST_BACKOFF = 0.01
@@ -30,7 +30,8 @@ MAX_BACKOFF = 5.0
 
 # The locks are those of a Centrifugo consumer named "outbox", so only one server drains a
 # partition. What could be locked is left for `read_rows` in a setting, because a statement sent
-# together with another cannot use its result.
+# together with another cannot use its result. The partitions of large rooms are the last ones, so
+# the events of small rooms do not wait for theirs.
 PREPARE = b"""
     PREPARE lock_partitions (integer[]) AS
         SELECT set_config('besedka.locked', coalesce(array_agg(p)::text, '{}'), true)
@@ -41,7 +42,7 @@ PREPARE = b"""
         FROM unnest(current_setting('besedka.locked')::integer[]) AS p
         CROSS JOIN LATERAL (
             SELECT * FROM chat_outbox WHERE partition = p ORDER BY id LIMIT $1) AS o
-        ORDER BY o.id;
+        ORDER BY p, o.id;
     PREPARE delete_rows (bigint[]) AS DELETE FROM chat_outbox WHERE id = ANY($1);
     PREPARE find_waiting (integer) AS
         SELECT p FROM generate_series(0, $1 - 1) AS p

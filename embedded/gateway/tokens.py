@@ -25,6 +25,14 @@ class TokenExpiredError(Exception):
     """The token is expired, or is not valid yet."""
 
 
+class _Flag(msgspec.Struct):
+    value: bool = False
+
+
+class _Override(msgspec.Struct):
+    force_recovery: _Flag | None = None
+
+
 class _Claims(msgspec.Struct):
     sub: str | None = None
     exp: float | None = None
@@ -34,6 +42,7 @@ class _Claims(msgspec.Struct):
     client: str | None = None
     channels: Any = None
     subs: Any = None
+    override: _Override | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +55,16 @@ class ConnectionToken:
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionToken:
-    """The user, the channel, and when the token expires (0: never)."""
+    """The user, the channel, and when the token expires (0: never).
+
+    can_recover: whether the subscription may be recovered; the token can turn that off.
+    """
 
     user: str
     channel: str
     client: str
     expire_at: int
+    can_recover: bool
 
 
 class TokenVerifier:
@@ -83,8 +96,13 @@ class TokenVerifier:
         _check_time(claims)
         if not claims.channel:
             raise InvalidTokenError("a subscription token names its channel")
+        override = claims.override.force_recovery if claims.override else None
         return SubscriptionToken(
-            claims.sub or "", claims.channel, claims.client or "", _expire_at(claims)
+            claims.sub or "",
+            claims.channel,
+            claims.client or "",
+            _expire_at(claims),
+            can_recover=override is None or override.value,
         )
 
     def _verify_signature(self, token: str) -> _Claims:

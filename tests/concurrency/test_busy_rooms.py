@@ -115,7 +115,7 @@ def test_a_send_to_a_locked_room_is_told_so_in_time(
     host: Actor, alice: Actor, bob: Actor, first: Session, connection: Connection
 ) -> None:
     """It waits two seconds and gets 503 with Retry-After; other rooms are served meanwhile."""
-    locked, free = host.create_room(alice), host.create_room(bob)
+    locked, free = host.create_room(alice.listen()), host.create_room(bob.listen())
     first.lock_room(locked)
     with ThreadPoolExecutor(max_workers=1) as thread:
         asked = time.monotonic()
@@ -144,7 +144,7 @@ def test_each_of_many_sends_to_a_locked_room_is_told_so_in_time(
     cast: Cast, host: Actor, first: Session
 ) -> None:
     """Those who queue behind each other for one room wait no longer than the first of them."""
-    senders = [cast.user(f"sender{n}") for n in range(4)]
+    senders = [cast.user(f"sender{n}").listen() for n in range(4)]
     room = host.create_room(*senders)
     for sender in senders:
         assert sender.send(room, "connected").status_code == 201
@@ -167,7 +167,7 @@ def test_every_change_of_a_locked_room_is_told_so(
     host: Actor, alice: Actor, bob: Actor, first: Session, connection: Connection
 ) -> None:
     """Joins, leaves, additions and removals wait and are refused like sends, and reads go on."""
-    room = host.create_room(alice)
+    room = host.create_room(alice.listen())
     path = f"/api/rooms/{room}"
     first.lock_room(room)
     with ThreadPoolExecutor(max_workers=4) as threads:

@@ -139,7 +139,7 @@ def test_many_sessions_with_one_key(
 
 def test_many_requests_with_one_key(host: Actor, alice: Actor, connection: Connection) -> None:
     """Over HTTP, too: one 201, the rest 200, all with the same message."""
-    room = host.create_room(alice)
+    room = host.create_room(alice.listen())
 
     answers = run_at_once(lambda key: alice.send(room, "hello", client_id=key), ["k"] * 8)
 
@@ -201,7 +201,7 @@ def test_two_rooms_under_one_key_are_one_room(
 
 def test_many_creations_with_one_key(host: Actor, alice: Actor, connection: Connection) -> None:
     """Over HTTP, too: one 201, the rest 200, all with the same room."""
-    wanted = {"name": "room", "members": [alice.user_id], "client_id": alice.user_id}
+    wanted = {"name": "room", "members": [alice.listen().user_id], "client_id": alice.user_id}
 
     answers = run_at_once(lambda body: host.post("/api/rooms/", body), [wanted] * 8)
 

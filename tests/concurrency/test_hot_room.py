@@ -27,7 +27,7 @@ class Sent:
 @pytest.mark.slow
 def test_a_hot_room_is_in_order(cast: Cast, host: Actor, connection: Connection) -> None:
     """All sends are stored and queued in one order, which never contradicts real time."""
-    senders = [cast.user(f"sender{n}") for n in range(SENDERS)]
+    senders = [cast.user(f"sender{n}").listen() for n in range(SENDERS)]
     room = host.create_room(*senders)
 
     def send_all(sender: Actor) -> list[Sent]:

@@ -46,7 +46,8 @@ def test_requests_after_the_end_of_all_sessions_succeed(
     host: Actor, alice: Actor, bob: Actor, connection: Connection
 ) -> None:
     """After each kill the next request succeeds, whether it may be repeated or not."""
-    room = host.create_room(alice)
+    bob.listen()
+    room = host.create_room(alice.listen())
     path = f"/api/rooms/{room}"
     requests: list[tuple[Callable[[], httpx.Response], int]] = [
         (lambda: alice.send(room, "keyless"), 201),
@@ -75,7 +76,7 @@ def test_many_requests_after_the_end_of_all_sessions_succeed(
     cast: Cast, host: Actor, connection: Connection
 ) -> None:
     """A full pool of dead sessions fails none of the requests that meet it at once."""
-    senders = [cast.user(f"sender{n}") for n in range(16)]
+    senders = [cast.user(f"sender{n}").listen() for n in range(16)]
     room = host.create_room(*senders)
     run_at_once(lambda sender: sender.send(room, "warm"), senders)
     assert terminate_api_sessions(connection) > 1
@@ -90,7 +91,7 @@ def test_a_send_whose_session_ends_while_it_waits_is_sent_once(
     host: Actor, alice: Actor, first: Session, connection: Connection
 ) -> None:
     """The service runs the send again by itself, and one message is stored."""
-    room = host.create_room(alice)
+    room = host.create_room(alice.listen())
     first.lock_room(room)
     with ThreadPoolExecutor(max_workers=1) as thread:
         sending = thread.submit(alice.send, room, "hello", "k")
@@ -109,7 +110,7 @@ def test_sends_during_a_storm_of_kills_resolve_to_one_message_each(
     cast: Cast, host: Actor, connect: Callable[[], Connection], connection: Connection
 ) -> None:
     """Whatever the answers were, each send that is repeated until it succeeds is stored once."""
-    senders = [cast.user(f"sender{n}") for n in range(6)]
+    senders = [cast.user(f"sender{n}").listen() for n in range(6)]
     room = host.create_room(*senders)
     answered = Semaphore(0)
 

@@ -40,6 +40,25 @@ def test_old_events_go_and_clients_below_are_told(clone_database: Callable[[], s
         assert [event["body"]["room"]["version"] for event in kept] == [2, 3, 4, 5, 6]
 
 
+@pytest.mark.slow
+def test_users_who_stopped_listening_go(clone_database: Callable[[], str]) -> None:
+    """Rows that ran out more than two days ago are deleted, however many; the others stay."""
+    database_url = clone_database()
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO chat_listener (user_id, channel, until)"
+            " SELECT 'user' || n, 'personal:user' || n,"
+            " now() - CASE WHEN n <= 10001 THEN interval '49 h' ELSE interval '47 h' END"
+            " FROM generate_series(1, 10003) n"
+        )
+
+        said = run_manage("prune_events", DATABASE_URL=database_url)
+
+        assert "Pruned 10001 users who stopped listening." in said
+        left = connection.execute("SELECT user_id FROM chat_listener ORDER BY 1").fetchall()
+        assert left == [("user10002",), ("user10003",)]
+
+
 @pytest.mark.parametrize("days", ["0", "-3", "1.5", "ten"])
 def test_a_mistyped_age_deletes_nothing(database_url: str, days: str) -> None:
     """An age that is not a number of days above 0 is refused before anything is deleted."""

@@ -125,30 +125,34 @@ def test_what_was_committed_without_an_answer_is_stored_once(
 def test_closing_answers_everything_that_was_accepted(
     place: Place, first: Session, database_url: str, connection: Connection
 ) -> None:
-    """Also what waits for a locked room or for a call; what comes later is refused."""
-    room, other = place.room("alice"), place.room("alice")
-    messages = [place.message(room, "alice", f"{n}") for n in range(3 * BATCH_MAX)]
-    messages += [place.message(other, "alice", f"{n}") for n in range(3 * BATCH_MAX)]
+    """Also what waits for one of many locked rooms, or for a call; what comes later is refused."""
+    locked, free = [place.room("alice") for _ in range(6)], place.room("alice")
+    keys = [f"{n}" for n in range(3 * BATCH_MAX)]
+    messages = [place.message(room, "alice", key) for key in keys for room in (*locked, free)]
+    late: list[str] = []
 
-    async def scenario() -> tuple[list[str], list[str]]:
+    async def scenario() -> list[str]:
         async with open_queue(database_url) as queue:
-            await asyncio.to_thread(first.lock_room, room)
+
+            async def unlock() -> None:
+                late.append(await send(queue, place.message(free, "alice", "late")))
+                await asyncio.to_thread(first.rollback)
+
+            first.begin()
+            for room in locked:
+                first.execute("SELECT FROM chat_room WHERE id = %s FOR NO KEY UPDATE", [room])
             sending = asyncio.create_task(send_all(queue, messages))
             await asyncio.to_thread(wait_until_waiting, connection)
-            closing = asyncio.create_task(queue.drain())
-            await asyncio.sleep(0)
-            late = await send_all(queue, [place.message(other, "alice", "late")])
-            assert not closing.done()
-            await asyncio.to_thread(first.rollback)
-            await closing
-            return await sending, late
+            # It runs when the end of the block waits.
+            unlocking = asyncio.create_task(unlock())
+        assert sending.done()
+        await unlocking
+        return await sending
 
-    outcomes, late = asyncio.run(scenario())
-
-    assert set(outcomes) == {"sent"}
+    assert set(asyncio.run(scenario())) == {"sent"}
     assert late == ["database_unavailable"]
-    assert len(read_exact_ledger(connection, room).seqs) == 3 * BATCH_MAX
-    assert len(read_exact_ledger(connection, other).seqs) == 3 * BATCH_MAX
+    for room in (*locked, free):
+        assert len(read_exact_ledger(connection, room).seqs) == len(keys)
 
 
 @pytest.mark.slow

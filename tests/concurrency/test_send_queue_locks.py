@@ -3,6 +3,7 @@
 import asyncio
 import statistics
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -175,3 +176,38 @@ def test_one_key_in_two_processes_is_one_message(
             assert len({answer.content for answer in answers}) == 1
 
     assert read_exact_ledger(connection, room).seqs == [1, 2, 3, 4, 5]
+
+
+@pytest.fixture
+def slow_inserts(connection: Connection) -> Iterator[None]:
+    """Make each message take a tenth of a second, as a very large room may."""
+    connection.execute(
+        "CREATE FUNCTION host_delay() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN PERFORM pg_sleep(0.1); RETURN NEW; END $$"
+    )
+    connection.execute(
+        "CREATE TRIGGER host_delay BEFORE INSERT ON chat_message FOR EACH ROW"
+        " EXECUTE FUNCTION host_delay()"
+    )
+    yield
+    connection.execute("DROP TRIGGER host_delay ON chat_message")
+    connection.execute("DROP FUNCTION host_delay")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("slow_inserts")
+def test_more_than_fits_into_one_call_is_stored_by_smaller_ones(
+    place: Place, database_url: str, connection: Connection
+) -> None:
+    """Forty messages take four seconds, and a call may take 2.4: those who repeat get through."""
+    room = place.room("alice")
+    messages = [place.message(room, "alice", f"{n}", f"{n}") for n in range(40)]
+
+    async def scenario() -> list[list[str]]:
+        async with open_queue(database_url) as queue:
+            return [await send_all(queue, messages) for _ in range(3)]
+
+    *_, last = asyncio.run(scenario())
+
+    assert set(last) <= {"sent", "duplicate"}
+    assert sorted(read_exact_ledger(connection, room).contents) == sorted(map(str, range(40)))

@@ -1,6 +1,8 @@
 """Recovery: a client gets exactly what it missed, or an answer that this is not possible."""
 
-from tests.conformance.clients import Outbox, RawClient, run
+import time
+
+from tests.conformance.clients import Outbox, RawClient, run, sign
 from tests.conformance.servers import RunningServer
 
 
@@ -30,6 +32,33 @@ def test_missed_publications(server: RunningServer, database_url: str) -> None:
                 assert result == {**dict.fromkeys(flags, True), "epoch": epoch, "offset": 3}
                 await outbox.publish(client.channel, {"n": 6})
                 assert (await again.receive_push())["pub"]["offset"] == 6
+
+    run(scenario())
+
+
+def test_a_token_can_turn_recovery_off(server: RunningServer, database_url: str) -> None:
+    """With such a token a client gets the position, without what it missed, and must resync."""
+
+    async def scenario() -> None:
+        async with RawClient.connected(server) as client, Outbox.open(database_url) as outbox:
+            await outbox.publish(client.channel, {"n": 1})
+            await outbox.wait_drained()
+            override = {"force_recovery": {"value": False}, "force_positioning": {"value": True}}
+            token = sign(
+                sub=client.user,
+                channel=client.channel,
+                exp=int(time.time()) + 60,
+                override=override,
+            )
+            result = (await client.subscribe(recover=True, token=token))["subscribe"]
+            assert {"recoverable", "recovered", "publications"} & result.keys() == set()
+            assert (result["positioned"], result["was_recovering"], result["offset"]) == (
+                True,
+                True,
+                1,
+            )
+            await outbox.publish(client.channel, {"n": 2})
+            assert (await client.receive_push())["pub"]["offset"] == 2
 
     run(scenario())
 

@@ -46,6 +46,9 @@ def test_one_call_is_one_change(
     host: Actor, alice: Actor, bob: Actor, charlie: Actor, connection: Connection
 ) -> None:
     """Each user a call adds, and each earlier member, receives an event for each of them."""
+    alice.listen()
+    bob.listen()
+    charlie.listen()
     room = host.create_room(alice)
     host.post(f"/api/rooms/{room}/members/", {"users": [bob.user_id, charlie.user_id]})
 

@@ -31,6 +31,8 @@ def test_the_first_members_hear_of_each_other(
     host: Actor, alice: Actor, bob: Actor, connection: Connection
 ) -> None:
     """Creation is one change: every first member receives an event for every first member."""
+    alice.listen()
+    bob.listen()
     room = host.create_room(alice, bob)
 
     queued = connection.execute(

@@ -42,6 +42,8 @@ def test_the_joiner_hears_of_it(
     host: Actor, alice: Actor, bob: Actor, connection: Connection
 ) -> None:
     """The event goes to everyone who is a member then, the joiner included."""
+    alice.listen()
+    bob.listen()
     room = host.create_room(alice)
     bob.post(f"/api/rooms/{room}/join/")
 

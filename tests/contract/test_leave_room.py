@@ -44,6 +44,8 @@ def test_the_leaver_hears_of_it(
     host: Actor, alice: Actor, bob: Actor, connection: Connection
 ) -> None:
     """The event goes to everyone who was a member until then, with the time of joining."""
+    alice.listen()
+    bob.listen()
     room = host.create_room(alice, bob)
     joined_at = alice.get(f"/api/rooms/{room}/members/").json()["results"][1]["joined_at"]
     left = bob.post(f"/api/rooms/{room}/leave/").json()

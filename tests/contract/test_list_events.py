@@ -23,6 +23,7 @@ def test_the_log_is_what_was_published(
     host: Actor, alice: Actor, bob: Actor, connection: Connection
 ) -> None:
     """The log gives each event exactly as the outbox held it, oldest first, without a gap."""
+    alice.listen()
     room = live_through(host, alice, bob)
 
     page = read_page(alice, f"/api/rooms/{room}/events/")

@@ -114,6 +114,7 @@ def test_metrics_have_a_port_of_their_own(clone_database: Callable[[], str]) -> 
     port = find_free_port()
     with start_api(clone_database(), METRICS_PORT=str(port)) as (url, _), Cast(url) as cast:
         alice = cast.user("alice")
+        alice.listen()
         room = cast.service().create_room(alice)
         for _ in range(2):
             alice.send(room, "hello", "k")

@@ -43,6 +43,8 @@ def test_the_removed_hears_of_it(
     host: Actor, alice: Actor, bob: Actor, connection: Connection
 ) -> None:
     """The event goes to everyone who was a member until then, the removed one included."""
+    alice.listen()
+    bob.listen()
     room = host.create_room(alice, bob)
     host.delete(f"/api/rooms/{room}/members/{bob.user_id}/")
 

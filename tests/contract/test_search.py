@@ -1,11 +1,14 @@
 """GET /api/search/"""
 
 import secrets
+from collections.abc import Callable
 from typing import Any
 
+import psycopg
 import pytest
 
-from tests.support.actors import Actor
+from tests.support.actors import Actor, Cast
+from tests.support.processes import serve_api
 
 
 def search(actor: Actor, text: str, **parameters: Any) -> list[str]:
@@ -104,3 +107,33 @@ def test_it_names_the_parameter_at_fault(alice: Actor, query: str, pointer: str)
     answer = alice.http.get(f"/api/search/?{query}")
 
     assert (answer.status_code, answer.json()["pointer"]) == (422, pointer)
+
+
+def test_a_short_text_is_found_among_any_number_of_rooms(
+    clone_database: Callable[[], str],
+) -> None:
+    """A page that looked at 100,000 rooms in vain has fewer rooms, and says where to go on."""
+    url = clone_database()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("""
+            INSERT INTO chat_room (name, bumped_at, created_at, version, last_seq, member_count)
+            SELECT CASE WHEN n IN (1, 2, 150050, 200100) THEN 'q?' ELSE 'room' END,
+                   now(), now(), 0, 0, 0
+            FROM generate_series(1, 200100) n""")
+    with serve_api(url) as address, Cast(address) as cast:
+        alice = cast.user("alice")
+        pages = [alice.get("/api/search/", q="Q?").json()]
+        while pages[-1]["next"] is not None:
+            pages.append(alice.http.get(pages[-1]["next"]).json())
+        back = [pages[-1]]
+        while back[-1]["previous"] is not None:
+            back.append(alice.http.get(back[-1]["previous"]).json())
+
+    assert read_ids(pages) == [[200100, 150050], [], [2, 1]]
+    # The way back meets the same rooms in the same order; its pages may begin elsewhere.
+    assert [room for page in reversed(read_ids(back)) for room in page] == [200100, 150050, 2, 1]
+
+
+def read_ids(pages: list[dict[str, Any]]) -> list[list[int]]:
+    """Return the ids of the rooms of each page."""
+    return [[room["id"] for room in page["results"]] for page in pages]

@@ -107,9 +107,9 @@ def test_the_channel_is_the_one_events_go_to(
 ) -> None:
     """The answered channel is the one that the outbox writes to for the same user."""
     user_id = f"Ольга & {alice.user_id}/#1"
-    room = host.create_room(user_id)
-
     answer = cast.with_token(make_token(user_id)).get("/api/token/connection/")
+
+    room = host.create_room(user_id)
 
     queued = connection.execute(
         "SELECT payload FROM chat_outbox WHERE payload->>'idempotency_key' LIKE %s",

@@ -31,6 +31,9 @@ PROMISES: dict[str, dict[str, tuple[str, ...]]] = {
             "many_requests_with_one_key",
             "a_send_that_was_undone_never_was",
         ),
+        "concurrency/test_send_queue_ends": (
+            "what_was_committed_without_an_answer_is_stored_once",
+        ),
         "concurrency/test_deletions_and_renames": (
             "a_retry_during_a_deletion_is_the_deleted_message",
         ),
@@ -67,6 +70,8 @@ PROMISES: dict[str, dict[str, tuple[str, ...]]] = {
     "Every request is answered within five seconds, and a failure is a 503": {
         "contract/test_outages": ("without_a_database_it_says_so_in_time",),
         "concurrency/test_busy_rooms": ("each_of_many_sends_to_a_locked_room_is_told_so_in_time",),
+        "concurrency/test_send_queue_locks": ("locked_rooms_do_not_delay_others",),
+        "concurrency/test_send_queue": ("a_full_queue_answers_503",),
     },
     "A release fails no request": {
         "contract/test_outages": ("a_request_on_an_idle_connection_is_answered_while_it_stops",),

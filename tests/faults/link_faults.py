@@ -1,7 +1,16 @@
 """Connections between clients, the API and PostgreSQL that are slow, silent or cut."""
 
+import asyncio
+import time
+
+from tests.faults.lock_faults import send_until
 from tests.rig.fault import fault
 from tests.rig.trial import Trial, find_percentile
+
+CROWD = 40
+LARGEST_CALL = """
+SELECT max(count) AS messages FROM (SELECT count(*) FROM chat_message GROUP BY xmin) AS written
+"""
 
 
 @fault(
@@ -27,6 +36,33 @@ async def swallow_commits(trial: Trial) -> None:
     await trial.workload.run_for(8)
     trial.stand.api_database.pass_through()
     trial.require(trial.stand.api_database.counts.swallowed > 0, "no answer was swallowed")
+
+
+@fault("connection lost at a batch's commit", rest_within=15, silence_within=3)
+async def lose_batches(trial: Trial) -> None:
+    """Forty more users send to one room at once, so that the API writes many messages in a call.
+
+    One in five connections to PostgreSQL ends when the call was committed and before its answer
+    arrives. The API repeats the call, and each message is stored once.
+    """
+    ends = time.monotonic() + 8
+    crowd = [asyncio.create_task(_keep_sending(trial, n, ends)) for n in range(CROWD)]
+    trial.stand.api_database.swallow_responses(probability=0.2, seed=trial.random.randrange(1000))
+    await trial.workload.run_for(8)
+    trial.stand.api_database.pass_through()
+    await asyncio.gather(*crowd)
+    swallowed = trial.stand.api_database.counts.swallowed
+    trial.require(swallowed > 20, f"{swallowed} answers were swallowed")
+    (row,) = await trial.stand.fetch(LARGEST_CALL)
+    trial.require(row["messages"] >= 8, f"at most {row['messages']} messages were in one call")
+
+
+async def _keep_sending(trial: Trial, n: int, ends: float) -> None:
+    """Send one message after the other, each until it is answered, until the time ends."""
+    count = 0
+    while (left := ends - time.monotonic()) > 0:
+        await send_until(trial, n + CROWD * count, left)
+        count += 1
 
 
 @fault("client connections cut", rest_within=10, silence_within=2, is_between_clients_and_api=True)

@@ -37,7 +37,7 @@ async def exhaust_pool(trial: Trial) -> None:
     before = trial.count_failures()
     async with await psycopg.AsyncConnection.connect(trial.stand.database_url) as holder:
         await holder.execute(LOCK_ROOM, [trial.workload.hot])
-        crowd = [asyncio.create_task(_send_until(trial, n, LOCKED_FOR)) for n in range(CROWD)]
+        crowd = [asyncio.create_task(send_until(trial, n, LOCKED_FOR)) for n in range(CROWD)]
         await trial.workload.run_for(LOCKED_FOR / 2)
         await _require_life(trial)
         await trial.workload.run_for(LOCKED_FOR / 2)
@@ -49,7 +49,7 @@ async def exhaust_pool(trial: Trial) -> None:
     await trial.require_pool(SMALL_POOL)
 
 
-async def _send_until(trial: Trial, n: int, seconds: float) -> None:
+async def send_until(trial: Trial, n: int, seconds: float) -> None:
     """Send one message to the hot room, again and again with the same key, for so many seconds."""
     api = trial.workload.api_of(f"user{n % 8}")
     key, content = f"crowd-{n}", f"crowd {n}"
@@ -165,7 +165,7 @@ async def _send_to(
         for room, key in zip(rooms, keys, strict=True)
     ]
     cursor = await connection.execute(
-        f"SELECT message_id, message_seq, outcome FROM {trial.stand.schema}.send_messages("
+        "SELECT message_id, message_seq, outcome FROM chat.send_messages("
         "%s::bigint[], array_fill('user0'::text, ARRAY[%s]), %s::text[],"
         " array_fill('from the host'::text, ARRAY[%s])) ORDER BY ordinal",
         [rooms, len(rooms), keys, len(rooms)],

@@ -65,6 +65,8 @@ async def restore_under_clients(stand: Stand, workload: Workload) -> None:
     await workload.wait_for_sends(100, within=30)
     arguments = ("-Fc", "-f", str(dump), stand.database_url)
     await asyncio.to_thread(run_postgres_tool, "pg_dump", *arguments)
+    # The restored database does not know that this user listens, with a token that stays valid.
+    late = await workload.connect_device("late", "user11")
     await workload.wait_for_sends(60, within=30)
     await workload.finish_traffic(within=20)
     await workload.wait_for_rest(10)
@@ -75,6 +77,8 @@ async def restore_under_clients(stand: Stand, workload: Workload) -> None:
     output = await restore(stand, dump)
 
     assert output.startswith("23 rooms start over")
+    heads = await workload.read_heads()
+    await late.device.wait_for_versions(heads["user11"], within=20)
     # The hot room reaches the version of the paused device before that is resumed.
     await send_from_all(workload, 16)
     await away.device.resume()

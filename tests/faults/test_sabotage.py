@@ -58,7 +58,7 @@ def test_a_room_that_is_not_locked_is_found(template: Path, tmp_path: Path) -> N
     """Without the lock and the constraint behind it, two messages get one seq."""
     sabotage = replacing(
         "messages",
-        "FOR NO KEY UPDATE;",
+        "FOR NO KEY UPDATE SKIP LOCKED;",
         ";",
         "ALTER TABLE chat_message DROP CONSTRAINT chat_message_seq_once_per_room",
         "ALTER TABLE chat_event DROP CONSTRAINT chat_event_version_once_per_room",
@@ -131,6 +131,33 @@ def test_an_event_that_is_not_published_is_found(template: Path, tmp_path: Path)
 
     assert Check.EVERY_EVENT_ARRIVES in row.verdict.failures, row.verdict.describe()
     assert row.verdict.missed > 0
+
+
+@pytest.mark.long
+def test_a_listener_written_after_the_answer_is_found(template: Path, tmp_path: Path) -> None:
+    """A user whose row is written seconds after the token misses what is sent in between."""
+    text = (FOLDER / "functions/listeners.sql").read_text(encoding="utf-8")
+    read = "FROM chat_listener l\n            WHERE l.until > now()"
+    late = read.replace("chat_listener", "late")
+
+    async def prepare(stand: Stand) -> None:
+        sabotaged = text.replace("chat_listener", "late").replace(late, read)
+        assert sabotaged.count("chat_listener") == 1
+        await stand.fetch("CREATE UNLOGGED TABLE late (LIKE chat_listener INCLUDING ALL)")
+        await stand.fetch(sabotaged)
+        stand.run_beside(write_listeners_late(stand))
+
+    row = run("API worker frozen", Sabotage(prepare), template, tmp_path)
+
+    assert Check.EVERY_EVENT_ARRIVES in row.verdict.failures, row.verdict.describe()
+    assert row.verdict.missed > 0
+
+
+async def write_listeners_late(stand: Stand) -> None:
+    """Copy the rows to where senders read them, some seconds after their tokens were answered."""
+    while True:
+        await asyncio.sleep(3)
+        await stand.fetch("INSERT INTO chat_listener SELECT * FROM late ON CONFLICT DO NOTHING")
 
 
 async def empty_the_database(stand: Stand) -> None:

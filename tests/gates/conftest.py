@@ -38,6 +38,9 @@ INSERT INTO chat_message (room_id, seq, user_id, client_id, content, created_at)
 SELECT r, 1, 'user-9', 'first', 'text', now() FROM generate_series(1, {ROOMS}) r;
 INSERT INTO chat_room_key (room_id, created_by, client_id, digest)
 SELECT r, 'host', 'key-' || r, '' FROM generate_series(1, {ROOMS}) r;
+INSERT INTO chat_listener (user_id, channel, until, is_settled)
+SELECT name || '-' || n, 'personal:' || name || '-' || n, now() + interval '1 day', true
+FROM (VALUES ('user', 2000), ('other', 20000)) AS users (name, count), generate_series(1, count) n;
 INSERT INTO chat_outbox (method, payload, partition, created_at)
 SELECT 'broadcast', '{{}}', n % 8, now() FROM generate_series(1, 5000) n;
 """
@@ -78,7 +81,15 @@ def explain(sized_url: str) -> Iterator[Callable[[PlanCache], ExplainedSession]]
 
     def open_session(plans: PlanCache) -> ExplainedSession:
         if plans not in sessions:
-            connections.append(psycopg.connect(sized_url, autocommit=True))
+            connections.append(
+                psycopg.connect(
+                    sized_url,
+                    autocommit=True,
+                    # As the API's sessions: events go to the listeners.
+                    application_name="besedka-api",
+                    options="-c besedka.audience=listeners",
+                )
+            )
             sessions[plans] = ExplainedSession(connections[-1], plans)
         return sessions[plans]
 

@@ -75,7 +75,7 @@ class _Reader:
             case b"E":
                 self._tap.statements.append(self._bound[body.split(b"\0", 1)[0]])
             case b"Q":
-                self._tap.statements.append(body.rstrip(b"\0").decode())
+                self._tap.statements.append(name_statement(body.rstrip(b"\0").decode()))
                 self._tap.round_trips += 1
             case b"S":
                 self._tap.round_trips += 1

@@ -11,30 +11,35 @@ from tests.unit.test_statements import CALLS, name_of
 
 ROOM, MESSAGE = "chat_room_pkey", "chat_message_pkey"
 MEMBER_OF_ROOM, ROOMS_OF_USER = "chat_member_once_per_room", "chat_member_rooms_of_user"
-MESSAGE_OF_ROOM, KEY_OF_MESSAGE = "chat_message_seq_once_per_room", "chat_message_client_id_once"
+MESSAGE_OF_ROOM = "chat_message_seq_once_per_room"
 EVENT, EVENT_OF_ROOM = "chat_event_pkey", "chat_event_version_once_per_room"
 OUTBOX, NAMES = "chat_outbox_pkey", "chat_room_name_search"
+LISTENER, UNTIL = "chat_listener_pkey", "chat_listener_until"
 # The indexes of our tables that each call reads through, with what it does inside the functions.
 INDEXES: dict[str, set[str]] = {
     "accept_identity": set(),
-    "add_members": {ROOM, MEMBER_OF_ROOM},
-    "create_room": {ROOM, MEMBER_OF_ROOM, MESSAGE_OF_ROOM},
-    "delete_message": {ROOM, MESSAGE, MEMBER_OF_ROOM},
+    "add_members": {ROOM, MEMBER_OF_ROOM, LISTENER},
+    "create_room": {ROOM, MEMBER_OF_ROOM, MESSAGE_OF_ROOM, LISTENER},
+    "delete_message": {ROOM, MESSAGE, MEMBER_OF_ROOM, LISTENER},
     "find_room": {ROOM, MEMBER_OF_ROOM, MESSAGE_OF_ROOM},
     "is_copy": set(),
+    "keep_listeners": {LISTENER},
     "list_events": {ROOM, MEMBER_OF_ROOM, EVENT_OF_ROOM, MESSAGE},
     "list_members": {MEMBER_OF_ROOM},
     "list_members_backwards": {MEMBER_OF_ROOM},
     "list_messages": {MEMBER_OF_ROOM, MESSAGE, MESSAGE_OF_ROOM},
+    "list_running_writes": set(),
     "list_rooms": {ROOM, ROOMS_OF_USER, MESSAGE_OF_ROOM},
     "list_rooms_backwards": {ROOM, ROOMS_OF_USER, MESSAGE_OF_ROOM},
     "prune_events": {EVENT},
+    "prune_listeners": {LISTENER, UNTIL},
     "read_readiness": {OUTBOX},
-    "remove_member": {ROOM, MEMBER_OF_ROOM},
-    "rename_room": {ROOM, MEMBER_OF_ROOM},
+    "remove_member": {ROOM, MEMBER_OF_ROOM, LISTENER},
+    "rename_room": {ROOM, MEMBER_OF_ROOM, LISTENER},
     "search_rooms": {ROOM, MEMBER_OF_ROOM, MESSAGE_OF_ROOM, NAMES},
     "search_rooms_backwards": {ROOM, MEMBER_OF_ROOM, MESSAGE_OF_ROOM, NAMES},
-    "send_messages": {ROOM, MEMBER_OF_ROOM, KEY_OF_MESSAGE},
+    "send_messages": {ROOM, MEMBER_OF_ROOM, LISTENER},
+    "settle_listeners": {LISTENER},
 }
 WHOLE = {"start_over"}
 """Changes every room, and is run once after a restore."""

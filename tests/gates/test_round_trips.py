@@ -71,12 +71,15 @@ REQUESTS: dict[str, tuple[Request, list[str]]] = {
     ),
     "list_events": (lambda at: at.member.get(at.path + "events/"), ["list_events"]),
     "search_rooms": (lambda at: at.member.get("/api/search/", q="gen"), ["search_rooms"]),
-    "read_connection_token": (lambda at: at.member.get("/api/token/connection/"), []),
+    "read_connection_token": (
+        lambda at: at.member.get("/api/token/connection/"),
+        ["keep_listeners"],
+    ),
     "read_subscription_token": (
         lambda at: at.member.get(
             "/api/token/subscription/", channel=f"personal:{at.member.user_id}"
         ),
-        [],
+        ["keep_listeners"],
     ),
     "check_live": (lambda at: at.member.get("/health/live"), []),
     "check_ready": (lambda at: at.member.get("/health/ready"), ["read_readiness", "is_copy"]),

@@ -18,6 +18,7 @@ from tests.history.checks.received import (
     check_log,
     check_publishing,
     check_states,
+    check_unasked,
 )
 from tests.history.checks.unread import check_unread
 from tests.history.recorder import Record
@@ -48,6 +49,7 @@ def check(records: list[Record], bounds: Bounds | None = None) -> Verdict:
         check_applied,
         check_leaks,
         check_publishing,
+        check_unasked,
         check_states,
     ):
         check_one(run, verdict)

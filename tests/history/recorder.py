@@ -14,6 +14,7 @@ Every line has `at`, the seconds of CLOCK_MONOTONIC, and `type`, on which its ot
     fetch      device, user, room, after, status          the device read the room's log
     snapshot   device, user, room, version                the device read the whole room again
     forget     device, user, room                         the device dropped the room
+    unasked    user, room, version, event_type, id?       published to a user who asked for no token
     fault      name, phase: start or stop
     rest                                                  no work is left
     final_api  room, messages: [seq, id, user, key, content]

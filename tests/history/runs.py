@@ -23,9 +23,10 @@ class Run:
     `sends` has each message once, `calls` every operation by action, in the order of invocation.
     `deletions` are those that may have been applied, by the message's id. `owners` are the users
     of the devices. `steps` are what each device did in each room (apply, snapshot, forget), in
-    order; `received` are the subscriptions and frames of each device, in order. `compared` are the
-    `final_device` records by device, `api` the rows that the API showed at the end. `faults` are
-    the start and end of each fault, infinity if it has no end.
+    order; `unasked` are the events published to users who asked for no token; `received` are the
+    subscriptions and frames of each device, in order. `compared` are the `final_device` records by
+    device, `api` the rows that the API showed at the end. `faults` are the start and end of each
+    fault, infinity if it has no end.
     """
 
     sends: dict[Key, Send]
@@ -34,6 +35,7 @@ class Run:
     owners: dict[str, str]
     steps: dict[Place, list[Record]]
     frames: list[Record]
+    unasked: list[Record]
     received: dict[str, list[Record]]
     rooms: dict[Any, Room]
     api: dict[Any, list[list[Any]]]
@@ -59,7 +61,7 @@ def _read_run(records: list[Record]) -> Run:
     _require_versions(calls)
     steps: defaultdict[Place, list[Record]] = defaultdict(list)
     others: dict[str, list[Record]] = {
-        name: [] for name in ("frame", "fault", "final_api", "final_db", "final_device")
+        name: [] for name in ("frame", "unasked", "fault", "final_api", "final_db", "final_device")
     }
     owners: dict[str, str] = {}
     rest = None
@@ -84,6 +86,7 @@ def _read_run(records: list[Record]) -> Run:
         owners=owners,
         steps=steps,
         frames=others["frame"],
+        unasked=others["unasked"],
         received=_read_received(records),
         rooms={record["room"]: read_room(record) for record in others["final_db"]},
         api={record["room"]: record["messages"] for record in others["final_api"]},

@@ -23,6 +23,7 @@ class Check(Enum):
     NO_LEAK = "C6b", "no device receives, applies or reads what is not for its user"
     PUBLISHED_IN_ORDER = "C6c", "the events of a room are published in order"
     EVERY_EVENT_ARRIVES = "C6d", "every event reaches each subscribed device as a frame"
+    NOTHING_UNASKED = "C6e", "nothing is published to a user who never asked for a token"
     STATES_AGREE = "C7", "every device holds at the end what it would read from the API"
     UNREAD_COUNTS = "C8", "every unread count is right"
     SERVICE_GOES_ON = "C10", "sends are acknowledged throughout, and afterwards all work is done"

@@ -1,7 +1,7 @@
 """Two ways to do everything a user or the host can do: the SQL functions, and the HTTP API."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, LiteralString, Protocol
 from urllib.parse import quote
 
@@ -15,6 +15,7 @@ from chat.queries.keyset import Slice
 from chat.queries.members import list_members
 from chat.queries.messages import Window, list_messages
 from chat.queries.rooms import list_rooms
+from chat.realtime.channels import describe_invalid_user_id
 from chat.sql.database import run_call
 from tests.conftest import Connection
 from tests.property.model import Answer
@@ -165,11 +166,19 @@ class HttpDriver:
         self._cast = cast
         self._host = cast.service()
         self._actors: dict[str, Actor] = {}
+        self._listening: set[str] = set()
 
     def _user(self, user: str) -> Actor:
         if user not in self._actors:
             self._actors[user] = self._cast.with_token(make_token(user), user)
         return self._actors[user]
+
+    def _listen(self, users: Iterable[str]) -> None:
+        """Let the users listen before they are members: then they are sent every event."""
+        for user in set(users) - self._listening:
+            self._listening.add(user)
+            if describe_invalid_user_id(user) is None:
+                self._user(user).listen()
 
     def say(self, call: str, words: list[str]) -> list[str]:
         """Return the statuses for the words."""
@@ -179,12 +188,14 @@ class HttpDriver:
 
     def create_room(self, name: str, users: Sequence[str]) -> int | None:
         """POST the room."""
+        self._listen(users)
         answer = self._host.post("/api/rooms/", {"name": name, "members": users})
         assert answer.status_code in {201, 422}, answer.text
         return answer.json()["id"] if answer.status_code == 201 else None
 
     def add_members(self, room_id: int, users: Sequence[str]) -> Answer:
         """POST the members."""
+        self._listen(users)
         answer = self._host.post(f"/api/rooms/{room_id}/members/", {"users": users})
         if answer.status_code != 200:
             return Answer([str(answer.status_code)])
@@ -199,6 +210,7 @@ class HttpDriver:
 
     def join(self, room_id: int, user: str) -> Answer:
         """POST the join."""
+        self._listen([user])
         return self._read_membership(self._user(user).post(f"/api/rooms/{room_id}/join/"), "200")
 
     def leave(self, room_id: int, user: str) -> Answer:

@@ -110,8 +110,6 @@ class Stand:
         self.folder = folder
         self.code = code
         """The code that migrated the database, and that the workers start with."""
-        self.schema = ""
-        """The schema of the SQL functions that this code calls."""
         self.realtime_kind = realtime_kind
         self.settings: dict[str, str] = {}
         self.is_between_clients_and_api = False
@@ -147,7 +145,6 @@ class Stand:
             await stand.in_thread(shutil.copytree, template / "postgres", folder / "postgres")
             await stand.start_postgres()
             stand._stack.push_async_callback(stand.stop_postgres)
-            await stand._find_schema()
             await stand._connect_links(environment or {})
             await stand.start_realtime()
             stand._stack.push_async_callback(stand._stop_realtime)
@@ -172,13 +169,6 @@ class Stand:
             self.workers.append(worker)
             self._stack.push_async_callback(self.in_thread, worker.stop)
             self.api_links.append(await enter(FaultProxy.start(("127.0.0.1", worker.port))))
-
-    async def _find_schema(self) -> None:
-        """Find the schema of the functions: `chat`, or `chat_v1` in the release before it."""
-        (row,) = await self.fetch(
-            "SELECT min(nspname) AS name FROM pg_namespace WHERE nspname IN ('chat', 'chat_v1')"
-        )
-        self.schema = row["name"]
 
     async def open_link(self, target: Target, *, host: str = "127.0.0.1") -> FaultProxy:
         """Open one more proxy, until the stand stops."""

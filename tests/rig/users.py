@@ -225,14 +225,10 @@ class Outsider(SimulatedUser):
 class Staff(SimulatedUser):
     """Deletes messages and renames rooms through the SQL functions, as the admin does."""
 
-    def __init__(
-        self, rooms: list[int], fetch: Fetch, schema: str, recorder: Recorder, random: Random
-    ) -> None:
+    def __init__(self, rooms: list[int], fetch: Fetch, recorder: Recorder, random: Random) -> None:
         super().__init__(recorder, random, 0.7)
         self.rooms = rooms
         self.fetch = fetch
-        self.schema = schema
-        """The schema of the database's functions."""
         self.acts = 0
 
     async def act(self) -> None:
@@ -257,7 +253,7 @@ class Staff(SimulatedUser):
         name = f"room {room}, name {self.acts}"
         number = self.recorder.invoke("staff", "rename", room=room, name=name)
         (row,) = await self.fetch(
-            (f"SELECT FROM {self.schema}.rename_room(%s, %s)", [room, name]),
+            ("SELECT FROM chat.rename_room(%s, %s)", [room, name]),
             # This transaction holds the room's lock, so this is the version of the rename.
             ("SELECT version FROM chat_room WHERE id = %s", [room]),
         )
@@ -268,5 +264,5 @@ class Staff(SimulatedUser):
         if rows:
             message = self.random.choice(rows)["id"]
             number = self.recorder.invoke("staff", "delete", room=room, id=message)
-            await self.fetch((f"SELECT FROM {self.schema}.delete_message(%s)", [message]))
+            await self.fetch(("SELECT FROM chat.delete_message(%s)", [message]))
             self.recorder.ok(number)

@@ -137,7 +137,7 @@ class Workload:
             ),
             PageReader("user8", self.hot, self.api_of("user8"), self.recorder, random()),
             Outsider(self.rooms, self.api_of("outsider"), self.recorder, random()),
-            Staff(self.rooms, self.stand.fetch_in_one, self.stand.schema, self.recorder, random()),
+            Staff(self.rooms, self.stand.fetch_in_one, self.recorder, random()),
         ]
 
     async def _read_on_devices(self) -> None:
@@ -164,7 +164,7 @@ class Workload:
             ]
             rows = await self.stand.fetch(
                 "SELECT message_id AS id, message_seq AS seq"
-                f" FROM {self.stand.schema}.send_messages("
+                " FROM chat.send_messages("
                 "array_fill(%s::bigint, ARRAY[%s]), array_fill(%s::text, ARRAY[%s]),"
                 " %s::text[], %s::text[]) ORDER BY ordinal",
                 [room, batch, user, batch, keys, contents],

@@ -23,6 +23,12 @@ class Actor:
         self.user_id = user_id
         self.http = http
 
+    def listen(self) -> Self:
+        """Ask for a token, as a client does first: events are published to the users who did."""
+        answer = self.get("/api/token/connection/")
+        assert answer.status_code == 200, answer.text
+        return self
+
     def get(self, path: str, **parameters: Any) -> httpx.Response:
         """GET a path."""
         return self.http.get(path, params=parameters or None)

@@ -8,7 +8,13 @@ import pytest
 from django.core.checks import CheckMessage
 from django.test import override_settings
 
-from chat.checks import check_hosts, check_message_length, check_secrets, check_serve
+from chat.checks import (
+    check_audience_hours,
+    check_hosts,
+    check_message_length,
+    check_secrets,
+    check_serve,
+)
 from chat.conf import DEVELOPMENT_CENTRIFUGO_SECRET, DEVELOPMENT_SECRET_KEY
 from tests.support.processes import PROJECT
 
@@ -154,3 +160,26 @@ def test_a_history_of_the_longest_messages_fits_the_queue(length: int, codes: li
     """No setting allows messages that do not fit the queue of a client that recovers."""
     with override_settings(CHAT_MESSAGE_MAX_LENGTH=length):
         assert [message.id for message in check_message_length()] == codes
+
+
+@pytest.mark.parametrize(
+    "hours, lifetime, codes",
+    [
+        (0, 600, []),
+        (0, 86_400, []),
+        (-1, 600, ["chat.E008"]),
+        (1, 600, ["chat.E008"]),
+        (47, 600, ["chat.E008"]),
+        (48, 600, []),
+        (48, 43_200, []),
+        (48, 43_201, ["chat.E009"]),
+        (8760, 600, []),
+        (8761, 600, ["chat.E008"]),
+    ],
+)
+def test_a_listener_is_kept_longer_than_a_position(
+    hours: int, lifetime: int, codes: list[str]
+) -> None:
+    """No setting lets a client recover from a history in which an event is missing."""
+    with override_settings(CHAT_AUDIENCE_HOURS=hours, CENTRIFUGO_TOKEN_TTL_SECONDS=lifetime):
+        assert [message.id for message in check_audience_hours()] == codes

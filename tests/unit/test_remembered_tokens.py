@@ -61,7 +61,7 @@ def test_a_remembered_token_expires_on_time() -> None:
         verify(verifier, token)
 
 
-@pytest.mark.parametrize("claim, value", [("nbf", int(time.time()) + 3600), ("exp", 1)])
+@pytest.mark.parametrize("claim, value", [("nbf", 4_000_000_000), ("exp", 1)])
 def test_a_refused_token_is_refused_again(claim: str, value: int) -> None:
     """What is not valid is not remembered."""
     verifier = SharedSecretVerifier()

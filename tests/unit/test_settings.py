@@ -51,6 +51,8 @@ def read(**environment: str) -> dict[str, Any]:
             "postgresql://u@h/d?no_parameter=1",
             "DATABASE_URL cannot be read: invalid URI query parameter.",
         ),
+        ("CHAT_SENDS_PER_USER", "30", "CHAT_SENDS_PER_USER='30' is not a number of messages"),
+        ("CHAT_SENDS_PER_ROOM", "0/60", "CHAT_SENDS_PER_ROOM='0/60' is not a number of messages"),
         ("DATABASE_POOL_SIZE", "many", "DATABASE_POOL_SIZE='many' is not a whole number"),
         ("DATABASE_POOL_SIZE", "1.5", "DATABASE_POOL_SIZE='1.5' is not a whole number"),
         ("CHAT_MESSAGE_MAX_LENGTH", "4k", "CHAT_MESSAGE_MAX_LENGTH='4k' is not a whole number"),

@@ -21,7 +21,8 @@ $$;
 -- 1970, far above any that were lost. No room has an event every microsecond, so this works however
 -- often the same dump is restored. JavaScript's numbers can represent such a value until the year
 -- 2255. The log and the outbox start empty, so a client of any version gets 410 and reads the room
--- again. Each room's members receive a `room_updated` whose version is far beyond theirs.
+-- again. Each room's members receive a `room_updated` whose version is far beyond theirs. For a day,
+-- which is longer than any token is valid, events are published to every member.
 CREATE OR REPLACE FUNCTION chat.start_over() RETURNS TABLE (rooms bigint, epoch text)
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -37,7 +38,10 @@ BEGIN
     LOCK TABLE chat_event, chat_outbox IN ACCESS EXCLUSIVE MODE;
     v_start := floor(extract(epoch FROM clock_timestamp()) * 1000000);
     epoch := replace(gen_random_uuid()::text, '-', '');
-    UPDATE chat_installation i SET epoch = start_over.epoch, identity = chat.database_identity();
+    -- Users who took a token after the backup listen with it, and are in no restored row.
+    UPDATE chat_installation i
+    SET epoch = start_over.epoch, identity = chat.database_identity(),
+        everyone_until = clock_timestamp() + interval '1 day';
     -- TRUNCATE is refused while checks of foreign keys are pending in the caller's transaction.
     SET CONSTRAINTS ALL IMMEDIATE;
     TRUNCATE chat_event, chat_outbox;

@@ -1,30 +1,73 @@
 -- Sending and deleting.
 
+-- How many seconds a user has to wait before sending into a room: 0, unless the session's setting
+-- `besedka.sends_per_user` or `besedka.sends_per_room` says otherwise. `30/60` means: at most 30 in any
+-- 60 seconds.
+--
+-- Exact, however many processes send: the caller holds the room's lock, and the user's
+-- (`lock_users`). The time of the last message but 29 decides, which one entry of an index tells for a
+-- room, and 30 tell for a user.
+CREATE OR REPLACE FUNCTION chat.seconds_to_wait(
+    p_room_id bigint, p_last_seq bigint, p_user_id text, p_now timestamptz
+) RETURNS float8 LANGUAGE plpgsql AS $$
+DECLARE
+    v_of_user text[] := string_to_array(current_setting('besedka.sends_per_user', true), '/');
+    v_of_room text[] := string_to_array(current_setting('besedka.sends_per_room', true), '/');
+    v_user_at timestamptz;
+    v_room_at timestamptz;
+BEGIN
+    IF cardinality(v_of_user) = 2 THEN
+        SELECT m.created_at INTO v_user_at FROM chat_message m WHERE m.user_id = p_user_id
+        ORDER BY m.id DESC OFFSET v_of_user[1]::int - 1 LIMIT 1;
+        v_user_at := v_user_at + v_of_user[2]::int * interval '1 second';
+    END IF;
+    IF cardinality(v_of_room) = 2 THEN
+        SELECT m.created_at INTO v_room_at FROM chat_message m
+        WHERE m.room_id = p_room_id AND m.seq = p_last_seq + 1 - v_of_room[1]::int;
+        v_room_at := v_room_at + v_of_room[2]::int * interval '1 second';
+    END IF;
+    RETURN greatest(0, extract(epoch FROM greatest(v_user_at, v_room_at) - p_now));
+END $$;
+
+-- Makes other calls that limit one of these users wait until this transaction ends. The caller has all
+-- its locks of rooms, and takes these in one order, so no two calls wait for each other in a circle.
+CREATE OR REPLACE FUNCTION chat.lock_users(p_user_ids text[]) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(item.key) FROM (
+        SELECT DISTINCT hashtextextended(u.id, 7331002) AS key
+        FROM unnest(p_user_ids) AS u (id) ORDER BY key) AS item;
+END $$;
+
 -- Sends messages, each with an outcome row of its own. A retry with the same key is the same message.
 --
 -- The four arrays are parallel, one entry for each message. All rooms are locked first, in id order,
--- so two calls never wait for each other in a circle. Then each message's key is looked up in a new
--- statement, which sees what the last holder of the lock committed, and only then does it get its
--- place. A refused message takes none, so seqs and versions have no gaps. Messages of one room keep
--- the order in which they are given.
+-- so two calls never wait for each other in a circle. Then each message is inserted in a statement of
+-- its own, which sees what the last holder of the lock committed: a key that was used before inserts
+-- nothing. A refused message takes no place, so seqs and versions have no gaps. Messages of one room
+-- keep the order in which they are given.
 --
--- p_wait: true waits for a locked room (at most `lock_timeout`); false answers `busy` for it.
+-- p_are_limited: for each message, whether it is refused beyond the limits of its sender and its room
+-- (`seconds_to_wait`); null for none. p_wait: true waits for a locked room (at most `lock_timeout`); false answers `busy`
+-- for it.
 --
 -- The plans are always the generic ones: planning a statement for the arrays of each call takes longer
 -- than running it.
 --
--- outcome     meaning                                               the other columns
--- sent        stored, logged and queued for every member            the message
--- duplicate   this sender used the key here, with this content      the first message
--- conflict    this sender used the key here, with other content     null
--- not_member  no such room, or the sender is not a member           null
--- busy        the room is locked by someone else (p_wait false)     null
--- invalid     no content, or a key that is not 1 to 64 long         null
-CREATE OR REPLACE FUNCTION chat.send_messages(
+-- outcome       meaning                                               the other columns
+-- sent          stored, logged and queued for every member            the message
+-- duplicate     this sender used the key here, with this content      the first message
+-- conflict      this sender used the key here, with other content     null
+-- not_member    no such room, or the sender is not a member           null
+-- rate_limited  the sender, or the room, has reached its limit        retry_after, in seconds
+-- busy          the room is locked by someone else (p_wait false)     null
+-- invalid       no content, or a key that is not 1 to 64 long         null
+CREATE OR REPLACE FUNCTION chat.send_limited_messages(
     p_room_ids bigint[], p_user_ids text[], p_client_ids text[], p_contents text[],
-    p_wait boolean DEFAULT true
+    p_are_limited boolean[], p_wait boolean
 ) RETURNS TABLE (
-    ordinal int, outcome text, message_id bigint, message_seq bigint, message json
+    ordinal int, outcome text, message_id bigint, message_seq bigint, message json,
+    retry_after float8
 ) LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     v_order int[] := '{1}';
@@ -39,11 +82,15 @@ DECLARE
     v_events chat_event[] := '{}';
     v_audiences record;
     v_now timestamptz;
+    v_is_limiting boolean := coalesce(current_setting('besedka.sends_per_user', true)
+        || current_setting('besedka.sends_per_room', true), '') <> ''
+        AND coalesce(true = ANY (p_are_limited), false);
 BEGIN
     PERFORM chat.require_read_committed();
     IF cardinality(p_user_ids) <> cardinality(p_room_ids)
         OR cardinality(p_client_ids) <> cardinality(p_room_ids)
         OR cardinality(p_contents) <> cardinality(p_room_ids)
+        OR cardinality(p_are_limited) <> cardinality(p_room_ids)
     THEN
         RAISE EXCEPTION 'send_messages: the arrays differ in length'
             USING ERRCODE = 'invalid_parameter_value';
@@ -62,6 +109,11 @@ BEGIN
             SELECT r FROM chat_room r WHERE r.id = ANY (p_room_ids) ORDER BY r.id
             FOR NO KEY UPDATE SKIP LOCKED);
     END IF;
+    IF v_is_limiting THEN
+        PERFORM chat.lock_users(ARRAY(
+            SELECT item.id FROM unnest(p_user_ids, p_are_limited) AS item (id, is_limited)
+            WHERE item.is_limited));
+    END IF;
     v_now := clock_timestamp();
 
     FOREACH ordinal IN ARRAY v_order LOOP
@@ -73,6 +125,7 @@ BEGIN
         END LOOP;
 
         v_message := NULL;
+        retry_after := NULL;
         IF coalesce(p_contents[ordinal], '') = ''
             OR coalesce(char_length(p_client_ids[ordinal]), 0) NOT BETWEEN 1 AND 64
         THEN
@@ -81,31 +134,47 @@ BEGIN
             PERFORM FROM chat_room r WHERE r.id = p_room_ids[ordinal];
             outcome := CASE WHEN FOUND THEN 'busy' ELSE 'not_member' END;
         ELSE
-            -- The key is looked up before membership: a retry of a message that was accepted is
-            -- answered with it even if its sender was removed in between.
-            SELECT m.* INTO v_message FROM chat_message m
-            WHERE m.room_id = v_room.id AND m.user_id = p_user_ids[ordinal]
-              AND m.client_id = p_client_ids[ordinal];
-            IF NOT FOUND THEN
-                PERFORM FROM chat_member m
-                WHERE m.room_id = v_room.id AND m.user_id = p_user_ids[ordinal];
-                outcome := CASE WHEN FOUND THEN 'sent' ELSE 'not_member' END;
-            -- A deleted text cannot be compared any more; then the key alone decides.
-            ELSIF v_message.content = p_contents[ordinal] OR v_message.deleted_at IS NOT NULL THEN
-                outcome := 'duplicate';
+            PERFORM FROM chat_member m
+            WHERE m.room_id = v_room.id AND m.user_id = p_user_ids[ordinal];
+            IF FOUND AND v_is_limiting AND p_are_limited[ordinal] THEN
+                retry_after := nullif(chat.seconds_to_wait(
+                    v_room.id, v_room.last_seq, p_user_ids[ordinal], v_now), 0);
+            END IF;
+            IF FOUND AND retry_after IS NULL THEN
+                -- The key is looked up by inserting, which always uses its index.
+                INSERT INTO chat_message (room_id, seq, user_id, client_id, content, created_at)
+                VALUES (v_room.id, v_room.last_seq + 1, p_user_ids[ordinal], p_client_ids[ordinal],
+                        p_contents[ordinal], v_now)
+                ON CONFLICT (room_id, user_id, client_id) DO NOTHING
+                RETURNING * INTO v_message;
+            END IF;
+            IF v_message.id IS NOT NULL THEN
+                outcome := 'sent';
             ELSE
-                outcome := 'conflict';
-                v_message := NULL;
+                -- For those who are no members, or limited, too: a retry of a message that was
+                -- accepted is answered with it even if its sender was removed in between.
+                SELECT m.* INTO v_message FROM chat_message m
+                WHERE m.room_id = v_room.id AND m.user_id = p_user_ids[ordinal]
+                  AND m.client_id = p_client_ids[ordinal];
+                -- A deleted text cannot be compared any more; then the key alone decides.
+                outcome := CASE
+                    WHEN v_message.id IS NULL AND retry_after IS NOT NULL THEN 'rate_limited'
+                    WHEN v_message.id IS NULL THEN 'not_member'
+                    WHEN v_message.content = p_contents[ordinal]
+                        OR v_message.deleted_at IS NOT NULL THEN 'duplicate'
+                    ELSE 'conflict' END;
+                IF outcome = 'conflict' THEN
+                    v_message := NULL;
+                END IF;
+                IF outcome <> 'rate_limited' THEN
+                    retry_after := NULL;
+                END IF;
             END IF;
         END IF;
 
         IF outcome = 'sent' THEN
-            v_room.last_seq := v_room.last_seq + 1;
+            v_room.last_seq := v_message.seq;
             v_room.bumped_at := v_now;
-            INSERT INTO chat_message (room_id, seq, user_id, client_id, content, created_at)
-            VALUES (v_room.id, v_room.last_seq, p_user_ids[ordinal], p_client_ids[ordinal],
-                    p_contents[ordinal], v_now)
-            RETURNING * INTO v_message;
             v_event.room_id := v_room.id;
             v_event.type := 'message_added';
             v_event.message_id := v_message.id;
@@ -132,6 +201,18 @@ BEGIN
             v_changed, v_events, v_messages, v_audiences.chunk_rooms, v_audiences.chunks);
     END IF;
 END $$;
+
+-- Sends messages without a limit, as `send_limited_messages` does: for a host's own transactions.
+CREATE OR REPLACE FUNCTION chat.send_messages(
+    p_room_ids bigint[], p_user_ids text[], p_client_ids text[], p_contents text[],
+    p_wait boolean DEFAULT true
+) RETURNS TABLE (
+    ordinal int, outcome text, message_id bigint, message_seq bigint, message json
+) LANGUAGE sql AS $$
+    SELECT s.ordinal, s.outcome, s.message_id, s.message_seq, s.message
+    FROM chat.send_limited_messages(
+        p_room_ids, p_user_ids, p_client_ids, p_contents, NULL, p_wait) AS s
+$$;
 
 -- Deletes a message's text for everyone and sends the members an event; repeating it changes
 -- nothing. The message keeps its id, its seq and its sender. One row: `deleted`, `already` or

@@ -1,9 +1,9 @@
 -- name: send_messages
 -- Sends messages, an outcome row for each; see functions/messages.sql.
-SELECT outcome, message::text
-FROM chat.send_messages(
+SELECT outcome, message::text, retry_after
+FROM chat.send_limited_messages(
     %(room_ids)s::bigint[], %(user_ids)s::text[], %(client_ids)s::text[], %(contents)s::text[],
-    %(wait)s)
+    %(are_limited)s::boolean[], %(wait)s)
 ORDER BY ordinal;
 
 -- name: list_messages

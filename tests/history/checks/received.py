@@ -212,6 +212,25 @@ def check_publishing(run: Run, verdict: Verdict) -> None:
         greatest[place] = max(greatest[place], version)
 
 
+def check_unasked(run: Run, verdict: Verdict) -> None:
+    """C6e: what the API changes is not published to a user who never asked for a token.
+
+    What goes by SQL is published to every member: imported messages, deletions and renames.
+    """
+    for event in run.unasked:
+        room = run.rooms.get(event["room"])
+        row = room.by_id.get(event["id"]) if room and "id" in event else None
+        send = run.sends.get((event["room"], row.user, row.key)) if row else None
+        if event["event_type"] in {"message_deleted", "room_updated"} or (
+            send is not None and send.is_imported
+        ):
+            continue
+        verdict.add(
+            Check.NOTHING_UNASKED,
+            f"{event['user']} was sent version {event['version']} of room {event['room']}",
+        )
+
+
 def check_states(run: Run, verdict: Verdict) -> None:
     """C7: what a device holds at the end equals what it would read from the API then.
 

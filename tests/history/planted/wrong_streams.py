@@ -73,6 +73,21 @@ def frames_begin_late(draft: Draft) -> None:
         _lose(draft, frame)
 
 
+@caught_by(Check.NOTHING_UNASKED)
+def event_for_a_user_without_a_token(draft: Draft) -> None:
+    """A message by HTTP was published to a member who had asked for no token."""
+    (call, answer), row = next(found for found in draft.stored("ok") if "by" not in found[0][0])
+    draft.add(
+        answer["at"],
+        "unasked",
+        user="idler",
+        room=call["room"],
+        version=1,
+        event_type="message_added",
+        id=row["id"],
+    )
+
+
 @caught_by(Check.EVERY_EVENT_ARRIVES)
 def nothing_comes_after_a_subscription(draft: Draft) -> None:
     """After a subscription no event of one room arrived."""
