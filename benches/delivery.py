@@ -1,7 +1,7 @@
 """The checker: each acknowledged message arrives exactly once at each connected member."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -85,6 +85,24 @@ def check_delivery(
             found.lost += times == 0
             found.doubled += max(times - 1, 0)
     found.strayed = counts.total()
+    return found
+
+
+def check_late_arrivals(
+    messages: Sequence[Message],
+    arrivals: list[Arrival],
+    devices_of_room: Mapping[int, Iterable[int]],
+    take: Callable[[int], list[Arrival]],
+) -> Delivery:
+    """Do as `check_delivery`, and take more as long as something is missing and something arrives.
+
+    Waiting for a number of arrivals ends too early where some came twice. `take` gets how
+    many are missing.
+    """
+    found = check_delivery(messages, arrivals, devices_of_room)
+    while found.lost and (more := take(found.lost)):
+        arrivals = arrivals + more
+        found = check_delivery(messages, arrivals, devices_of_room)
     return found
 
 

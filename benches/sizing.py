@@ -22,6 +22,7 @@ class _Unit:
     send: Cost
     read: Cost
     message_bytes: float
+    log_bytes: float
     connection_bytes: float
 
 
@@ -31,6 +32,7 @@ def write_sizing(record: Record) -> str:
         send=_find_cost(record, "send, 100 rooms of 20: CPU of everything"),
         read=_find_cost(record, "GET messages, 50: CPU"),
         message_bytes=record.find("disk of a message").figure,
+        log_bytes=record.find("log of a message").figure,
         connection_bytes=record.find("memory of realtime").figure * 1000,
     )
     lines = [_write_line(unit, users) for users in USERS]
@@ -46,8 +48,8 @@ def _find_cost(record: Record, path: str) -> Cost:
 
 HEAD = """\
 | daily users | sends/s at the peak | API cores | PostgreSQL cores | Centrifugo cores \
-| connections | their memory | disk a day |
-| --: | --: | --: | --: | --: | --: | --: | --: |"""
+| connections | their memory | disk a day | log at the peak |
+| --: | --: | --: | --: | --: | --: | --: | --: | --: |"""
 ASSUMED = f"""\
 Assumed: a user sends {MESSAGES_A_DAY} messages on a day; {PEAK_HOUR:.0%} of them in the busiest
 hour; the busiest second has {PEAK_SECOND:g} times the average of that hour; {READS_A_SEND} reads
@@ -63,6 +65,7 @@ FORMULAS = """\
 - Centrifugo cores = sends/s × {send.realtime:.3f} ms ÷ 1,000 ÷ {use:g}
 - memory = users × {online:g} × {connection:.1f} kB for a connection
 - disk = users × {day} × {message:.0f} B for a message, its event and their indexes
+- log = sends/s × {log:,.0f} B, which the primary writes and each standby receives
 """
 
 
@@ -72,6 +75,7 @@ def _write_formulas(unit: _Unit) -> str:
         read=unit.read,
         connection=unit.connection_bytes / 1000,
         message=unit.message_bytes,
+        log=unit.log_bytes,
         day=MESSAGES_A_DAY,
         peak=PEAK_HOUR,
         second=PEAK_SECOND,
@@ -100,5 +104,6 @@ def _write_line(unit: _Unit, users: int) -> str:
         f"{connections:,.0f}",
         f"{format_number(connections * unit.connection_bytes / 1e9)} GB",
         f"{format_number(users * MESSAGES_A_DAY * unit.message_bytes / 1e9)} GB",
+        f"{format_number(rate * unit.log_bytes / 1e6)} MB/s",
     ]
     return f"| {' | '.join(cells)} |"

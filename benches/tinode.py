@@ -10,7 +10,7 @@ import secrets
 import select
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
@@ -37,20 +37,21 @@ class _Session:
         self.call({"hi": {"ver": "0.22", "ua": "besedka-bench"}})
         name = secrets.token_hex(8)
         secret = base64.b64encode(f"{name}:{secrets.token_hex(8)}".encode()).decode()
-        address_of = {"meth": "email", "val": f"{name}@example.com", "resp": CONFIRMATION}
+        email = {"meth": "email", "val": f"{name}@example.com"}
+        login = {"scheme": "basic", "secret": secret}
         made = self.call(
             {
                 "acc": {
                     "user": "new",
-                    "scheme": "basic",
-                    "secret": secret,
                     "login": True,
-                    "desc": {"public": {"fn": name}},
-                    "cred": [address_of],
+                    "desc": {"public": {}},
+                    "cred": [email],
+                    **login,
                 }
             }
         )
-        self.user_id: str = made["params"]["user"]
+        if made["code"] == 300:  # the address has to be confirmed
+            self.call({"login": {"cred": [email | {"resp": CONFIRMATION}], **login}})
 
     def call(self, request: dict[str, dict[str, object]]) -> dict[str, Any]:
         """Send a request; return the `ctrl` that answers it. Errors: `RuntimeError`."""
@@ -59,12 +60,22 @@ class _Session:
         ((kind, content),) = request.items()
         self.socket.send(json.dumps({kind: {"id": number, **content}}).encode())
         while True:
-            for _, payload in self.socket.read():
-                ctrl: dict[str, Any] = json.loads(payload or b"{}").get("ctrl", {})
+            for message in self.read():
+                ctrl = message.get("ctrl", {})
                 if ctrl.get("id") == number:
-                    if ctrl["code"] >= 300:
+                    if ctrl["code"] >= 400:
                         raise RuntimeError(f"Tinode refused {kind}: {ctrl}")
                     return ctrl
+
+    def read(self) -> Iterator[dict[str, dict[str, Any]]]:
+        """Read once; give the messages. Errors: `ConnectionError` if Tinode closed it."""
+        for opcode, payload in self.socket.read():
+            if opcode == 8:
+                raise ConnectionError(f"Tinode closed a connection: {payload!r}")
+            if opcode == 9:
+                self.socket.send(payload, 10)
+            else:
+                yield json.loads(payload)
 
 
 @dataclass(slots=True)
@@ -97,12 +108,21 @@ def _create_topics(address: Address) -> list[_Topic]:
         name = owner.call({"sub": {"topic": "new"}})["topic"]
         for session in [*others, *shared]:
             session.call({"sub": {"topic": name}})
-        for session in shared:
-            session.call({"leave": {"topic": name}})  # detached, and still a member
         topics.append(_Topic(name, [owner, *others]))
+        _answer_pings([*shared, *(session for topic in topics for session in topic.sessions)])
     for session in shared:
-        session.socket.plain.close()
+        session.socket.plain.close()  # not connected any more, and still members
     return topics
+
+
+def _answer_pings(sessions: Sequence[_Session]) -> None:
+    """Read what has arrived: Tinode closes a connection that answers no ping for a minute."""
+    of_number = {session.socket.plain.fileno(): session for session in sessions}
+    poll = select.poll()
+    for number in of_number:
+        poll.register(number, select.POLLIN)
+    for number, _ in poll.poll(0):
+        list(of_number[number].read())
 
 
 class _Loop:
@@ -161,10 +181,8 @@ class _Loop:
 
     def _receive(self) -> None:
         for number, _ in self._poll.poll(1.0):
-            for opcode, payload in self._sessions[number].socket.read():
-                if opcode == 8:
-                    raise ConnectionError("Tinode closed a connection")
-                self._note(number, json.loads(payload))
+            for message in self._sessions[number].read():
+                self._note(number, message)
 
     def _note(self, number: int, message: dict[str, dict[str, Any]]) -> None:
         if data := message.get("data"):

@@ -57,7 +57,11 @@ def _measure_arrival(bench: Bench) -> list[Row]:
     row = Row(path="50 sends/s: commit to the last of 20, p50", figure=median(since), unit="ms")
     return [
         with_runs(judge_figure(row, Bar(3.0)), [run]),
-        Row(path="the same, p99", figure=quantile(since, 0.99), unit="ms"),
+        Row(
+            path="50 sends/s: commit to the last of 20, p99",
+            figure=quantile(since, 0.99),
+            unit="ms",
+        ),
         Row(
             path="50 sends/s: request to the last of 20, p50",
             figure=median(run.until_everywhere),

@@ -33,7 +33,7 @@ def measure(bench: Bench) -> list[Row]:
     rows += _rate_rows(bench, runs)
     rows += [_hot_row(runs), _function_row(limits)]
     rows += [_limit_row(name, found) for name, found in limits.items()]
-    return [*rows, _measure_disk(bench)]
+    return [*rows, _measure_disk(bench), _measure_log(bench)]
 
 
 def _run_rounds(bench: Bench) -> tuple[dict[str, list[Run]], dict[str, list[Limit]]]:
@@ -205,3 +205,20 @@ def _measure_disk(bench: Bench) -> Row:
         ).fetchone()
     size = float(str(row[0])) if row else 0.0
     return Row(path="disk of a message, its event, their indexes", figure=size, unit="B")
+
+
+def _measure_log(bench: Bench) -> Row:
+    """Measure what a message adds to PostgreSQL's write-ahead log, its publication included."""
+    with (
+        bench.only(bench.ours),
+        Devices(bench.ours, bench.rooms) as devices,
+        Traffic(devices) as traffic,
+        bench.ours.connect() as connection,
+    ):
+        before = connection.execute("SELECT pg_current_wal_lsn()").fetchone()
+        count = len(traffic.run(bench.seconds / 2).messages)
+        row = connection.execute(
+            "SELECT pg_current_wal_lsn() - %s::pg_lsn", [before[0] if before else None]
+        ).fetchone()
+    size = float(str(row[0])) if row else 0.0
+    return Row(path="log of a message, for disks and standbys", figure=size / count, unit="B")

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from benches.delivery import Message, check_delivery
+from benches.delivery import Message, check_delivery, check_late_arrivals
 from benches.receiver import Arrival
 
 ROOM, OTHER = 7, 8
@@ -87,3 +87,13 @@ def test_the_time_of_a_message_is_that_of_its_last_arrival() -> None:
     arrivals = [arrive(MESSAGES[0], 0, at=4), late]
 
     assert check_delivery(MESSAGES[:1], arrivals, DEVICES).last_arrivals == {MESSAGES[0].id: 9}
+
+
+def test_doubles_do_not_hide_what_arrives_later() -> None:
+    """Where doubles filled the number that was awaited, the rest is still waited for."""
+    all_arrivals = arrive_everywhere()
+    early, late = [*all_arrivals[:3], *all_arrivals[:3]], all_arrivals[3:]
+
+    found = check_late_arrivals(MESSAGES, early, DEVICES, lambda _: [late.pop()] if late else [])
+
+    assert (found.lost, found.doubled) == (0, 3)
