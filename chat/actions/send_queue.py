@@ -42,7 +42,7 @@ RETRY_SECONDS = 0.01
 """When a locked room without a lane is tried again; then after twice as long, and so on, …"""
 RETRY_SECONDS_MAX = 0.16
 """… up to this."""
-SWEEP_SECONDS = 0.1
+SWEEP_SECONDS = 0.05
 """How often messages beyond their deadline are looked for."""
 
 _Outcome = SentMessage | Exception

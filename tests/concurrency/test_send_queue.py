@@ -10,9 +10,11 @@ from chat.actions.send_queue import BATCH_MAX, ROOM_WAITING_MAX, WAITING_MAX
 from chat.sql.database import Share, share_connections
 from tests.concurrency.conftest import Place
 from tests.conftest import Connection
-from tests.support.actors import Actor
+from tests.rig.proxy import FaultProxy, find_postgres_socket, through
+from tests.support.actors import Actor, Cast
 from tests.support.ledger import read_exact_ledger
 from tests.support.outcomes import name_outcome
+from tests.support.processes import serve_api
 from tests.support.sending import compose_send, open_connection, open_queue, read_answer, send_all
 from tests.support.sessions import Session, wait_until_waiting
 
@@ -175,26 +177,31 @@ def test_what_is_too_much_is_refused_and_the_rest_is_stored(
 
 @pytest.mark.slow
 def test_a_full_queue_answers_503(
-    host: Actor, alice: Actor, first: Session, connection: Connection, api_url: str
+    cast: Cast, host: Actor, database_url: str, connection: Connection
 ) -> None:
     """With Retry-After, at once; what was refused is not stored, and what was accepted is."""
+    alice = cast.user("alice")
     room = host.create_room(alice)
     count = ROOM_WAITING_MAX + 3 * BATCH_MAX
 
-    async def scenario() -> list[httpx.Response]:
-        ends = [await open_connection(api_url) for _ in range(count)]
-        await asyncio.to_thread(first.lock_room, room)
+    async def scenario(url: str, proxy: FaultProxy) -> list[httpx.Response]:
+        ends = [await open_connection(url) for _ in range(count)]
+        proxy.half_open()
         for n, (_, writer) in enumerate(ends):
             writer.write(compose_send(alice, room, f"{n}"))
         reading = [asyncio.create_task(read_answer(reader)) for reader, _ in ends]
         await asyncio.wait(reading, return_when=asyncio.FIRST_COMPLETED)
-        await asyncio.to_thread(first.rollback)
+        proxy.pass_through()
         answers = await asyncio.gather(*reading)
         for _, writer in ends:
             writer.close()
         return answers
 
-    answers = asyncio.run(scenario())
+    with (
+        FaultProxy.in_thread(find_postgres_socket(database_url)) as proxy,
+        serve_api(through(database_url, proxy)) as url,
+    ):
+        answers = asyncio.run(scenario(url, proxy))
 
     refused = [answer for answer in answers if answer.status_code != 201]
     stored = read_exact_ledger(connection, room).contents
