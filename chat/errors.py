@@ -96,12 +96,12 @@ class RateLimitedError(ChatError):
     """The sender, or the room, has had as many messages as `CHAT_SENDS_PER_…` allows."""
 
     code = "rate_limited"
+    default_message = "Too many messages in a short time. Nothing was stored; try again later."
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, message: str | None = None, *, seconds: float = 1) -> None:
+        super().__init__(message)
         self.seconds = math.ceil(seconds)
-        super().__init__(
-            f"Too many messages in a short time. Nothing was stored; try again in {self.seconds} s."
-        )
+        """After how many the next message is accepted, if nobody else is faster."""
 
 
 class OverloadedError(ChatError):

@@ -95,7 +95,7 @@ class PoolCollector(Collector):
         """Yield the pools' size, their idle connections and the requests that wait for one."""
         statistics: Counts[str] = Counts()
         for read_statistics in self._pools:
-            statistics.update(read_statistics())
+            statistics += Counts(read_statistics())
         for name in ("pool_size", "pool_available", "requests_waiting"):
             yield GaugeMetricFamily(
                 f"besedka_database_{name}",

@@ -144,7 +144,7 @@ def _read_each(rows: list[_SendRow]) -> list[SentMessage | ChatError]:
 
 def _refuse(row: _SendRow) -> ChatError:
     if row.retry_after is not None:
-        return RateLimitedError(row.retry_after)
+        return RateLimitedError(seconds=row.retry_after)
     return _REFUSALS[row.outcome]()
 
 

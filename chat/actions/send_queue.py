@@ -271,7 +271,7 @@ class SendQueue:
         by a call for each.
         """
         SEND_BATCH.observe(len(batch))
-        self._in_calls.update(batch)
+        self._in_calls |= set(batch)
         began = self._loop.time()
         within = max(pending.since for pending in batch) + ANSWER_SECONDS - began
         try:
@@ -288,7 +288,7 @@ class SendQueue:
                 return [*outcomes]
             return [LookupError(f"{len(outcomes)} outcomes of {len(batch)}") for _ in batch]
         finally:
-            self._in_calls.difference_update(batch)
+            self._in_calls -= set(batch)
             if not wait:
                 self._adapt(len(batch), self._loop.time() - began)
         alone = [await self._write([pending], wait=wait) for pending in batch]

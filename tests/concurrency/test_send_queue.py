@@ -180,7 +180,7 @@ def test_a_full_queue_answers_503(
     cast: Cast, host: Actor, database_url: str, connection: Connection
 ) -> None:
     """With Retry-After, at once; what was refused is not stored, and what was accepted is."""
-    alice = cast.user("alice")
+    alice = cast.user("alice").listen()
     room = host.create_room(alice)
     count = ROOM_WAITING_MAX + 3 * BATCH_MAX
 

@@ -60,7 +60,7 @@ def test_clients_that_hang_up_take_no_other_send_along(
     host: Actor, alice: Actor, bob: Actor, first: Session, connection: Connection, api_url: str
 ) -> None:
     """Half of the clients that wait for a room hang up: the other half is answered."""
-    room = host.create_room(alice, bob)
+    room = host.create_room(alice.listen(), bob.listen())
 
     async def scenario() -> list[int]:
         ends = [await open_connection(api_url) for _ in range(20)]
@@ -160,7 +160,7 @@ def test_a_process_that_stops_answers_the_sends_that_wait(
     cast: Cast, host: Actor, first: Session, database_url: str, connection: Connection
 ) -> None:
     """SIGTERM comes while sends wait for a locked room: each is stored and answered."""
-    alice = cast.user("alice")
+    alice = cast.user("alice").listen()
     room = host.create_room(alice)
     with start_api(database_url) as (url, process), Cast(url) as elsewhere:
         token = alice.http.headers["Authorization"].removeprefix("Bearer ")

@@ -142,7 +142,7 @@ def test_two_processes_share_a_hot_room(
     cast: Cast, host: Actor, database_url: str, connection: Connection
 ) -> None:
     """Each finds the room locked by the other all the time: everything is stored, none refused."""
-    senders = [cast.user(f"sender{n}") for n in range(8)]
+    senders = [cast.user(f"sender{n}").listen() for n in range(8)]
     room = host.create_room(*senders)
     with serve_api(database_url) as url, Cast(url) as elsewhere:
         twins = [
@@ -162,7 +162,7 @@ def test_one_key_in_two_processes_is_one_message(
     cast: Cast, host: Actor, database_url: str, connection: Connection
 ) -> None:
     """Two API processes get the same message several times at once: one 201, the rest 200."""
-    alice = cast.user("alice")
+    alice = cast.user("alice").listen()
     room = host.create_room(alice)
     with serve_api(database_url) as url, Cast(url) as elsewhere:
         token = alice.http.headers["Authorization"].removeprefix("Bearer ")
@@ -186,7 +186,7 @@ def slow_inserts(connection: Connection) -> Iterator[None]:
         " $$ BEGIN PERFORM pg_sleep(0.1); RETURN NEW; END $$"
     )
     connection.execute(
-        "CREATE TRIGGER host_delay BEFORE INSERT ON chat_message FOR EACH ROW"
+        "CREATE TRIGGER host_delay AFTER INSERT ON chat_message FOR EACH ROW"
         " EXECUTE FUNCTION host_delay()"
     )
     yield

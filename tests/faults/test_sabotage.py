@@ -58,8 +58,8 @@ def test_a_room_that_is_not_locked_is_found(template: Path, tmp_path: Path) -> N
     """Without the lock and the constraint behind it, two messages get one seq."""
     sabotage = replacing(
         "messages",
-        "FOR NO KEY UPDATE SKIP LOCKED;",
-        ";",
+        "FOR NO KEY UPDATE SKIP LOCKED);",
+        ");",
         "ALTER TABLE chat_message DROP CONSTRAINT chat_message_seq_once_per_room",
         "ALTER TABLE chat_event DROP CONSTRAINT chat_event_version_once_per_room",
     )
@@ -74,8 +74,8 @@ def test_a_key_that_is_not_looked_up_is_found(template: Path, tmp_path: Path) ->
     """Without the look-up and the constraint behind it, a repeated send is stored twice."""
     sabotage = replacing(
         "messages",
-        "AND m.client_id = p_client_ids[ordinal];",
-        "AND m.client_id = p_client_ids[ordinal] AND false;",
+        "ON CONFLICT (room_id, user_id, client_id) DO NOTHING",
+        "",
         "ALTER TABLE chat_message DROP CONSTRAINT chat_message_client_id_once",
     )
 
