@@ -1,11 +1,12 @@
-"""`python -m benches.report`: writes the measured parts of docs/performance.md from the records.
+"""`python -m benches.report`: writes the measured parts of the documentation from the records.
 
 A record is what `python -m benches --json FILE` writes; those of the documentation are in
-docs/performance/. Between two marks of the page everything is written by this command.
+docs/performance/. Between two marks of a page everything is written by this command.
 """
 
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from benches.code import PROJECT
@@ -16,6 +17,7 @@ from benches.sizing import write_sizing
 from benches.table import format_number
 
 PAGE = PROJECT / "docs" / "performance.md"
+PAGES = (PAGE, PROJECT / "README.md", PROJECT / "README.ru.md")
 RECORDS = PROJECT / "docs" / "performance"
 HEAD = (
     "| path | figure | limit | measure | bar | | API | PostgreSQL | realtime | generator | lost "
@@ -66,7 +68,39 @@ def _write_line(row: Row) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-WRITERS: Mapping[str, Callable[[Record], str]] = {"table": write_markdown, "sizing": write_sizing}
+SPEED = """\
+{cores} cores acknowledge {rate} messages a second in 100 rooms, and {hot} in one room, with the
+load generator on the same cores. A message costs {cost} ms of CPU in all; PostgreSQL alone takes
+{limit} ms for the same send, one at a time ({ratio} ×). A lone send is answered after {lone} ms."""
+SPEED_RU = """\
+Ядер: {cores}. Сообщений в секунду: {rate} в 100 комнатах и {hot} в одной; генератор нагрузки
+работает на тех же ядрах. Сообщение стоит {cost} мс процессорного времени всего; один PostgreSQL
+тратит на ту же отправку, по одной за раз, {limit} мс ({ratio} ×). Ответ на одиночную отправку
+приходит через {lone} мс."""
+
+
+def _write_speed(record: Record, text: str) -> str:
+    """Return the few sentences of a README."""
+    rows = {row.path: row for row in record.rows}
+    cost = rows["send, 100 rooms of 20: CPU of everything"]
+    figures = {
+        "rate": rows["send, 100 rooms of 20: acknowledged"].figure,
+        "hot": rows["hot room of 20, 32 senders: acknowledged"].figure,
+        "lone": rows["lone send: acknowledged, p50"].figure,
+        "cost": cost.figure,
+        "limit": cost.limit or 0,
+        "ratio": cost.measure or 0,
+    }
+    named = {name: format_number(figure) for name, figure in figures.items()}
+    return text.format(cores=record.machine.cores, **named)
+
+
+WRITERS: Mapping[str, Callable[[Record], str]] = {
+    "table": write_markdown,
+    "sizing": write_sizing,
+    "speed": partial(_write_speed, text=SPEED),
+    "скорость": partial(_write_speed, text=SPEED_RU),
+}
 
 
 def render(page: str, records: Path = RECORDS) -> str:
@@ -86,6 +120,7 @@ def render(page: str, records: Path = RECORDS) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(render(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    for page in PAGES:
+        page.write_text(render(page.read_text(encoding="utf-8")), encoding="utf-8")
     for found in RECORDS.glob("centrifugo.json"):
         write_plots(read_record(found), PROJECT / "docs" / "plots")

@@ -7,17 +7,19 @@ import pytest
 
 from benches.plots import draw_bars, draw_curve
 from benches.record import read_record
-from benches.report import PAGE, RECORDS, render
+from benches.report import PAGE, PAGES, RECORDS, render
 from tests.support.processes import PROJECT
 
 PLOTS = PROJECT / "docs" / "plots"
 
 
-def test_the_tables_are_those_of_the_records() -> None:
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_the_figures_are_those_of_the_records(path: Path) -> None:
     """No figure was changed by hand; `python -m benches.report` writes them again."""
-    page = PAGE.read_text(encoding="utf-8")
+    page = path.read_text(encoding="utf-8")
 
     assert page == render(page)
+    assert "<!-- end -->" in page
 
 
 def test_each_table_has_a_record_that_met_what_it_says() -> None:
