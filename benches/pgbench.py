@@ -21,7 +21,8 @@ SINGLE = """\\set room random({first}, {last})
 \\set member random(1, {members})
 \\set key random(1, 1000000000000000)
 SELECT outcome, message::text FROM chat.send_limited_messages(ARRAY[:room]::bigint[],
-    ARRAY['{name}' || :room || '-' || :member], ARRAY['b' || :key], ARRAY['{text}'], NULL, true);
+    ARRAY['{name}' || :room || '-' || :member], ARRAY['b' || :key], ARRAY['{text}'],
+    NULL, NULL, NULL, true);
 """
 MANY = """\\set key random(1, 1000000000000000)
 SELECT outcome, message::text FROM chat.send_limited_messages(
@@ -31,7 +32,7 @@ SELECT outcome, message::text FROM chat.send_limited_messages(
                  || '-' || (1 + n % {members})
           FROM generate_series(1, {batch}) AS n),
     ARRAY(SELECT 'b' || :key || '-' || n FROM generate_series(1, {batch}) AS n),
-    ARRAY(SELECT '{text}' FROM generate_series(1, {batch})), NULL, true);
+    ARRAY(SELECT '{text}' FROM generate_series(1, {batch})), NULL, NULL, NULL, true);
 """
 
 

@@ -30,7 +30,7 @@ Send = Callable[[Message], Awaitable[None]]
 SEND = """
 SELECT outcome, message::text
 FROM chat.send_limited_messages(
-    %s::bigint[], %s::text[], %s::text[], %s::text[], NULL, true)
+    %s::bigint[], %s::text[], %s::text[], %s::text[], NULL, NULL, NULL, true)
 """
 STATUS_OF_OUTCOME = {"sent": 201, "duplicate": 200, "conflict": 409, "not_member": 404}
 

@@ -52,11 +52,7 @@ class ChatConfiguration:
     @property
     def session_settings(self) -> Mapping[str, str]:
         """The settings of PostgreSQL by which its functions know what is configured here."""
-        return {
-            "besedka.audience": "listeners" if self.audience_hours else "members",
-            "besedka.sends_per_user": self.sends_per_user,
-            "besedka.sends_per_room": self.sends_per_room,
-        }
+        return {"besedka.audience": "listeners" if self.audience_hours else "members"}
 
 
 def load_configuration() -> ChatConfiguration:

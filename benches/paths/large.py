@@ -79,7 +79,7 @@ def measure_outbox_bytes(bench: Bench, rooms: Rooms) -> int:
         connection.execute("SET LOCAL besedka.audience = 'listeners'")
         connection.execute(
             "SELECT outcome FROM chat.send_limited_messages("
-            "ARRAY[%s]::bigint[], ARRAY[%s], ARRAY['bytes'], ARRAY[%s], NULL, true)",
+            "ARRAY[%s]::bigint[], ARRAY[%s], ARRAY['bytes'], ARRAY[%s], NULL, NULL, NULL, true)",
             [room, rooms.user(room, 1), TEXT],
         )
         row = connection.execute(

@@ -32,7 +32,20 @@ class NewMessage(msgspec.Struct, frozen=True):
     client_id: str
     content: str
     is_limited: bool = False
-    """Whether it is refused beyond `CHAT_SENDS_PER_USER` and `CHAT_SENDS_PER_ROOM`."""
+    """Whether it is refused beyond the limits of its sender and its room."""
+
+
+class SendLimits(msgspec.Struct, frozen=True):
+    """How many messages a user and a room may have: `30/60` is at most 30 in any 60 seconds.
+
+    Empty for no limit. They apply to messages that are limited.
+    """
+
+    per_user: str = ""
+    per_room: str = ""
+
+
+UNLIMITED = SendLimits()
 
 
 class SentMessage(msgspec.Struct, frozen=True):
@@ -83,7 +96,7 @@ def send_message(message: NewMessage) -> Call[SentMessage]:
 
 
 def send_messages(
-    messages: Sequence[NewMessage], *, wait: bool = True
+    messages: Sequence[NewMessage], *, wait: bool = True, limits: SendLimits = UNLIMITED
 ) -> Call[list[SentMessage | ChatError]]:
     """Send messages in one transaction; return for each the stored message or its error.
 
@@ -92,7 +105,7 @@ def send_messages(
 
     `wait`: whether to wait for a room that someone else has locked, or to return `RoomBusyError`.
     """
-    return _make_call(messages, _read_each, wait=wait)
+    return _make_call(messages, _read_each, wait=wait, limits=limits)
 
 
 def delete_message(message_id: int) -> Call[bool]:
@@ -106,7 +119,11 @@ def delete_message(message_id: int) -> Call[bool]:
 
 
 def _make_call(
-    messages: Sequence[NewMessage], read: Callable[[list[_SendRow]], Result], *, wait: bool
+    messages: Sequence[NewMessage],
+    read: Callable[[list[_SendRow]], Result],
+    *,
+    wait: bool,
+    limits: SendLimits = UNLIMITED,
 ) -> Call[Result]:
     """Return the call of the statement `send_messages` in chat/sql/statements/messages.sql."""
     return Call(
@@ -118,6 +135,8 @@ def _make_call(
             "client_ids": TextArray(message.client_id for message in messages),
             "contents": TextArray(message.content for message in messages),
             "are_limited": BooleanArray(message.is_limited for message in messages),
+            "sends_per_user": limits.per_user,
+            "sends_per_room": limits.per_room,
             "wait": wait,
         },
         read,

@@ -16,7 +16,14 @@ from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from contextvars import Context
 
-from chat.actions.messages import NewMessage, SentMessage, send_messages
+from chat.actions.messages import (
+    UNLIMITED,
+    NewMessage,
+    SendLimits,
+    SentMessage,
+    send_messages,
+)
+from chat.actions.pending_sends import RETRY_SECONDS, Outcome, PendingSend, RoomOfSends
 from chat.errors import ChatError, DatabaseUnavailableError, OverloadedError, RoomBusyError
 from chat.metrics import SEND_BATCH, SEND_WAITING, SENDS
 from chat.sql.database import ANSWER_SECONDS, Database, Share
@@ -38,59 +45,14 @@ BUSY_SECONDS = 2.0
 LANE_SECONDS = 0.9
 """After so long a message gets no lane any more: without the lock a lane ends after `lock_timeout`,
 a second. When a lane has ended so, messages of this age are refused, younger ones wait on."""
-RETRY_SECONDS = 0.01
-"""When a locked room without a lane is tried again; then after twice as long, and so on, …"""
 RETRY_SECONDS_MAX = 0.16
-"""… up to this."""
+"""After how long, at most, a locked room without a lane is tried again."""
 SWEEP_SECONDS = 0.05
 """How often messages beyond their deadline are looked for."""
 
-_Outcome = SentMessage | Exception
-_REFUSED_AS_BUSY, _OVERLOADED = SENDS.labels("busy"), SENDS.labels("overloaded")
+_OVERLOADED = SENDS.labels("overloaded")
 
-
-class _Pending:
-    """A message, when it came, and the future that its sender waits for."""
-
-    __slots__ = ("answer", "message", "since")
-
-    def __init__(
-        self, message: NewMessage, answer: "asyncio.Future[SentMessage]", since: float
-    ) -> None:
-        self.message, self.answer, self.since = message, answer, since
-
-    def settle(self, outcome: _Outcome) -> None:
-        """Give the outcome to the sender, unless the sender is gone or has one."""
-        if self.answer.done():
-            return
-        if isinstance(outcome, SentMessage):
-            self.answer.set_result(outcome)
-        else:
-            self.answer.set_exception(outcome)
-
-    def refuse_as_busy(self) -> None:
-        """Tell the sender that the room stayed locked."""
-        if not self.answer.done():
-            _REFUSED_AS_BUSY.inc()
-            self.answer.set_exception(RoomBusyError())
-
-
-class _Room:
-    """The messages that wait for one room, in the order in which they came."""
-
-    __slots__ = ("delay", "id", "is_stuck", "retry", "waiting")
-
-    def __init__(self, room_id: int) -> None:
-        self.id = room_id
-        self.waiting: deque[_Pending] = deque()
-        self.is_stuck = False
-        """Whether its last lane ended without the lock."""
-        self.delay = RETRY_SECONDS
-        self.retry: asyncio.TimerHandle | None = None
-        """Runs out when it is tried again; set while it is busy."""
-
-
-_Batch = list[tuple[_Room, list[_Pending]]]
+_Batch = list[tuple[RoomOfSends, list[PendingSend]]]
 
 
 class SendQueue:
@@ -100,18 +62,18 @@ class SendQueue:
     there are no locks. Each room is in one place at a time: ready, in a call, or busy.
     """
 
-    def __init__(self, database: Database, share: Share) -> None:
-        self._database = database
+    def __init__(self, database: Database, share: Share, limits: SendLimits) -> None:
+        self._database, self._limits = database, limits
         self._loop = asyncio.get_running_loop()
         self._free_flights, self._free_overtaking = share.flights, share.overtaking
         self._free_lanes, self._free_stuck_lanes = share.lanes, share.lanes - 1
-        self._rooms: dict[int, _Room] = {}
+        self._rooms: dict[int, RoomOfSends] = {}
         """Every room that has a message here, waiting or in a call."""
-        self._ready: deque[_Room] = deque()
+        self._ready: deque[RoomOfSends] = deque()
         """Rooms to take from; one that was taken from goes to the end."""
-        self._busy: dict[int, _Room] = {}
+        self._busy: dict[int, RoomOfSends] = {}
         """Rooms that someone else has locked and that have no lane, the first one first."""
-        self._in_calls: set[_Pending] = set()
+        self._in_calls: set[PendingSend] = set()
         self._running: set[asyncio.Task[None]] = set()
         self._emptied = asyncio.Event()
         self._sweep_timer: asyncio.TimerHandle | None = None
@@ -138,9 +100,9 @@ class SendQueue:
             raise OverloadedError
         if self._is_closed:
             raise DatabaseUnavailableError
-        pending = _Pending(message, self._loop.create_future(), self._loop.time())
+        pending = PendingSend(message, self._loop.create_future(), self._loop.time())
         if room is None:
-            room = self._rooms[message.room_id] = _Room(message.room_id)
+            room = self._rooms[message.room_id] = RoomOfSends(message.room_id)
             self._ready.append(room)
         room.waiting.append(pending)
         self.waiting += 1
@@ -206,6 +168,9 @@ class SendQueue:
     async def _overtake_with(self, batch: _Batch) -> None:
         await self._fly_once(batch)
         self._free_overtaking += 1
+        # What came meanwhile may be late, and nothing else looks for it.
+        if self._ready:
+            self._wake()
 
     async def _fly_once(self, batch: _Batch) -> None:
         outcomes = iter(await self._write([one for _, part in batch for one in part], wait=False))
@@ -226,9 +191,9 @@ class SendQueue:
             rooms -= 1
         return batch
 
-    def _take_from(self, room: _Room, most: int) -> list[_Pending]:
+    def _take_from(self, room: RoomOfSends, most: int) -> list[PendingSend]:
         """Take up to so many messages of a room; those whose sender is gone are dropped."""
-        part: list[_Pending] = []
+        part: list[PendingSend] = []
         waiting = room.waiting
         while waiting and len(part) < most:
             pending = waiting.popleft()
@@ -237,9 +202,11 @@ class SendQueue:
                 part.append(pending)
         return part
 
-    def _land(self, room: _Room, part: list[_Pending], outcomes: Iterator[_Outcome]) -> None:
+    def _land(
+        self, room: RoomOfSends, part: list[PendingSend], outcomes: Iterator[Outcome]
+    ) -> None:
         """Answer a room's part of a batch. If the room is locked, the part waits again."""
-        busy: list[_Pending] = []
+        busy: list[PendingSend] = []
         for pending in part:
             outcome = next(outcomes)
             if isinstance(outcome, RoomBusyError):
@@ -254,7 +221,7 @@ class SendQueue:
             room.is_stuck, room.delay = False, RETRY_SECONDS
             self._release(room)
 
-    def _release(self, room: _Room) -> None:
+    def _release(self, room: RoomOfSends) -> None:
         """Let a room be taken from again; forget it if nothing of it waits."""
         if room.waiting:
             self._ready.append(room)
@@ -264,18 +231,26 @@ class SendQueue:
         if not self._rooms:
             self._emptied.set()
 
-    async def _write(self, batch: list[_Pending], *, wait: bool) -> list[_Outcome]:
+    async def _write(self, batch: list[PendingSend], *, wait: bool) -> list[Outcome]:
         """Run one call and return an outcome for each message.
 
         A call that was rolled back because of one message, or because it took too long, is replaced
         by a call for each.
         """
-        SEND_BATCH.observe(len(batch))
         self._in_calls |= set(batch)
+        try:
+            return await self._write_together(batch, wait=wait)
+        finally:
+            self._in_calls -= set(batch)
+
+    async def _write_together(self, batch: list[PendingSend], *, wait: bool) -> list[Outcome]:
+        SEND_BATCH.observe(len(batch))
         began = self._loop.time()
         within = max(pending.since for pending in batch) + ANSWER_SECONDS - began
         try:
-            call = send_messages([pending.message for pending in batch], wait=wait)
+            call = send_messages(
+                [pending.message for pending in batch], wait=wait, limits=self._limits
+            )
             outcomes = await self._database.run(call, within=within)
         except ChatError as error:
             if len(batch) == 1 or not was_too_long(error):
@@ -288,29 +263,34 @@ class SendQueue:
                 return [*outcomes]
             return [LookupError(f"{len(outcomes)} outcomes of {len(batch)}") for _ in batch]
         finally:
-            self._in_calls -= set(batch)
             if not wait:
                 self._adapt(len(batch), self._loop.time() - began)
-        alone = [await self._write([pending], wait=wait) for pending in batch]
-        return [outcome for (outcome,) in alone]
+        return [await self._write_alone(pending, wait=wait) for pending in batch]
+
+    async def _write_alone(self, pending: PendingSend, *, wait: bool) -> Outcome:
+        """Write one message of a batch that failed; it is answered before the next is written."""
+        (outcome,) = await self._write_together([pending], wait=wait)
+        if not isinstance(outcome, RoomBusyError):
+            pending.settle(outcome)
+        return outcome
 
     def _adapt(self, size: int, seconds: float) -> None:
         """Let the next calls have fewer messages after a slow one, and more after a quick one."""
         if size > 1 and seconds > SLOW_SECONDS:
             self._most = size // 2
         elif size == self._most < BATCH_MAX and seconds < QUICK_SECONDS:
-            self._most *= 2
+            self._most = min(2 * self._most, BATCH_MAX)
 
     # Busy rooms.
 
-    def _park(self, room: _Room) -> None:
+    def _park(self, room: RoomOfSends) -> None:
         """Put a room that someone else has locked aside, until it has a lane or is tried again."""
         self._busy[room.id] = room
         room.retry = self._loop.call_later(room.delay, self._try_again, room)
         room.delay = min(2 * room.delay, RETRY_SECONDS_MAX)
         self._open_lanes()
 
-    def _try_again(self, room: _Room) -> None:
+    def _try_again(self, room: RoomOfSends) -> None:
         del self._busy[room.id]
         self._release(room)
 
@@ -330,7 +310,7 @@ class SendQueue:
             self._free_stuck_lanes -= room.is_stuck
             self._start(self._wait_in_lane(room, was_stuck=room.is_stuck))
 
-    async def _wait_in_lane(self, room: _Room, *, was_stuck: bool) -> None:
+    async def _wait_in_lane(self, room: RoomOfSends, *, was_stuck: bool) -> None:
         """Write a room's messages with a call that waits for the lock."""
         part = self._take_from(room, self._most)
         outcomes = await self._write(part, wait=True) if part else []
@@ -369,7 +349,7 @@ class SendQueue:
         if self._rooms:
             self._sweep_timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)
 
-    def _refuse_old(self, room: _Room, seconds: float) -> None:
+    def _refuse_old(self, room: RoomOfSends, seconds: float) -> None:
         """Refuse the messages that have waited for a locked room for so long."""
         oldest = self._loop.time() - seconds
         while room.waiting and room.waiting[0].since <= oldest:
@@ -378,9 +358,11 @@ class SendQueue:
 
 
 @asynccontextmanager
-async def open_send_queue(database: Database, share: Share) -> AsyncIterator[SendQueue]:
+async def open_send_queue(
+    database: Database, share: Share, limits: SendLimits = UNLIMITED
+) -> AsyncIterator[SendQueue]:
     """Offer a queue; at the end everything that it accepted is answered."""
-    queue = SendQueue(database, share)
+    queue = SendQueue(database, share, limits)
     SEND_WAITING.set_function(lambda: queue.waiting)
     try:
         yield queue

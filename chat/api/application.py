@@ -9,6 +9,7 @@ from litestar.di import Provide
 
 from app.authentication import load_token_verifier
 from chat.actions.listeners import Listeners
+from chat.actions.messages import SendLimits
 from chat.actions.send_queue import SendQueue, open_send_queue
 from chat.api import documentation, events, health, members, messages, rooms, search, tokens
 from chat.api.bodies import with_body_deadline
@@ -68,7 +69,9 @@ async def _open_resources(application: Litestar) -> AsyncIterator[None]:
             pools.append(await enter(open_database(url, share.own, session_settings)))
         application.state.database = database
         application.state.listeners = Listeners(database, configuration.listening_seconds)
-        application.state.send_queue = await enter(open_send_queue(pools[-1], share))
+        limits = SendLimits(configuration.sends_per_user, configuration.sends_per_room)
+        queue = open_send_queue(pools[-1], share, limits)
+        application.state.send_queue = await enter(queue)
         with serve_metrics(
             configuration.metrics_host,
             configuration.metrics_port,

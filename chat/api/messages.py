@@ -39,7 +39,7 @@ PATH = "/api/rooms/{room_id:str}/messages"
 async def send_message(
     request: ApiRequest, room_id: str, body: bytes, send_queue: SendQueue
 ) -> Response[Message]:
-    """Send a message; once answered it is stored and on its way to every member.
+    """Send a message; once answered it is stored and on its way to the members who listen.
 
     Body: `content`, 1 to 4,000 characters; `client_id`, optional, up to 64 characters: sending
     again with the same key stores nothing and answers with the first message.

@@ -66,6 +66,7 @@ class Table(msgspec.Struct, frozen=True):
 
 TABLES: Mapping[str, Table] = {
     "outbox": Table("chat_outbox", ("id",)),
+    "listeners": Table("chat_listener", ("user_id",), "\U0010ffff" * USER_ID_MAX_LENGTH),
     "rooms": Table("chat_room", ("id",)),
     "members": Table("chat_member", ("room_id", "user_id"), "\U0010ffff" * USER_ID_MAX_LENGTH),
     "messages": Table("chat_message", ("room_id", "seq")),

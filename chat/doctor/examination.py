@@ -63,7 +63,7 @@ class Examination:
             "large_bytes": EVENT_BYTES_MAX,
             "greatest": BIGINT_MAX,
         }
-        self.checked = dict.fromkeys(("outbox", "rooms", "members", "messages", "events"), 0)
+        self.checked = dict.fromkeys(TABLES, 0)
         self.next_room = first_room
         """The first room that was not examined to its end."""
 
@@ -79,6 +79,8 @@ class Examination:
                 if {"migration_missing", "function_missing"} & {check.code for check in found}:
                     raise UnfinishedError("The tables were not looked at: run `migrate` first.")
             yield from self._walk("outbox", (0,), (BIGINT_MAX,), OUTBOX_ROWS)
+            greatest = TABLES["listeners"].greatest
+            yield from self._walk("listeners", ("",), (greatest,), ROWS)
             yield from self._walk("rooms", (self.next_room - 1,), (BIGINT_MAX,), ROOMS)
         except psycopg.errors.QueryCanceled:
             raise UnfinishedError("A chunk took too long.") from None

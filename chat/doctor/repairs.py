@@ -16,6 +16,7 @@ from chat.doctor.catalogue import Place
 REPAIRS: Mapping[str, bytes] = {
     "member_count": b"SELECT before, after FROM chat.repair_member_count(%(room)s)",
     "member_channel": b"SELECT before, after FROM chat.repair_member_channel(%(room)s, %(user)s)",
+    "listener_channel": b"SELECT before, after FROM chat.repair_listener_channel(%(user)s)",
     "sequence_behind": b"SELECT before, after FROM chat.repair_sequence(%(table)s)",
     "outbox_partition": b"SELECT before, after FROM chat.repair_outbox_partition(%(outbox)s)",
     "outbox_undeliverable": b"SELECT before, after FROM chat.repair_outbox_row(%(outbox)s)",

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any, Self
 
 import psycopg
-from psycopg import AsyncConnection, IsolationLevel
+from psycopg import AsyncConnection
 from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGresult
 
@@ -65,7 +65,6 @@ class Link:
     async def connect(cls, database_url: str) -> Self:
         """Connect; the caller closes. Raises psycopg.Error."""
         connection = await AsyncConnection.connect(database_url, autocommit=True, **CONNECT_OPTIONS)
-        await connection.set_isolation_level(IsolationLevel.READ_COMMITTED)
         return cls(connection)
 
     async def close(self) -> None:

@@ -30,8 +30,7 @@ MAX_BACKOFF = 5.0
 
 # The locks are those of a Centrifugo consumer named "outbox", so only one server drains a
 # partition. What could be locked is left for `read_rows` in a setting, because a statement sent
-# together with another cannot use its result. The partitions of large rooms are the last ones, so
-# the events of small rooms do not wait for theirs.
+# together with another cannot use its result.
 PREPARE = b"""
     PREPARE lock_partitions (integer[]) AS
         SELECT set_config('besedka.locked', coalesce(array_agg(p)::text, '{}'), true)
@@ -50,7 +49,9 @@ PREPARE = b"""
 """
 # In one message, but each statement has a snapshot of its own. That of the rows must be newer than
 # the locks: in an older one, the rows that the previous holder deleted would still be visible.
-READ = b"BEGIN; EXECUTE lock_partitions('{%b}'); EXECUTE read_rows(%d)"
+READ = (
+    b"BEGIN ISOLATION LEVEL READ COMMITTED; EXECUTE lock_partitions('{%b}'); EXECUTE read_rows(%d)"
+)
 DELETE = b"EXECUTE delete_rows('{%b}')"
 # One statement for all partitions: an idle gateway runs nothing else.
 FIND_WAITING = b"EXECUTE find_waiting(%d)"
@@ -126,10 +127,19 @@ class OutboxDrain:
                     await self._changed.wait()
                     self._changed.clear()
                     if partitions := self._waiting - self._taken:
-                        drain = tasks.create_task(self._drain(partitions))
-                        await asyncio.wait([drain], timeout=PATIENCE)
+                        drains = [
+                            tasks.create_task(self._drain(group))
+                            for group in self._divide(partitions)
+                        ]
+                        await asyncio.wait(drains, timeout=PATIENCE)
         finally:
             await self._connections.close()
+
+    def _divide(self, partitions: set[int]) -> list[set[int]]:
+        """Put the partitions of large rooms, the last quarter, into a transaction of their own."""
+        first_large = self._partitions - self._partitions // 4
+        large = {partition for partition in partitions if partition >= first_large}
+        return [group for group in (partitions - large, large) if group]
 
     async def _read_partitions(self) -> int:
         async with Link.open(self._database_url) as link:

@@ -52,6 +52,25 @@ def test_a_bulk_join_that_is_repeated_adds_nobody(place: Place, connection: Conn
     assert [row.version for row in read_exact_ledger(connection, room).queued] == [150, 151]
 
 
+@pytest.mark.parametrize("joining", [1, 2])
+def test_a_user_joins_a_room_of_more_than_20000(
+    place: Place, connection: Connection, joining: int
+) -> None:
+    """One event is always queued; of two, the last one."""
+    room = place.room("alice")
+    connection.execute("UPDATE chat_room SET member_count = 25000 WHERE id = %s", [room])
+
+    addition = run_call(connection, add_members(room, place.users(joining, "late")))
+
+    assert addition.added == place.users(joining, "late")
+    versions = connection.execute(
+        "SELECT payload #>> '{data,body,room,version}' AS version FROM chat_outbox"
+        " WHERE payload #>> '{data,body,room,id}' = %s ORDER BY id",
+        [str(room)],
+    ).fetchall()
+    assert [row["version"] for row in versions] == ["1", str(1 + joining)]
+
+
 @pytest.mark.slow
 def test_an_event_for_more_than_1000_members_is_queued_in_parts(
     place: Place, connection: Connection

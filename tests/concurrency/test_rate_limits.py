@@ -8,9 +8,14 @@ import httpx
 import psycopg
 import pytest
 
+from chat.actions.messages import NewMessage, SendLimits, send_messages
+from chat.sql.database import run_call
+from tests.concurrency.conftest import Place
+from tests.conftest import Connection
 from tests.support.actors import Cast
+from tests.support.outcomes import name_outcome
 from tests.support.processes import serve_api
-from tests.support.sessions import run_at_once
+from tests.support.sessions import Session, run_at_once
 
 PER_USER, PER_ROOM, SECONDS = 5, 8, 30
 
@@ -100,6 +105,27 @@ def test_the_service_has_no_limit(casts: tuple[Cast, Cast]) -> None:
     answers = [service.send(room, "notice") for _ in range(PER_ROOM + 2)]
 
     assert {answer.status_code for answer in answers} == {201}
+
+
+def test_a_user_who_is_sending_elsewhere_delays_no_other(
+    place: Place, first: Session, connection: Connection
+) -> None:
+    """While another call has locked the sender, the batch answers `busy` for this sender alone."""
+    rooms = [place.room("alice", "bob"), place.room("bob")]
+    limits = SendLimits(per_user="5/60")
+    messages = [
+        NewMessage(room, place.user(name), "k", "hello", is_limited=True)
+        for room, name in ((rooms[0], "alice"), (rooms[0], "bob"), (rooms[1], "bob"))
+    ]
+    first.begin()
+    first.execute("SELECT chat.lock_users(ARRAY[%s], true)", [place.user("alice")])
+
+    locked = run_call(connection, send_messages(messages, wait=False, limits=limits))
+    first.rollback()
+    free = run_call(connection, send_messages(messages, wait=False, limits=limits))
+
+    assert [name_outcome(outcome) for outcome in locked] == ["room_busy", "sent", "sent"]
+    assert [name_outcome(outcome) for outcome in free] == ["sent", "duplicate", "duplicate"]
 
 
 def _serve(url: str) -> AbstractContextManager[str]:

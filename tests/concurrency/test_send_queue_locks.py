@@ -211,3 +211,30 @@ def test_more_than_fits_into_one_call_is_stored_by_smaller_ones(
 
     assert set(last) <= {"sent", "duplicate"}
     assert sorted(read_exact_ledger(connection, room).contents) == sorted(map(str, range(40)))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("slow_inserts")
+def test_a_send_that_comes_while_all_calls_are_slow_overtakes_them(
+    place: Place, database_url: str
+) -> None:
+    """It is written when the call that overtakes ends, not when one of the slow calls does."""
+    rooms = [place.room("alice") for _ in range(4)]
+
+    async def scenario() -> None:
+        async with open_queue(database_url) as queue:
+            slow = []
+            for room in rooms[:2]:
+                messages = [place.message(room, "alice", f"{n}") for n in range(15)]
+                slow.append(asyncio.create_task(send_all(queue, messages)))
+                while len(queue._running) < len(slow):  # noqa: ASYNC110 - nothing signals it
+                    await asyncio.sleep(0)
+            overtaking = asyncio.create_task(send(queue, place.message(rooms[2], "alice", "k")))
+            while len(queue._running) < 3:  # noqa: ASYNC110 - the same
+                await asyncio.sleep(0.001)
+
+            assert await send(queue, place.message(rooms[3], "alice", "k")) == "sent"
+            assert not any(task.done() for task in slow)
+            assert await overtaking == "sent"
+
+    asyncio.run(scenario())

@@ -69,6 +69,7 @@ def write_history(connection: psycopg.Connection[Any]) -> None:
     run_call(connection, prune_events(days=0))
     send(HALF_FORGOTTEN, "bob", "three", "four")
 
+    connection.execute("SELECT FROM chat.keep_listeners(ARRAY['alice', 'bob'], 3600)")
     run_call(connection, create_room("busy", ["alice", "bob", "charlie"]))
     send(BUSY, "alice", *(f"message {n}" for n in range(1, 7)))
     send(BUSY, "bob", "seven", "eight")

@@ -109,6 +109,11 @@ MEMBERS = {
         {"room": CROWDED, "user": "user-500"},
         ("member_channel",),
     ),
+    "a listener has someone else's channel": Damage(
+        "UPDATE chat_listener SET channel = 'personal:mallory' WHERE user_id = 'bob'",
+        {"user": "bob"},
+        ("listener_channel",),
+    ),
     "a member joined in the future": Damage(
         f"UPDATE chat_member SET joined_version = 19 WHERE room_id = {BUSY} AND user_id = 'bob'",
         {"room": BUSY, "user": "bob", "joined_version": 19},

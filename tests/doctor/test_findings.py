@@ -30,6 +30,7 @@ def test_a_varied_history_has_nothing_wrong(url: str) -> None:
     assert examined.report["next_room"] is None
     assert examined.report["checked"] == {
         "outbox": 42,
+        "listeners": 2,
         "rooms": 6,
         "members": 1013,
         "messages": 21,

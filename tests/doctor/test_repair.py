@@ -143,6 +143,7 @@ def test_a_sequence_is_never_moved_back(url: str) -> None:
     [
         ("member_count", {"room": BUSY}),
         ("member_channel", {"room": BUSY, "user": "bob"}),
+        ("listener_channel", {"user": "bob"}),
         ("sequence_behind", {"table": "chat_message"}),
         ("outbox_partition", {"outbox": 1}),
         ("outbox_undeliverable", {"outbox": 1}),

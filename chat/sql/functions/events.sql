@@ -91,7 +91,7 @@ $$;
 -- Centrifugo reads the outbox itself: centrifugo/config.json, `consumers`.
 --
 -- The caller holds the locks of the rooms, so ids of a room's events and outbox rows rise in version
--- order. The arrays of rooms, events and chunks are in one order of rooms.
+-- order. The arrays of rooms, events and chunks are in one order of rooms; there is at least one event.
 --
 -- p_rooms: each room once, as it is after the changes; each has an event. p_events: `room_id`,
 -- `type`, `message_id`, `user_id` and `joined_at` are read. p_messages: parallel to p_events, the
@@ -202,8 +202,20 @@ BEGIN
         array_fill(p_room.id, ARRAY[cardinality(v_chunks)]), v_chunks))[1];
 END $$;
 
--- For functions of the release before that are running while these are installed; the next release
--- drops it. `audience_of` is in its place.
+-- The next two are for functions of the release before that are running while these are installed; the
+-- next release drops them.
+
+-- Writes a room back, as `record_events` does now.
+CREATE OR REPLACE FUNCTION chat.save_room(p_room chat_room) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE chat_room r
+    SET name = p_room.name, version = p_room.version, last_seq = p_room.last_seq,
+        member_count = p_room.member_count, bumped_at = p_room.bumped_at
+    WHERE r.id = p_room.id;
+END $$;
+
+-- The channels of all members; `audience_of` is in its place.
 CREATE OR REPLACE FUNCTION chat.audience(p_room_id bigint) RETURNS text[]
 LANGUAGE sql STABLE AS $$
     SELECT array_agg(m.channel ORDER BY m.id) FROM chat_member m WHERE m.room_id = p_room_id

@@ -125,13 +125,14 @@ END $$;
 CREATE OR REPLACE FUNCTION chat.audience_of(p_room chat_room) RETURNS text[]
 LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
-    RETURN CASE
-        WHEN chat.is_for_listeners() IS TRUE THEN ARRAY(
+    -- A statement of its own: the snapshot of the next one is later.
+    IF chat.is_for_listeners() THEN
+        RETURN ARRAY(
             SELECT l.channel FROM chat_listener l
             WHERE (l.until > now()) IS TRUE AND l.user_id = ANY (ARRAY(
-                SELECT m.user_id FROM chat_member m WHERE m.room_id = p_room.id)))
-        ELSE ARRAY(SELECT m.channel FROM chat_member m WHERE m.room_id = p_room.id)
-        END;
+                SELECT m.user_id FROM chat_member m WHERE m.room_id = p_room.id)));
+    END IF;
+    RETURN ARRAY(SELECT m.channel FROM chat_member m WHERE m.room_id = p_room.id);
 END $$;
 
 -- Channels as JSON arrays of at most 1,000 each, what one outbox row holds; empty without channels.

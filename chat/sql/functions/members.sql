@@ -65,7 +65,7 @@ BEGIN
         END LOOP;
         v_last := cardinality(v_events);
         v_audiences := chat.audiences(ARRAY[v_room]);
-        IF v_last::bigint * v_room.member_count > 20000 THEN
+        IF v_last > 1 AND v_last::bigint * v_room.member_count > 20000 THEN
             v_room := (chat.record_events(
                 ARRAY[v_room], v_events[:v_last - 1], '{}', '{}', '{}'))[1];
             v_events := v_events[v_last:];

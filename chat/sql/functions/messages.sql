@@ -1,42 +1,53 @@
 -- Sending and deleting.
 
--- How many seconds a user has to wait before sending into a room: 0, unless the session's setting
--- `besedka.sends_per_user` or `besedka.sends_per_room` says otherwise. `30/60` means: at most 30 in any
--- 60 seconds.
+-- How many seconds a user has to wait before sending into a room; 0 for not at all.
 --
--- Exact, however many processes send: the caller holds the room's lock, and the user's
+-- p_sends_per_user, p_sends_per_room: `30/60` means at most 30 in any 60 seconds; null or empty means no
+-- limit. Exact, however many processes send: the caller holds the room's lock, and the user's
 -- (`lock_users`). The time of the last message but 29 decides, which one entry of an index tells for a
 -- room, and 30 tell for a user.
 CREATE OR REPLACE FUNCTION chat.seconds_to_wait(
-    p_room_id bigint, p_last_seq bigint, p_user_id text, p_now timestamptz
+    p_room_id bigint, p_last_seq bigint, p_user_id text, p_now timestamptz,
+    p_sends_per_user text, p_sends_per_room text
 ) RETURNS float8 LANGUAGE plpgsql AS $$
 DECLARE
-    v_of_user text[] := string_to_array(current_setting('besedka.sends_per_user', true), '/');
-    v_of_room text[] := string_to_array(current_setting('besedka.sends_per_room', true), '/');
+    v_of_user int[] := string_to_array(nullif(p_sends_per_user, ''), '/')::int[];
+    v_of_room int[] := string_to_array(nullif(p_sends_per_room, ''), '/')::int[];
     v_user_at timestamptz;
     v_room_at timestamptz;
 BEGIN
-    IF cardinality(v_of_user) = 2 THEN
-        SELECT m.created_at INTO v_user_at FROM chat_message m WHERE m.user_id = p_user_id
-        ORDER BY m.id DESC OFFSET v_of_user[1]::int - 1 LIMIT 1;
-        v_user_at := v_user_at + v_of_user[2]::int * interval '1 second';
+    IF v_of_user IS NOT NULL THEN
+        SELECT m.created_at + v_of_user[2] * interval '1 second' INTO v_user_at
+        FROM chat_message m WHERE m.user_id = p_user_id
+        ORDER BY m.id DESC OFFSET v_of_user[1] - 1 LIMIT 1;
     END IF;
-    IF cardinality(v_of_room) = 2 THEN
-        SELECT m.created_at INTO v_room_at FROM chat_message m
-        WHERE m.room_id = p_room_id AND m.seq = p_last_seq + 1 - v_of_room[1]::int;
-        v_room_at := v_room_at + v_of_room[2]::int * interval '1 second';
+    IF v_of_room IS NOT NULL THEN
+        SELECT m.created_at + v_of_room[2] * interval '1 second' INTO v_room_at
+        FROM chat_message m WHERE m.room_id = p_room_id AND m.seq = p_last_seq + 1 - v_of_room[1];
     END IF;
     RETURN greatest(0, extract(epoch FROM greatest(v_user_at, v_room_at) - p_now));
 END $$;
 
--- Makes other calls that limit one of these users wait until this transaction ends. The caller has all
--- its locks of rooms, and takes these in one order, so no two calls wait for each other in a circle.
-CREATE OR REPLACE FUNCTION chat.lock_users(p_user_ids text[]) RETURNS void
+-- Makes other calls that limit one of these users wait until this transaction ends; returns the users
+-- that another call has locked, if p_wait is false. The caller has all its locks of rooms, and takes
+-- these in one order, so no two calls wait for each other in a circle.
+CREATE OR REPLACE FUNCTION chat.lock_users(p_user_ids text[], p_wait boolean) RETURNS text[]
 LANGUAGE plpgsql AS $$
+DECLARE
+    v_user record;
+    v_locked_by_others text[] := '{}';
 BEGIN
-    PERFORM pg_advisory_xact_lock(item.key) FROM (
-        SELECT DISTINCT hashtextextended(u.id, 7331002) AS key
-        FROM unnest(p_user_ids) AS u (id) ORDER BY key) AS item;
+    FOR v_user IN
+        SELECT DISTINCT hashtextextended(u.id, 7331002) AS key, u.id
+        FROM unnest(p_user_ids) AS u (id) ORDER BY key
+    LOOP
+        IF p_wait THEN
+            PERFORM pg_advisory_xact_lock(v_user.key);
+        ELSIF NOT pg_try_advisory_xact_lock(v_user.key) THEN
+            v_locked_by_others := v_locked_by_others || v_user.id;
+        END IF;
+    END LOOP;
+    RETURN v_locked_by_others;
 END $$;
 
 -- Sends messages, each with an outcome row of its own. A retry with the same key is the same message.
@@ -47,24 +58,25 @@ END $$;
 -- nothing. A refused message takes no place, so seqs and versions have no gaps. Messages of one room
 -- keep the order in which they are given.
 --
--- p_are_limited: for each message, whether it is refused beyond the limits of its sender and its room
--- (`seconds_to_wait`); null for none. p_wait: true waits for a locked room (at most `lock_timeout`); false answers `busy`
--- for it.
+-- p_are_limited: for each message, whether it is refused beyond the limits of its sender and its room,
+-- p_sends_per_user and p_sends_per_room (`seconds_to_wait`); null for none. p_wait: true waits for a locked
+-- room, or for a limited sender who is sending elsewhere, at most `lock_timeout`; false answers `busy`.
 --
 -- The plans are always the generic ones: planning a statement for the arrays of each call takes longer
 -- than running it.
 --
 -- outcome       meaning                                               the other columns
--- sent          stored, logged and queued for every member            the message
+-- sent          stored, logged and queued for the audience             the message
 -- duplicate     this sender used the key here, with this content      the first message
 -- conflict      this sender used the key here, with other content     null
 -- not_member    no such room, or the sender is not a member           null
 -- rate_limited  the sender, or the room, has reached its limit        retry_after, in seconds
--- busy          the room is locked by someone else (p_wait false)     null
+-- busy          someone else has locked the room, or the limited      null
+--               sender is sending elsewhere (p_wait false)
 -- invalid       no content, or a key that is not 1 to 64 long         null
 CREATE OR REPLACE FUNCTION chat.send_limited_messages(
     p_room_ids bigint[], p_user_ids text[], p_client_ids text[], p_contents text[],
-    p_are_limited boolean[], p_wait boolean
+    p_are_limited boolean[], p_sends_per_user text, p_sends_per_room text, p_wait boolean
 ) RETURNS TABLE (
     ordinal int, outcome text, message_id bigint, message_seq bigint, message json,
     retry_after float8
@@ -82,9 +94,7 @@ DECLARE
     v_events chat_event[] := '{}';
     v_audiences record;
     v_now timestamptz;
-    v_is_limiting boolean := coalesce(current_setting('besedka.sends_per_user', true)
-        || current_setting('besedka.sends_per_room', true), '') <> ''
-        AND coalesce(true = ANY (p_are_limited), false);
+    v_sending_elsewhere text[];
 BEGIN
     PERFORM chat.require_read_committed();
     IF cardinality(p_user_ids) <> cardinality(p_room_ids)
@@ -109,10 +119,10 @@ BEGIN
             SELECT r FROM chat_room r WHERE r.id = ANY (p_room_ids) ORDER BY r.id
             FOR NO KEY UPDATE SKIP LOCKED);
     END IF;
-    IF v_is_limiting THEN
-        PERFORM chat.lock_users(ARRAY(
+    IF p_sends_per_user <> '' AND true = ANY (p_are_limited) THEN
+        v_sending_elsewhere := chat.lock_users(ARRAY(
             SELECT item.id FROM unnest(p_user_ids, p_are_limited) AS item (id, is_limited)
-            WHERE item.is_limited));
+            WHERE item.is_limited), p_wait);
     END IF;
     v_now := clock_timestamp();
 
@@ -133,12 +143,15 @@ BEGIN
         ELSIF v_room.id IS DISTINCT FROM p_room_ids[ordinal] THEN
             PERFORM FROM chat_room r WHERE r.id = p_room_ids[ordinal];
             outcome := CASE WHEN FOUND THEN 'busy' ELSE 'not_member' END;
+        ELSIF p_are_limited[ordinal] AND p_user_ids[ordinal] = ANY (v_sending_elsewhere) THEN
+            outcome := 'busy';
         ELSE
             PERFORM FROM chat_member m
             WHERE m.room_id = v_room.id AND m.user_id = p_user_ids[ordinal];
-            IF FOUND AND v_is_limiting AND p_are_limited[ordinal] THEN
+            IF FOUND AND p_are_limited[ordinal] THEN
                 retry_after := nullif(chat.seconds_to_wait(
-                    v_room.id, v_room.last_seq, p_user_ids[ordinal], v_now), 0);
+                    v_room.id, v_room.last_seq, p_user_ids[ordinal], v_now,
+                    p_sends_per_user, p_sends_per_room), 0);
             END IF;
             IF FOUND AND retry_after IS NULL THEN
                 -- The key is looked up by inserting, which always uses its index.
@@ -211,7 +224,7 @@ CREATE OR REPLACE FUNCTION chat.send_messages(
 ) LANGUAGE sql AS $$
     SELECT s.ordinal, s.outcome, s.message_id, s.message_seq, s.message
     FROM chat.send_limited_messages(
-        p_room_ids, p_user_ids, p_client_ids, p_contents, NULL, p_wait) AS s
+        p_room_ids, p_user_ids, p_client_ids, p_contents, NULL, NULL, NULL, p_wait) AS s
 $$;
 
 -- Deletes a message's text for everyone and sends the members an event; repeating it changes

@@ -84,6 +84,15 @@ BEGIN
         RETURNING old.channel::text, new.channel::text;
 END $$;
 
+-- Gives a user who can be listening the channel of the user. An event that is being queued may still
+-- go to the other one: its version shows the gap.
+CREATE OR REPLACE FUNCTION chat.repair_listener_channel(p_user_id text)
+RETURNS TABLE (before text, after text) LANGUAGE sql AS $$
+    UPDATE chat_listener l SET channel = chat.personal_channel(l.user_id)
+    WHERE l.user_id = p_user_id AND l.channel <> chat.personal_channel(l.user_id)
+    RETURNING old.channel::text, new.channel::text
+$$;
+
 -- Moves the sequence of a table's ids beyond the greatest one, never back. Inserts wait meanwhile:
 -- an id drawn between looking and setting would be drawn again.
 CREATE OR REPLACE FUNCTION chat.repair_sequence(p_table text)

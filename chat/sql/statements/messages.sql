@@ -3,7 +3,7 @@
 SELECT outcome, message::text, retry_after
 FROM chat.send_limited_messages(
     %(room_ids)s::bigint[], %(user_ids)s::text[], %(client_ids)s::text[], %(contents)s::text[],
-    %(are_limited)s::boolean[], %(wait)s)
+    %(are_limited)s::boolean[], %(sends_per_user)s::text, %(sends_per_room)s::text, %(wait)s)
 ORDER BY ordinal;
 
 -- name: list_messages
