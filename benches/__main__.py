@@ -58,7 +58,10 @@ def measure(chosen: argparse.Namespace) -> Record:
         seconds=chosen.seconds,
     )  # fmt: skip
     with Bench(plan) as bench:
-        rows = [row for name in chosen.only or PATHS for row in PATHS[name](bench)]
+        rows: list[Row] = []
+        for name in chosen.only or PATHS:
+            bench.settle()
+            rows += PATHS[name](bench)
         rows += _measure_peer(bench, chosen)
         bench.examine()
         return make_record(bench, rows)
