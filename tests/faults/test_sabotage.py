@@ -137,12 +137,14 @@ def test_an_event_that_is_not_published_is_found(template: Path, tmp_path: Path)
 def test_a_listener_written_after_the_answer_is_found(template: Path, tmp_path: Path) -> None:
     """A user whose row is written seconds after the token misses what is sent in between."""
     text = (FOLDER / "functions/listeners.sql").read_text(encoding="utf-8")
-    read = "FROM chat_listener l\n            WHERE l.until > now()"
-    late = read.replace("chat_listener", "late")
+    # What senders read: for one room, and for several.
+    reads = ("SELECT l.channel FROM chat_listener l", "FROM chat_member m JOIN chat_listener l")
 
     async def prepare(stand: Stand) -> None:
-        sabotaged = text.replace("chat_listener", "late").replace(late, read)
-        assert sabotaged.count("chat_listener") == 1
+        sabotaged = text.replace("chat_listener", "late")
+        for read in reads:
+            sabotaged = sabotaged.replace(read.replace("chat_listener", "late"), read)
+        assert sabotaged.count("chat_listener") == len(reads)
         await stand.fetch("CREATE UNLOGGED TABLE late (LIKE chat_listener INCLUDING ALL)")
         await stand.fetch(sabotaged)
         stand.run_beside(write_listeners_late(stand))
@@ -197,7 +199,7 @@ def test_events_of_an_emptied_database_are_published(template: Path, tmp_path: P
 @pytest.mark.long
 def test_keys_without_the_epoch_are_found(template: Path, tmp_path: Path) -> None:
     """Without it the events of an emptied database are dropped as already published."""
-    without = replacing("events", "i.epoch || ':' || p_room.id", "p_room.id")
+    without = replacing("events", "v_installation.epoch || ':' || v_room.id", "v_room.id")
 
     async def prepare(stand: Stand) -> None:
         assert without.prepare is not None
