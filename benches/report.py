@@ -71,12 +71,13 @@ def _write_line(row: Row) -> str:
 SPEED = """\
 {cores} cores acknowledge {rate} messages a second in 100 rooms, and {hot} in one room, with the
 load generator on the same cores. A message costs {cost} ms of CPU in all; PostgreSQL alone takes
-{limit} ms for the same send, one at a time ({ratio} ×). A lone send is answered after {lone} ms."""
+{limit} ms for the same send, one at a time (median of the ratios within the run: {ratio} ×). A lone
+send is answered after {lone} ms."""
 SPEED_RU = """\
 Ядер: {cores}. Сообщений в секунду: {rate} в 100 комнатах и {hot} в одной; генератор нагрузки
 работает на тех же ядрах. Сообщение стоит {cost} мс процессорного времени всего; один PostgreSQL
-тратит на ту же отправку, по одной за раз, {limit} мс ({ratio} ×). Ответ на одиночную отправку
-приходит через {lone} мс."""
+тратит на ту же отправку, по одной за раз, {limit} мс (медиана отношений внутри прогона: {ratio} ×).
+Ответ на одиночную отправку приходит через {lone} мс."""
 
 
 def _write_speed(record: Record, text: str) -> str:
