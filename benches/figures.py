@@ -49,6 +49,15 @@ class Bar(msgspec.Struct, frozen=True):
         return f"{'≥' if self.is_least else '≤'} {self.value:g} {unit}"
 
 
+def compare(
+    path: str, ours: Sequence[float], limit: Sequence[float], limit_name: str, unit: str = "ms"
+) -> Row:
+    """Return the row of a path's runs beside those of its limit: the medians, without a verdict."""
+    return Row(
+        path=path, figure=median(ours), unit=unit, limit=median(limit), limit_name=limit_name
+    )
+
+
 def judge(row: Row, measure: float, bar: Bar, unit: str = "×") -> Row:
     """Return the row with this measure and the verdict."""
     return msgspec.structs.replace(

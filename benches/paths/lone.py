@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from benches.bench import Bench
-from benches.figures import Bar, Row, judge, judge_figure, median, quantile, with_runs
+from benches.figures import Bar, Row, compare, judge, judge_figure, median, quantile, with_runs
 from benches.seed import seed_rooms
 from benches.traffic import Devices, Run, Traffic
 
@@ -30,13 +30,7 @@ def _measure_latency(bench: Bench) -> Row:
             limit = pgbench.send(bench.rooms, bench.seconds / 2, hot=False, clients=1)
             alone.append(limit.latency_ms)
     ours = [median(run.answers.latencies) for run in runs]
-    row = Row(
-        path="lone send: acknowledged, p50",
-        figure=median(ours),
-        unit="ms",
-        limit=median(alone),
-        limit_name="the function",
-    )
+    row = compare("lone send: acknowledged, p50", ours, alone, "the function")
     more = median([a - b for a, b in zip(ours, alone, strict=True)])
     return with_runs(judge(row, more, Bar(1.0), "ms more"), runs)
 

@@ -1,13 +1,22 @@
 """Lists: a user's rooms, and a room's messages at any depth."""
 
 import json
-from collections.abc import Sequence
 from functools import partial
 from urllib.parse import urlsplit
 
 from benches.bench import Bench
 from benches.curves import Curve, make_curve
-from benches.figures import Bar, Row, judge, judge_figure, median, median_cost, with_cost
+from benches.figures import (
+    Bar,
+    Row,
+    compare,
+    judge,
+    judge_figure,
+    median,
+    median_cost,
+    median_ratio,
+    with_cost,
+)
 from benches.http import Connection
 from benches.seed import Connection as Database
 from benches.seed import Rooms, seed_history, seed_rooms_of_user
@@ -154,26 +163,15 @@ def _measure_costs(bench: Bench, requests: dict[str, list[Template]]) -> dict[st
 def _walk_row(costs: dict[str, list[Cost]], pages: int) -> Row:
     ours = [cost.total * pages for cost in costs["walk"]]
     sends = [cost.total for cost in costs["send"]]
-    row = _cost_row(f"GET rooms, all 1,000 in {pages} pages: CPU", ours, sends)
-    ratio = median([a / b for a, b in zip(ours, sends, strict=True)])
-    return judge(row, ratio, Bar(12))
+    row = compare(f"GET rooms, all 1,000 in {pages} pages: CPU", ours, sends, "a lone send")
+    return judge(row, median_ratio(ours, sends), Bar(12))
 
 
 def _message_cost_row(costs: dict[str, list[Cost]]) -> Row:
     ours, sends = ([cost.total for cost in costs[name]] for name in ("first", "send"))
-    row = _cost_row("GET messages, 50: CPU", ours, sends)
-    ratio = median([a / b for a, b in zip(ours, sends, strict=True)])
-    return with_cost(judge(row, ratio, Bar(0.8)), median_cost(costs["first"]))
-
-
-def _cost_row(path: str, ours: Sequence[float], sends: Sequence[float]) -> Row:
-    return Row(
-        path=path,
-        figure=median(ours),
-        unit="ms",
-        limit=median(sends),
-        limit_name="a lone send",
-    )
+    row = compare("GET messages, 50: CPU", ours, sends, "a lone send")
+    row = judge(row, median_ratio(ours, sends), Bar(0.8))
+    return with_cost(row, median_cost(costs["first"]))
 
 
 def _message_rows(bench: Bench, first: Template, deep: Template, depth: int) -> list[Row]:
@@ -182,12 +180,8 @@ def _message_rows(bench: Bench, first: Template, deep: Template, depth: int) -> 
     row = Row(
         path=f"GET messages, newest 50 of {depth:,}: SQL, p50", figure=median(times), unit="ms"
     )
-    other = Row(
-        path=f"GET messages, 50 behind {depth * 9 // 10:,}: SQL, p50",
-        figure=median(deep_times),
-        unit="ms",
-        limit=median(times),
-        limit_name="newest 50",
+    other = compare(
+        f"GET messages, 50 behind {depth * 9 // 10:,}: SQL, p50", deep_times, times, "newest 50"
     )
     ratio = median(deep_times) / median(times)
     return [judge_figure(row, Bar(1.0)), judge(other, ratio, Bar(1.2))]

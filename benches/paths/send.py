@@ -9,6 +9,7 @@ from benches.curves import Bars, Stack
 from benches.figures import (
     Bar,
     Row,
+    compare,
     judge,
     median,
     median_cost,
@@ -92,44 +93,26 @@ def _connect(bench: Bench) -> dict[str, tuple[Installation, Traffic]]:
 def _cpu_row(bench: Bench, runs: Sequence[Run], limits: Sequence[Limit]) -> Row:
     costs = [run.cost.total for run in runs]
     limit = [found.cpu_ms for found in limits]
-    row = Row(
-        path=f"{PATH}: CPU of everything",
-        figure=median(costs),
-        unit="ms",
-        limit=median(limit),
-        limit_name="pgbench, 1 send a call",
-    )
+    row = compare(f"{PATH}: CPU of everything", costs, limit, "pgbench, 1 send a call")
     bar = Bar(CPU_BARS[bench.realtime])
     return with_runs(judge(row, median_ratio(costs, limit), bar), runs)
 
 
 def _api_row(runs: Sequence[Run], reference: Sequence[Run]) -> Row:
     ours, bare = ([run.cost.api for run in found] for found in (runs, reference))
-    row = Row(
-        path=f"{PATH}: CPU of the API",
-        figure=median(ours),
-        unit="ms",
-        limit=median(bare),
-        limit_name="bare ASGI",
-    )
+    row = compare(f"{PATH}: CPU of the API", ours, bare, "bare ASGI")
     return judge(row, median_ratio(ours, bare), Bar(1.3))
 
 
 def _rate_rows(bench: Bench, runs: dict[str, list[Run]]) -> list[Row]:
     rates = [run.rate for run in runs["ours"]]
-    row = Row(path=f"{PATH}: acknowledged", figure=median(rates), unit="/s")
+    path = f"{PATH}: acknowledged"
     if not bench.before:
-        return [row]
+        return [Row(path=path, figure=median(rates), unit="/s")]
     name = bench.before.code.name
     before = [run.rate for run in runs["before"]]
-    compared = Row(
-        path=row.path,
-        figure=row.figure,
-        unit="/s",
-        limit=median(before),
-        limit_name=f"commit {name}",
-    )
-    first = judge(compared, median_ratio(rates, before), Bar(2.5, is_least=True))
+    row = compare(path, rates, before, f"commit {name}", "/s")
+    first = judge(row, median_ratio(rates, before), Bar(2.5, is_least=True))
     costs = [run.cost.total for run in runs["before"]]
     second = Row(path=f"{name}: {PATH}: CPU of everything", figure=median(costs), unit="ms")
     hot = runs["before hot"]
@@ -143,25 +126,14 @@ def _rate_rows(bench: Bench, runs: dict[str, list[Run]]) -> list[Row]:
 
 def _hot_row(runs: dict[str, list[Run]]) -> Row:
     hot, many = ([run.rate for run in runs[name]] for name in ("ours hot", "ours"))
-    row = Row(
-        path="hot room of 20, 32 senders: acknowledged",
-        figure=median(hot),
-        unit="/s",
-        limit=median(many),
-        limit_name="100 rooms",
-    )
+    row = compare("hot room of 20, 32 senders: acknowledged", hot, many, "100 rooms", "/s")
     return with_runs(judge(row, median_ratio(hot, many), Bar(1.2, is_least=True)), runs["ours hot"])
 
 
 def _function_row(limits: dict[str, list[Limit]]) -> Row:
     batch, single = ([found.rate for found in limits[name]] for name in ("batch hot", "single hot"))
-    row = Row(
-        path=f"the function, {BATCH} sends a call, one room",
-        figure=median(batch),
-        unit="/s",
-        limit=median(single),
-        limit_name="pgbench, 1 send a call",
-    )
+    path = f"the function, {BATCH} sends a call, one room"
+    row = compare(path, batch, single, "pgbench, 1 send a call", "/s")
     return judge(row, median_ratio(batch, single), Bar(3, is_least=True))
 
 
