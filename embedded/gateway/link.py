@@ -28,6 +28,10 @@ CONNECT_OPTIONS: dict[str, Any] = {
     " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off",
 }
 
+LOOK_SECONDS = 0.25
+"""How often a connection looks for what it was not notified of: uvloop stops watching a socket that
+was reset, as when a session ends without reading a statement, and does not say so."""
+
 Row = tuple[bytes, ...]
 
 
@@ -50,6 +54,7 @@ class Link:
         self._notified = asyncio.Event()
         self._is_reading = True
         self._loop.add_reader(self._socket, self._read)
+        self._look_timer = self._loop.call_later(LOOK_SECONDS, self._look)
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -123,10 +128,15 @@ class Link:
             self._notified.set()
             self._end(error)
 
+    def _look(self) -> None:
+        self._look_timer = self._loop.call_later(LOOK_SECONDS, self._look)
+        self._read()
+
     def _stop_reading(self) -> None:
         # Once: libpq closes the socket of a lost connection, and another may have its number then.
         if self._is_reading:
             self._is_reading = False
+            self._look_timer.cancel()
             self._loop.remove_reader(self._socket)
 
     def _end(self, error: psycopg.Error | None) -> None:
