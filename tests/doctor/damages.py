@@ -336,22 +336,22 @@ DATABASE = {
         "DROP FUNCTION chat.rename_room", {"function": "rename_room"}, ("function_missing",)
     ),
     "a function of the same name was added": Damage(
-        "CREATE FUNCTION chat.audience(p_room_id text) RETURNS text[]"
+        "CREATE FUNCTION chat.audience_of(p_room_id text) RETURNS text[]"
         " LANGUAGE sql STABLE AS $$ SELECT '{}'::text[] $$",
-        {"function": "audience"},
+        {"function": "audience_of"},
         ("function_altered",),
     ),
     "a function was replaced": Damage(
-        "CREATE OR REPLACE FUNCTION chat.audience(p_room_id bigint) RETURNS text[]"
+        "CREATE OR REPLACE FUNCTION chat.audience_of(p_room chat_room) RETURNS text[]"
         " LANGUAGE sql STABLE AS $$ SELECT '{}'::text[] $$",
-        {"function": "audience"},
+        {"function": "audience_of"},
         ("function_altered",),
     ),
     "another release was installed": Damage(
-        "CREATE OR REPLACE FUNCTION chat.audience(p_room_id bigint) RETURNS text[]"
+        "CREATE OR REPLACE FUNCTION chat.audience_of(p_room chat_room) RETURNS text[]"
         " LANGUAGE sql STABLE AS $$ SELECT '{}'::text[] $$;"
         "COMMENT ON SCHEMA chat IS 'besedka functions of another release'",
-        {"function": "audience"},
+        {"function": "audience_of"},
         ("functions_of_other_release",),
     ),
     "a table is gone": Damage(

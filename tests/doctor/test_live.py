@@ -188,7 +188,7 @@ def test_a_release_installed_meanwhile_is_no_finding(url: str) -> None:
         deploying.execute("LOCK TABLE django_migrations")
         examining = thread.submit(examine, url)
         wait_until_waiting(observer)
-        deploying.execute("DROP FUNCTION chat.audience(text)")
+        deploying.execute("DROP FUNCTION chat.audience_of(text)")
         deploying.commit()
 
         assert examining.result(15).codes == set()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.support.processes import PROJECT
 
-RELEASE_BEFORE = "7454ee797a18ea587ad0c37f6ba6be0af50b5c7f"
+RELEASE_BEFORE = "546a0a989897c826048c274bf1be93de73865326"
 """The commit of the release before this one.
 
 After a release, set it to the commit that was released: the next deployment replaces that code.

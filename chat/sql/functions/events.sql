@@ -202,25 +202,6 @@ BEGIN
         array_fill(p_room.id, ARRAY[cardinality(v_chunks)]), v_chunks))[1];
 END $$;
 
--- The next two are for functions of the release before that are running while these are installed; the
--- next release drops them.
-
--- Writes a room back, as `record_events` does now.
-CREATE OR REPLACE FUNCTION chat.save_room(p_room chat_room) RETURNS void
-LANGUAGE plpgsql AS $$
-BEGIN
-    UPDATE chat_room r
-    SET name = p_room.name, version = p_room.version, last_seq = p_room.last_seq,
-        member_count = p_room.member_count, bumped_at = p_room.bumped_at
-    WHERE r.id = p_room.id;
-END $$;
-
--- The channels of all members; `audience_of` is in its place.
-CREATE OR REPLACE FUNCTION chat.audience(p_room_id bigint) RETURNS text[]
-LANGUAGE sql STABLE AS $$
-    SELECT array_agg(m.channel ORDER BY m.id) FROM chat_member m WHERE m.room_id = p_room_id
-$$;
-
 -- Refuses to run where a snapshot could be older than the room's lock: order and idempotency need
 -- each statement of a function to see what was committed before it.
 CREATE OR REPLACE FUNCTION chat.require_read_committed() RETURNS void
