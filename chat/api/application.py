@@ -21,6 +21,7 @@ from chat.api.problems import EXCEPTION_HANDLERS
 from chat.conf import BODY_MAX_BYTES, load_configuration
 from chat.metrics import OutboxCollector, PoolCollector, serve_metrics
 from chat.sql.database import Database, open_database, share_connections
+from chat.sql.notifier import open_notifier
 
 ROUTES = [
     rooms.list_rooms,
@@ -61,12 +62,13 @@ async def _open_resources(application: Litestar) -> AsyncIterator[None]:
     share = share_connections(configuration.database_pool_size)
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
-        database = await enter(
-            open_database(url, configuration.database_pool_size - share.own, session_settings)
-        )
+        # The first to open, so the last to close: the queue's last sends are notified of too.
+        notify = (await enter(open_notifier(url))).notify
+        common = configuration.database_pool_size - share.own
+        database = await enter(open_database(url, common, session_settings, notify))
         pools = [database]
         if share.own:
-            pools.append(await enter(open_database(url, share.own, session_settings)))
+            pools.append(await enter(open_database(url, share.own, session_settings, notify)))
         application.state.database = database
         application.state.listeners = Listeners(database, configuration.listening_seconds)
         limits = SendLimits(configuration.sends_per_user, configuration.sends_per_room)

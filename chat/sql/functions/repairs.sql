@@ -138,9 +138,6 @@ BEGIN
         UPDATE chat_outbox o SET partition = v_partition
         WHERE o.id = p_id AND o.partition <> v_partition
         RETURNING old.partition::text, new.partition::text;
-    IF FOUND THEN
-        PERFORM pg_notify('chat_outbox', v_partition::text);
-    END IF;
 END $$;
 
 -- Removes a row of the outbox that can never be delivered; `before` is the whole row. Its event
