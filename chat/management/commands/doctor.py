@@ -19,6 +19,7 @@ from chat.conf import compose_conninfo, load_configuration
 from chat.doctor.catalogue import CODES, Check, Place
 from chat.doctor.examination import Examination, UnfinishedError
 from chat.doctor.repairs import REPAIRS, repair
+from chat.sql.server import describe_old_server
 
 HELP = """\
 Check a database in use, without writing to it: counters, the log, the outbox, sequences, functions,
@@ -120,6 +121,8 @@ class Command(BaseCommand):
         output = self.stderr if options["json"] else self.stdout
         say = partial(output.write, style_func=str)
         with closing(_connect()) as connection:
+            if reason := describe_old_server(connection.info.server_version):
+                raise UnfinishedError(reason)
             examination = Examination(connection, deadline, options["late"], options["from_room"])
             report.checked = examination.checked
             try:
