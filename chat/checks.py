@@ -57,13 +57,12 @@ def describe_published_key(value: str) -> str | None:
 
 
 def _is_key(data: bytes) -> bool:
-    """Whether this is one DER sequence, as keys and certificates are, and no more."""
-    if data[0] != 0x30:
-        return False
-    if data[1] < 0x80:
-        return len(data) == 2 + data[1] and any(kind in data for kind in _KEY_KINDS)
-    size = data[1] & 0x7F
-    return len(data) == 2 + size + int.from_bytes(data[2 : 2 + size])
+    """Whether this is one DER sequence of a kind of keys or certificates, and no more."""
+    size = data[1] & 0x7F if data[1] > 0x80 else 0
+    length = int.from_bytes(data[2 : 2 + size]) if size else data[1]
+    is_sequence = data[0] == 0x30 and len(data) == 2 + size + length
+    # PKCS #1 names no kind: it begins with the large number of an RSA key.
+    return is_sequence and (data[4:6] == b"\x02\x82" or any(kind in data for kind in _KEY_KINDS))
 
 
 @register("security")
