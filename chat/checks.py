@@ -1,5 +1,8 @@
 """System checks: a service with a bad secret or without host names does not start."""
 
+import base64
+import contextlib
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +24,75 @@ _HINT = (
     "Set {name} to at least 32 random bytes, for example the output of "
     "`python -c 'import secrets; print(secrets.token_urlsafe(48))'`."
 )
+
+
+_BASE64 = re.compile(r"[A-Za-z0-9+/\s]{40,}={0,2}\s*")
+# The identifiers of RSA, elliptic curves and Ed25519 in a key that is written as DER.
+_KEY_KINDS = tuple(
+    bytes.fromhex(text) for text in ("2a864886f70d0101", "2a8648ce3d0201", "2b6570", "2b6571")
+)
+
+
+def describe_published_key(value: str) -> str | None:
+    """Return what a value is that no secret can be: a key of a key pair, or the address of keys.
+
+    Anyone knows a public key. A service that took it for a shared secret would accept every token
+    that a stranger signs with it.
+    """
+    text = value.strip()
+    if "-----BEGIN " in text:
+        return "a key or certificate in PEM format"
+    if text.startswith("ssh-"):
+        return "a key in SSH format"
+    if text.startswith("{") and '"kty"' in text:
+        return "a JSON Web Key"
+    if text.lower().startswith(("https://", "http://")):
+        return "an address"
+    if _BASE64.fullmatch(text):
+        with contextlib.suppress(ValueError):
+            data = base64.b64decode("".join(text.split()), validate=True)
+            if _is_key(data):
+                return "a key or certificate without the lines of its PEM format"
+    return None
+
+
+def _is_key(data: bytes) -> bool:
+    """Whether this is one DER sequence of a kind of keys or certificates, and no more."""
+    size = data[1] & 0x7F if data[1] > 0x80 else 0
+    length = int.from_bytes(data[2 : 2 + size]) if size else data[1]
+    is_sequence = data[0] == 0x30 and len(data) == 2 + size + length
+    # PKCS #1 names no kind: it begins with the large number of an RSA key.
+    return is_sequence and (data[4:6] == b"\x02\x82" or any(kind in data for kind in _KEY_KINDS))
+
+
+@register("security")
+def check_published_keys(**_: Any) -> Sequence[CheckMessage]:  # noqa: ANN401 - Django's signature
+    """No secret is the public or private key of a pair, with DEBUG too."""
+    secrets = {
+        "SECRET_KEY": settings.SECRET_KEY,
+        "JWT_SECRET": settings.JWT_SECRET,
+        "CENTRIFUGO_TOKEN_SECRET": settings.CENTRIFUGO_TOKEN_SECRET,
+    }
+    found: list[CheckMessage] = []
+    for name, value in secrets.items():
+        is_fallback = name == "JWT_SECRET" and value == settings.SECRET_KEY
+        if (kind := describe_published_key(value)) is None or is_fallback:
+            continue
+        advice = _HINT.format(name=name)
+        if name == "JWT_SECRET":
+            advice = (
+                "JWT_SECRET is the secret that the host and this service share, for HS256. Set "
+                "JWT_PUBLIC_KEY to a public key, or JWT_JWKS_URL to the address of a key set. A "
+                "private key stays with who signs the tokens."
+            )
+        found.append(
+            Error(
+                f"{name} is {kind}. With a public key as the secret, anyone could sign tokens.",
+                hint=advice,
+                id="chat.E050",
+            )
+        )
+    return found
 
 
 def _check_secret(name: str, value: str, number: int) -> list[CheckMessage]:

@@ -7,6 +7,7 @@ from django.db.models import CheckConstraint, Index, Q, UniqueConstraint
 from django.db.models.functions import Length
 
 from chat.conf import CLIENT_ID_MAX_LENGTH, ROOM_NAME_MAX_LENGTH, USER_ID_MAX_LENGTH
+from chat.visible import make_visible
 
 models.CharField.register_lookup(Length)
 
@@ -84,7 +85,7 @@ class Room(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.name
+        return make_visible(self.name)
 
 
 class RoomKey(models.Model):
@@ -104,7 +105,7 @@ class RoomKey(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.created_by} {self.client_id}"
+        return make_visible(f"{self.created_by} {self.client_id}")
 
 
 class Member(models.Model):
@@ -128,7 +129,7 @@ class Member(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.user_id} in {self.room_id}"
+        return f"{make_visible(self.user_id)} in {self.room_id}"
 
 
 class Listener(models.Model):
@@ -151,7 +152,7 @@ class Listener(models.Model):
         indexes: ClassVar = [Index(fields=["until"], name="chat_listener_until")]
 
     def __str__(self) -> str:
-        return f"{self.user_id} until {self.until}"
+        return f"{make_visible(self.user_id)} until {self.until}"
 
 
 class Message(models.Model):

@@ -38,7 +38,8 @@ async def check_ready(database: Database) -> Response[Readiness]:
     try:
         row = await database.run(queries.readiness.read_readiness(), within=READINESS_SECONDS)
     except ChatError:
-        return _answer("unavailable", None, [])
+        state: DatabaseState = "unavailable" if database.refusal is None else "too old"
+        return _answer(state, None, [], database.refusal)
     except psycopg.errors.UndefinedTable:
         return _answer("not migrated", None, [])
     state = _judge(row)
@@ -73,7 +74,10 @@ def _judge(row: ReadinessRow) -> DatabaseState:
 
 
 def _answer(
-    database: DatabaseState, outbox_age: float | None, warnings: list[str]
+    database: DatabaseState,
+    outbox_age: float | None,
+    warnings: list[str],
+    detail: str | None = None,
 ) -> Response[Readiness]:
     is_late = outbox_age is not None and outbox_age > REALTIME_LATE_SECONDS
     return Response(
@@ -83,6 +87,7 @@ def _answer(
             realtime="degraded" if is_late else "ok",
             outbox_age_seconds=outbox_age,
             warnings=warnings,
+            detail=detail,
         ),
         status_code=200 if database == "ok" else 503,
     )

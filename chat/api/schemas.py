@@ -110,7 +110,13 @@ class CentrifugoToken(msgspec.Struct):
 
 
 DatabaseState = Literal[
-    "ok", "unavailable", "not migrated", "read only", "without functions", "older functions"
+    "ok",
+    "unavailable",
+    "too old",
+    "not migrated",
+    "read only",
+    "without functions",
+    "older functions",
 ]
 
 
@@ -129,3 +135,5 @@ class Readiness(msgspec.Struct, omit_defaults=True):
     outbox_age_seconds: float | None
     warnings: list[str] = []
     """Codes of `manage.py doctor` that do not keep the process from serving."""
+    detail: str | None = None
+    """Which version of PostgreSQL was found and which is needed, where it is too old."""

@@ -17,6 +17,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 from chat.conf import compose_conninfo
 from chat.sql import Call, Result
 from chat.sql.errors import ROLLED_BACK, find_meaning
+from chat.sql.server import describe_old_server
 from chat.sql.severing import severed_at
 
 # How long a request may take in all, in seconds: to get a connection and the answer. A database
@@ -73,6 +74,9 @@ def _is_silent(connection: psycopg.AsyncConnection[Any]) -> bool:
 
 class Database:
     """The API's way to PostgreSQL: each call is one statement, one transaction, one round trip."""
+
+    refusal: str | None = None
+    """Why the server that was found last cannot be used; the pool opens no connection to it."""
 
     def __init__(
         self,
@@ -203,6 +207,13 @@ async def open_database(
     The pool fills in the background: a service that starts before its database is not ready, and
     becomes ready by itself.
     """
+
+    async def require_version(connection: psycopg.AsyncConnection[Any]) -> None:
+        # The server named its version when it accepted the connection: this asks it nothing.
+        database.refusal = describe_old_server(connection.info.server_version)
+        if database.refusal is not None:
+            raise psycopg.NotSupportedError(database.refusal)
+
     pool = AsyncConnectionPool(
         compose_conninfo(url, "besedka-api", **_SESSION_SETTINGS, **(session_settings or {})),
         min_size=min(2, pool_size),
@@ -211,13 +222,15 @@ async def open_database(
         max_waiting=pool_size * 50,
         reconnect_timeout=30,
         open=False,
+        configure=require_version,
         name="api",
         # Threshold 0: a statement is prepared when it is first run.
         kwargs={"autocommit": True, "prepare_threshold": 0},
     )
+    database = Database(pool, notify)
     await pool.open(wait=False)
     try:
-        yield Database(pool, notify)
+        yield database
     finally:
         # Bounded: a connection stuck in a dead network must not hold the process.
         await asyncio.wait_for(pool.close(), timeout=5)
