@@ -280,19 +280,26 @@ def test_a_deleted_message(desk: Desk) -> None:
 
 
 def test_a_log_that_was_pruned(desk: Desk) -> None:
-    """Members of then who still are ones are known; of those who left, nothing is: it says so."""
+    """Members of then who still are ones are known; of those who left, nothing is: it says so.
+
+    What the log still has is used: one who left after a message that is in it was a member.
+    """
     alice, bob, charlie = map(desk.user, ("alice", "bob", "charlie"))
     room = desk.cast.service().create_room(alice, bob, charlie)
-    message = send(alice, room)
+    pruned, kept = send(alice, room), send(alice, room)
     leave(charlie, room)
     desk.drain()
-    execute(desk.url, f"DELETE FROM chat_event WHERE room_id = {room} AND version <= 5")
+    execute(desk.url, f"DELETE FROM chat_event WHERE room_id = {room} AND version <= 4")
 
-    stayed, left = desk.explain(message, bob), desk.explain(message, charlie)
+    stayed, left = desk.explain(pruned, bob), desk.explain(pruned, charlie)
+    later = desk.explain(kept, charlie)
 
     assert (stayed["verdict"], stayed["version"]) == ("handed_over", None)
     assert states(stayed)["event"] == "pruned"
+    assert "begins at 5" in sentence(stayed, "event")
     assert (left["verdict"], states(left)["member"]) == ("membership_unknown", "unknown")
+    assert (later["verdict"], later["version"]) == ("handed_over", 5)
+    assert "left at version 6, later" in sentence(later, "member")
 
 
 def test_rows_for_others_are_told_apart(desk: Desk) -> None:
