@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Sequence
+from typing import Protocol
 
 from embedded.gateway.protocol import Disconnect, Unsubscribe
 
-if TYPE_CHECKING:
-    from embedded.gateway.records import Record
+RECORD_BYTES = 300
+"""A record, or a key, by itself, with its place in a table; measured with tracemalloc."""
+REFERENCE_BYTES = 8
+"""One channel in a record, or one record in the history of a channel."""
 
 
 class Subscriber(Protocol):
@@ -57,3 +60,18 @@ class Channel:
         # A dict keeps the order of subscriptions, and a set does not.
         self.subscribers: dict[Subscriber, None] = {}
         self.publication_start = b""
+
+
+class Record:
+    """One publication in the histories of its channels, which all share these bytes.
+
+    `holders`: how many histories have it.
+    """
+
+    __slots__ = ("channels", "data", "holders", "size")
+
+    def __init__(self, data: bytes, channels: Sequence[Channel]) -> None:
+        self.data = data
+        self.channels = channels
+        self.holders = len(channels)
+        self.size = RECORD_BYTES + len(data) + 2 * REFERENCE_BYTES * len(channels)

@@ -5,27 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from embedded.gateway.channels import Channel
-
-RECORD_BYTES = 300
-"""A record, or a key, by itself, with its place in a table; measured with tracemalloc."""
-REFERENCE_BYTES = 8
-"""One channel in a record, or one record in the history of a channel."""
-
-
-class Record:
-    """One publication in the histories of its channels, which all share these bytes.
-
-    `holders`: how many histories have it.
-    """
-
-    __slots__ = ("channels", "data", "holders", "size")
-
-    def __init__(self, data: bytes, channels: Sequence[Channel]) -> None:
-        self.data = data
-        self.channels = channels
-        self.holders = len(channels)
-        self.size = RECORD_BYTES + len(data) + 2 * REFERENCE_BYTES * len(channels)
+from embedded.gateway.channels import RECORD_BYTES, REFERENCE_BYTES, Channel, Record
 
 
 class Histories:
