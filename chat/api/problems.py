@@ -125,6 +125,13 @@ PROBLEMS: Mapping[str, ProblemKind] = {
         "with `Retry-After`",
         headers=_RETRY,
     ),
+    "too_many_requests": ProblemKind(
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "too many requests from one network or one token; nothing was done, with `Retry-After`",
+        "Too many requests come from this address, or with this token. Try again.",
+        headers=_RETRY,
+        is_from_proxy=True,
+    ),
     "internal_error": ProblemKind(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         "the service failed; `request_id` finds the cause in its log",
