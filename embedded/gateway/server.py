@@ -6,8 +6,6 @@ import asyncio
 import contextlib
 import http
 import logging
-from collections.abc import Collection
-from urllib.parse import urlsplit
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
@@ -17,11 +15,17 @@ from websockets.protocol import State
 from embedded.gateway.broker import Broker
 from embedded.gateway.connection import Session
 from embedded.gateway.limits import Limits
+from embedded.gateway.origins import AllowedOrigins
 from embedded.gateway.protocol import CONNECTION_CLOSED, SERVER_ERROR, SHUTDOWN
 from embedded.gateway.tokens import TokenVerifier
 
 WEBSOCKET_PATH = "/connection/websocket"
-LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+# What Centrifugo offers beside the WebSocket.
+FALLBACKS = ("/connection/http_stream", "/connection/sse", "/emulation")
+ONLY_WEBSOCKET = (
+    "The embedded gateway speaks WebSocket only. Centrifugo, which production runs, has this "
+    "transport too: name it in CENTRIFUGO_BIN.\n"
+)
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +37,20 @@ class ClientSocket(ServerConnection):
     """
 
     session: Session | None = None
+    has_begun = False
+
+    def data_received(self, data: bytes) -> None:
+        """Answer what is no handshake: a POST of a transport that only Centrifugo has."""
+        if not self.has_begun:
+            self.has_begun = True
+            if data.startswith(b"POST "):
+                # The library closes such a connection without an answer.
+                head = f"HTTP/1.1 404 Not Found\r\nContent-Length: {len(ONLY_WEBSOCKET)}\r\n"
+                head += "Content-Type: text/plain\r\nConnection: close\r\n\r\n"
+                self.transport.write((head + ONLY_WEBSOCKET).encode())
+                self.transport.close()
+                return
+        super().data_received(data)
 
     @property
     def is_writable(self) -> bool:
@@ -63,12 +81,12 @@ class GatewayServer:
         broker: Broker,
         tokens: TokenVerifier,
         limits: Limits,
-        allowed_origins: Collection[str] = (),
+        origins: AllowedOrigins | None = None,
     ) -> None:
         self._broker = broker
         self._tokens = tokens
         self._limits = limits
-        self._allowed_origins = frozenset(allowed_origins)
+        self._origins = origins or AllowedOrigins()
         self._sessions: set[Session] = set()
         self._server: Server | None = None
 
@@ -108,23 +126,14 @@ class GatewayServer:
             gauge = f"besedka_gateway_connections {len(self._sessions)}\n"
             return _respond(connection, gauge, "text/plain; version=0.0.4")
         if path != WEBSOCKET_PATH:
-            return connection.respond(http.HTTPStatus.NOT_FOUND, "not found\n")
+            text = ONLY_WEBSOCKET if path in FALLBACKS else "not found\n"
+            return connection.respond(http.HTTPStatus.NOT_FOUND, text)
         if "=protobuf" in query:
             return connection.respond(http.HTTPStatus.BAD_REQUEST, "only JSON is spoken here\n")
-        if not self._is_origin_allowed(request.headers.get("Origin")):
+        if not self._origins.permits(request.headers.get("Origin")):
             logger.info("origin refused; see ALLOWED_ORIGINS")
             return connection.respond(http.HTTPStatus.FORBIDDEN, "origin not allowed\n")
         return None
-
-    def _is_origin_allowed(self, origin: str | None) -> bool:
-        if origin is None:
-            return True
-        if self._allowed_origins:
-            return origin in self._allowed_origins
-        try:
-            return urlsplit(origin).hostname in LOOPBACK
-        except ValueError:
-            return False
 
     async def _serve_client(self, connection: ServerConnection) -> None:
         assert isinstance(connection, ClientSocket)  # noqa: S101 - `create_connection` above
