@@ -19,6 +19,7 @@ from embedded.centrifugo import centrifugo_command, find_centrifugo
 from tests.deploy.compose import load_compose, service_environment
 from tests.deploy.front import run_nginx
 from tests.deploy.image import serve_command
+from tests.deploy.mount import run_mount
 from tests.support.actors import Cast
 from tests.support.processes import find_free_port
 
@@ -181,3 +182,31 @@ def test_allowed_origins_may_be_separated_in_each_way(database_url: str, separat
         "https://app.example.com",
         "https://*.example.org",
     ]
+
+
+def test_realtime_is_reached_below_a_path(centrifugo: str, tmp_path: Path) -> None:
+    """By the page's nginx a WebSocket gets through, and a stream arrives while it is written."""
+    port = int(centrifugo.split(":")[2].partition("/")[0])
+    command = {"id": 1, "connect": {"token": "x"}}
+    refused = {"code": 3500, "reason": "invalid token"}
+
+    async def ask(url: str) -> tuple[int, str]:
+        websocket = f"{url.replace('http', 'ws')}/connection/websocket"
+        async with connect(websocket, origin=ORIGIN, proxy=None) as client:  # type: ignore[arg-type]
+            await client.send(json.dumps(command))
+            await client.wait_closed()
+            return client.close_code or 0, client.close_reason or ""
+
+    with run_mount(tmp_path, realtime=port) as url:
+        closed = asyncio.run(ask(url))
+        stream = httpx.post(
+            f"{url}/connection/http_stream", json=command, headers={"Origin": ORIGIN}, timeout=10
+        )
+        emulation = httpx.post(f"{url}/emulation", json={}, headers={"Origin": ORIGIN})
+
+    assert closed == (3500, "invalid token")
+    assert json.loads(stream.text.splitlines()[-1])["push"]["disconnect"] == refused
+    assert stream.headers["access-control-allow-origin"] == ORIGIN
+    # Centrifugo's own answer for a session that it does not have.
+    assert emulation.status_code in {400, 404}
+    assert emulation.headers["access-control-allow-origin"] == ORIGIN
