@@ -136,6 +136,11 @@ REQUIRE_TLS = _flag("REQUIRE_TLS", default=not DEBUG)
 ALLOWED_HOSTS = _words("ALLOWED_HOSTS") or (["localhost", "127.0.0.1", "[::1]"] if DEBUG else [])
 CSRF_TRUSTED_ORIGINS = _words("CSRF_TRUSTED_ORIGINS")
 
+# The pages that may call the API, by their origins. It reads no cookie, so `*` is safe.
+CORS_ALLOWED_ORIGINS = [
+    word.lower() for part in _words("CORS_ALLOWED_ORIGINS") for word in part.split()
+]
+
 SECRET_KEY = _text("SECRET_KEY", DEVELOPMENT_SECRET_KEY)
 JWT_SECRET = _text("JWT_SECRET", SECRET_KEY)
 JWT_AUDIENCE = _text("JWT_AUDIENCE") or None
@@ -186,6 +191,7 @@ INSTALLED_APPS = [
     "chat",
 ]
 MIDDLEWARE = [
+    "app.below_prefix.CookiePathMiddleware",
     "django.middleware.security.SecurityMiddleware",
     *([] if SERVE == "api" else ["csp.middleware.CSPMiddleware"]),
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -248,6 +254,10 @@ ROOT_URLCONF = "app.urls"
 ASGI_APPLICATION = "app.asgi.application"
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / ".data" / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "app.below_prefix.PrefixedStaticFilesStorage"},
+}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"

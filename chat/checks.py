@@ -211,3 +211,36 @@ def check_audience_hours(**_: Any) -> Sequence[CheckMessage]:  # noqa: ANN401 - 
             id="chat.E008",
         ),
     ]
+
+
+# As browsers write it in `Origin`: no path, no slash at the end, no default port; or with `*.` in
+# front of the host for any one label. Apps have schemes of their own, such as capacitor://localhost.
+_ORIGIN = re.compile(
+    r"(?P<scheme>[a-z][a-z0-9+.-]*)://"
+    r"(?:(?:\*\.)?[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?|\[[0-9a-f:.]+\])"
+    r"(?::(?P<port>[1-9][0-9]{0,4}))?"
+)
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
+
+
+def _is_origin(word: str) -> bool:
+    if word == "*":
+        return True
+    found = _ORIGIN.fullmatch(word)
+    return found is not None and found["port"] != _DEFAULT_PORTS.get(found["scheme"], "")
+
+
+@register
+def check_cors_origins(**_: Any) -> Sequence[CheckMessage]:  # noqa: ANN401 - Django's signature
+    """Each word of CORS_ALLOWED_ORIGINS is one that a browser's `Origin` can equal."""
+    return [
+        Error(
+            f"CORS_ALLOWED_ORIGINS contains {word!r}, which is no origin.",
+            hint="Write the scheme, the host and a port other than the default one, with nothing "
+            "after them: https://app.example.com, or https://*.example.com for each of its "
+            "subdomains, or * alone for every origin.",
+            id="chat.E040",
+        )
+        for word in settings.CORS_ALLOWED_ORIGINS
+        if not _is_origin(word)
+    ]

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from litestar import Litestar
 from litestar.datastructures import State
 from litestar.di import Provide
+from litestar.types import ASGIApp
 
 from app.authentication import load_token_verifier
 from chat.actions.listeners import Listeners
@@ -16,8 +17,8 @@ from chat.api.bodies import with_body_deadline
 from chat.api.direct import DirectRoutes
 from chat.api.openapi.document import build_document
 from chat.api.openapi.page import render_page
-from chat.api.options import answer_options
-from chat.api.problems import EXCEPTION_HANDLERS
+from chat.api.options import answer_head, answer_options
+from chat.api.problems import EXCEPTION_HANDLERS, NO_STORE
 from chat.conf import BODY_MAX_BYTES, load_configuration
 from chat.metrics import OutboxCollector, PoolCollector, serve_metrics
 from chat.sql.database import Database, open_database, share_connections
@@ -43,6 +44,9 @@ ROUTES = [
     documentation.read_schema,
     documentation.read_docs,
 ]
+
+# All that some address of the API takes.
+METHODS = {"HEAD", "OPTIONS"}.union(*(route.http_methods for route in ROUTES))
 
 # What clients ask for all the time.
 HOT_ROUTES = [
@@ -98,7 +102,7 @@ async def _provide_send_queue(state: State) -> SendQueue:
     return queue
 
 
-def create_api() -> DirectRoutes:
+def create_api() -> ASGIApp:
     """Return the API; its connections to PostgreSQL open with its lifespan."""
     document = build_document(ROUTES)
     application = Litestar(
@@ -112,9 +116,10 @@ def create_api() -> DirectRoutes:
         },
         exception_handlers=EXCEPTION_HANDLERS,
         request_max_body_size=BODY_MAX_BYTES,
+        response_headers=NO_STORE,
         state=State({"document": document, "page": render_page(document)}),
         # The description is of our own making; logging belongs to the process.
         openapi_config=None,
         logging_config=None,
     )
-    return DirectRoutes(application, application.state, HOT_ROUTES)
+    return answer_head(DirectRoutes(application, application.state, HOT_ROUTES))

@@ -15,11 +15,14 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
 from app.authentication import InvalidTokenError
+from chat.api.options import list_methods
 from chat.conf import BODY_MAX_BYTES, BODY_SECONDS
 from chat.errors import ChatError, EventsGoneError, InvalidInputError, RateLimitedError
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 1
+# With every answer of the API: what a user may read is kept by no cache, and no error is either.
+NO_STORE: Mapping[str, str] = {"Cache-Control": "no-store"}
 
 log = structlog.get_logger("besedka.api")
 
@@ -209,7 +212,7 @@ def _answer(
         encode_problem(code, detail, facts),
         status_code=kind.status.value,
         media_type=MEDIA_TYPE,
-        headers={**kind.headers, **(headers or {})},
+        headers={**NO_STORE, **kind.headers, **(headers or {})},
     )
 
 
@@ -246,7 +249,9 @@ def answer_http_exception(request: Request[Any, Any, Any], error: HTTPException)
     code = _CODE_OF_STATUS.get(HTTPStatus(error.status_code), "bad_request")
     detail = error.detail if code == "bad_request" else None
     allow = {
-        name: value for name, value in (error.headers or {}).items() if name.lower() == "allow"
+        name: list_methods(value.split(", "))
+        for name, value in (error.headers or {}).items()
+        if name.lower() == "allow"
     }
     return _answer(code, detail, headers=allow)
 

@@ -13,6 +13,7 @@ from django.test import override_settings
 
 from chat.checks import (
     check_audience_hours,
+    check_cors_origins,
     check_hosts,
     check_message_length,
     check_published_keys,
@@ -250,3 +251,57 @@ def test_a_listener_is_kept_longer_than_a_position(
     """No setting lets a client recover from a history in which an event is missing."""
     with override_settings(CHAT_AUDIENCE_HOURS=hours, CENTRIFUGO_TOKEN_TTL_SECONDS=lifetime):
         assert [message.id for message in check_audience_hours()] == codes
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        *("*", "https://app.example.com", "http://localhost:3000", "https://*.example.com"),
+        *("https://*.example.com:8443", "capacitor://localhost", "http://127.0.0.1:8000"),
+        *("http://[::1]:3000", "https://xn--e1afmkfd.example", "chrome-extension://abcdef"),
+    ],
+)
+def test_an_origin_is_one(word: str) -> None:
+    """What a browser can send as its origin is accepted, and one level of subdomains."""
+    with override_settings(CORS_ALLOWED_ORIGINS=[word]):
+        assert check_cors_origins() == []
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        *("https://app.example.com/", "https://app.example.com/path", "https://app.example.com?x"),
+        *("app.example.com", "//app.example.com", "https:app.example.com", "https://", "null"),
+        *("https://app.example.com:443", "http://app.example.com:80", "https://app.example.com:"),
+        *(
+            "https://user@app.example.com",
+            "https://a.*.example.com",
+            "https://*",
+            "**",
+            "https://.x",
+        ),
+        *("https://*example.com", "*.example.com", "https://юзер.example.com", "https://a b"),
+        "https://app.example.com\r\nX: y",
+    ],
+)
+def test_what_is_no_origin_is_named(word: str) -> None:
+    """It could never equal a browser's origin: the start is refused, and says which word it is."""
+    with override_settings(CORS_ALLOWED_ORIGINS=["https://good.example.com", word]):
+        (message,) = check_cors_origins()
+
+    assert message.is_serious()
+    assert message.id == "chat.E040"
+    assert repr(word) in message.msg
+    assert message.hint
+
+
+@pytest.mark.slow
+def test_a_wrong_origin_does_not_start() -> None:
+    """Also in development, and each is named, however they are separated."""
+    wrong = "https://good.example.com https://a.example.com/,b.example.com"
+    done = run("-c", "import app.asgi", DEBUG="1", CORS_ALLOWED_ORIGINS=wrong)
+
+    assert done.returncode != 0
+    assert done.stderr.count("(chat.E040)") == 2
+    assert "'https://a.example.com/'" in done.stderr
+    assert "'b.example.com'" in done.stderr

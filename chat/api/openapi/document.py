@@ -39,7 +39,8 @@ the string in `sub`. Some operations are for the product's own service: its toke
 service`, or `chat.manage` in `scp` or `scope`.
 
 Every error is `application/problem+json` (RFC 9457) with a stable `code`. A method that an address
-does not take is 405 with `Allow`. Every answer names its request in `X-Request-Id`.
+does not take is 405 with `Allow`; HEAD is taken wherever GET is. Every answer names its request in
+`X-Request-Id`.
 """
 
 _PATH_SCHEMAS: dict[str, tuple[Schema, str | int]] = {
