@@ -25,8 +25,14 @@ async def open_client() -> httpx.AsyncClient:
     it takes 50 ms.
     """
     context = await asyncio.to_thread(httpx.create_ssl_context)
-    # The deadline of the whole exchange is in `fetch`; this is a bound for each of its steps.
-    return httpx.AsyncClient(verify=context, timeout=60, follow_redirects=False)
+    return httpx.AsyncClient(
+        verify=context,
+        # The deadline of the whole exchange is in `fetch`; this is a bound for each of its steps.
+        timeout=60,
+        # Many servers close a connection that was idle for five seconds, just as it is used again.
+        limits=httpx.Limits(keepalive_expiry=2),
+        follow_redirects=False,
+    )
 
 
 async def fetch(

@@ -82,6 +82,12 @@ class Endpoint:
         self.status, self.body = status, json.dumps(claims).encode()
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    # The default of 5 is less than the connections that come at once.
+    request_queue_size = 128
+
+
 @contextmanager
 def serve_endpoint() -> Iterator[Endpoint]:
     """Serve an endpoint until the block ends."""
@@ -108,8 +114,7 @@ def serve_endpoint() -> Iterator[Endpoint]:
         def log_message(self, *_: object) -> None:
             """Print nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     endpoint.address = f"http://127.0.0.1:{server.server_address[1]}/keys"
