@@ -17,6 +17,7 @@ from chat.conf import (
     EVENT_BYTES_MAX,
     TOKEN_SECONDS_MOST,
 )
+from chat.identity_checks import verifies_by_secret
 
 MINIMUM_SECRET_BYTES = 32
 DEVELOPMENT_SECRETS = frozenset({DEVELOPMENT_SECRET_KEY, DEVELOPMENT_CENTRIFUGO_SECRET})
@@ -117,7 +118,8 @@ def check_secrets(**_: Any) -> Sequence[CheckMessage]:  # noqa: ANN401 - Django'
     }
     found: list[CheckMessage] = []
     for number, (name, value) in enumerate(secrets.items(), start=1):
-        found += _check_secret(name, value, number)
+        if name != "JWT_SECRET" or verifies_by_secret():
+            found += _check_secret(name, value, number)
     if settings.CENTRIFUGO_TOKEN_SECRET in {settings.JWT_SECRET, settings.SECRET_KEY}:
         found.append(
             Error(
@@ -127,7 +129,7 @@ def check_secrets(**_: Any) -> Sequence[CheckMessage]:  # noqa: ANN401 - Django'
                 id="chat.E004",
             )
         )
-    if settings.JWT_SECRET == settings.SECRET_KEY:
+    if settings.JWT_SECRET == settings.SECRET_KEY and verifies_by_secret():
         found.append(
             Warning(
                 "JWT_SECRET is not set, so tokens are verified with SECRET_KEY.",

@@ -4,6 +4,7 @@
 in docs/api.md are made from it, and nginx's answers are tested against it.
 """
 
+import math
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -14,7 +15,7 @@ import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
-from app.authentication import InvalidTokenError
+from app.authentication import CannotVerifyNowError, InvalidTokenError
 from chat.api.options import list_methods
 from chat.conf import BODY_MAX_BYTES, BODY_SECONDS
 from chat.errors import ChatError, EventsGoneError, InvalidInputError, RateLimitedError
@@ -140,6 +141,12 @@ PROBLEMS: Mapping[str, ProblemKind] = {
         "the service failed; `request_id` finds the cause in its log",
         "The service failed. Its operators find the cause under the request id.",
     ),
+    "identity_unavailable": ProblemKind(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "whether the token is valid cannot be found out now: the keys of the identity provider, or "
+        "the host, cannot be asked; with `Retry-After`: keep the token and repeat",
+        headers=_RETRY,
+    ),
     "room_busy": ProblemKind(
         HTTPStatus.SERVICE_UNAVAILABLE,
         "the room stayed locked; nothing was changed, with `Retry-After`",
@@ -237,6 +244,12 @@ def answer_invalid_token(_: Request[Any, Any, Any], error: InvalidTokenError) ->
     return _answer("invalid_token", str(error))
 
 
+def answer_cannot_verify(_: Request[Any, Any, Any], error: CannotVerifyNowError) -> Response[bytes]:
+    """Answer a request of which cannot be said now who sent it."""
+    headers = {"Retry-After": str(math.ceil(error.retry_after))}
+    return _answer("identity_unavailable", str(error), headers=headers)
+
+
 def answer_request_error(_: Request[Any, Any, Any], error: RequestError) -> Response[bytes]:
     """Answer a request that was refused before its content was looked at."""
     return _answer(error.code)
@@ -286,6 +299,7 @@ def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[
 EXCEPTION_HANDLERS: dict[int | type[Exception], Any] = {
     ChatError: answer_chat_error,
     InvalidTokenError: answer_invalid_token,
+    CannotVerifyNowError: answer_cannot_verify,
     RequestError: answer_request_error,
     HTTPException: answer_http_exception,
     Exception: answer_defect,
