@@ -17,6 +17,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
 from chat.conf import compose_conninfo
 from chat.sql import Call, Result
+from chat.sql.bulkhead import Bulkhead
 from chat.sql.errors import ROLLED_BACK, find_meaning
 
 # How long a request may take in all, in seconds: to get a connection and the answer. A database
@@ -98,6 +99,8 @@ class Database:
 
     def __init__(self, pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]]) -> None:
         self._pool = pool
+        # Two of five connections are never taken by calls that wait for a lock.
+        self._bulkhead = Bulkhead(places=(pool.max_size + 1) // 2)
 
     async def run(self, call: Call[Result], *, within: float = ANSWER_SECONDS) -> Result:
         """Run the call and return its result within so many seconds, or raise.
@@ -109,6 +112,12 @@ class Database:
         Errors: those of the call; `RoomBusyError`, `DatabaseUnavailableError`.
         """
         deadline = asyncio.get_running_loop().time() + within
+        if call.lock is None:
+            return await self._run_and_read(call, deadline)
+        async with self._bulkhead.enter(call.lock):
+            return await self._run_and_read(call, deadline)
+
+    async def _run_and_read(self, call: Call[Result], deadline: float) -> Result:
         try:
             rows = await self._run_until_done(call, deadline)
         except psycopg.Error as error:
