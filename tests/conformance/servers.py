@@ -128,7 +128,9 @@ def _name_delays(kind: str, delays: dict[str, str]) -> dict[str, str]:
     """Return the environment that sets delays like `{"PING_INTERVAL": "1s"}`."""
     if kind == "gateway":
         return {
-            f"GATEWAY_{name}": str(float(value[:-2]) / 1000 if value.endswith("ms") else value[:-1])
+            f"GATEWAY_{name}": str(
+                float(value[:-2]) / 1000 if value.endswith("ms") else value.removesuffix("s")
+            )
             for name, value in delays.items()
         }
     sections = {
