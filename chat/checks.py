@@ -12,9 +12,9 @@ from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A
 from chat.conf import (
     AUDIENCE_HOURS_LEAST,
     AUDIENCE_HOURS_MOST,
+    CONTENT_BYTES_MAX,
     DEVELOPMENT_CENTRIFUGO_SECRET,
     DEVELOPMENT_SECRET_KEY,
-    EVENT_BYTES_MAX,
     TOKEN_SECONDS_MOST,
 )
 from chat.identity_checks import verifies_by_secret
@@ -166,8 +166,8 @@ def check_serve(**_: Any) -> Sequence[CheckMessage]:  # noqa: ANN401 - Django's 
     ]
 
 
-# Six bytes a character in JSON at worst, beside 1 KiB for the rest of the event.
-MESSAGE_MAX_LENGTH_LIMIT = (EVENT_BYTES_MAX - 1024) // 6
+# Six bytes a character in JSON at worst.
+MESSAGE_MAX_LENGTH_LIMIT = CONTENT_BYTES_MAX // 6
 
 
 @register

@@ -132,6 +132,11 @@ MEMBERS_PER_CALL = 1000
 # A client that recovers receives a whole history at once: `history_size` events (100) must fit its
 # queue (`client.queue_max_size`, 4 MiB); both are in centrifugo/config.json.
 EVENT_BYTES_MAX = 4 * 1024 * 1024 // 100
+# So many of them are for the rest: the room, the user, the key, the frame. At worst, with six
+# bytes for each character, it takes 3,000.
+EVENT_REST_BYTES = 4096
+# Without the quotes; `chat.is_content` in functions/messages.sql has the same bound.
+CONTENT_BYTES_MAX = EVENT_BYTES_MAX - EVENT_REST_BYTES - 2
 # nginx/nginx.conf has the same bounds.
 BODY_MAX_BYTES = 65_536
 # How long a request's body may take in all: a slow client uses a place that another one needs.

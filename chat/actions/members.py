@@ -64,6 +64,7 @@ def remove_member(room_id: int, user_id: str) -> Call[EventRoom]:
         {"room_id": room_id, "user_id": user_id},
         _read_room,
         publishes=True,
+        lock=room_id,
     )
 
 
@@ -76,6 +77,7 @@ def _make_addition(
         {"room_id": room_id, "user_ids": list(user_ids)},
         read,
         publishes=True,
+        lock=room_id,
     )
 
 

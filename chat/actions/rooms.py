@@ -57,6 +57,8 @@ def create_room(
         _read_created,
         is_repeatable=client_id is not None,
         publishes=True,
+        # Of two calls with one key the second waits for the first.
+        lock=(created_by, client_id) if client_id else None,
     )
 
 

@@ -16,6 +16,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
 from chat.conf import compose_conninfo
 from chat.sql import Call, Result
+from chat.sql.bulkhead import Bulkhead
 from chat.sql.errors import ROLLED_BACK, find_meaning
 from chat.sql.server import describe_old_server
 from chat.sql.severing import severed_at
@@ -85,6 +86,8 @@ class Database:
     ) -> None:
         self._pool = pool
         self._notify = notify
+        # Two of five connections are never taken by calls that wait for a lock.
+        self._bulkhead = Bulkhead(places=(pool.max_size + 1) // 2)
 
     async def run(self, call: Call[Result], *, within: float = ANSWER_SECONDS) -> Result:
         """Run the call and return its result within so many seconds, or raise.
@@ -96,6 +99,12 @@ class Database:
         Errors: those of the call; `RoomBusyError`, `DatabaseUnavailableError`.
         """
         deadline = asyncio.get_running_loop().time() + within
+        if call.lock is None:
+            return await self._run_and_read(call, deadline)
+        async with self._bulkhead.enter(call.lock):
+            return await self._run_and_read(call, deadline)
+
+    async def _run_and_read(self, call: Call[Result], deadline: float) -> Result:
         try:
             rows = await self._run_until_done(call, deadline)
         except psycopg.Error as error:

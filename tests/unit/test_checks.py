@@ -222,7 +222,7 @@ def test_what_to_serve_is_one_of_three(serve: str, codes: list[str]) -> None:
 
 @pytest.mark.parametrize(
     "length, codes",
-    [(0, ["chat.E007"]), (1, []), (4000, []), (6819, []), (6820, ["chat.E007"])],
+    [(0, ["chat.E007"]), (1, []), (4000, []), (6307, []), (6308, ["chat.E007"])],
 )
 def test_a_history_of_the_longest_messages_fits_the_queue(length: int, codes: list[str]) -> None:
     """No setting allows messages that do not fit the queue of a client that recovers."""

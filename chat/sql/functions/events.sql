@@ -232,6 +232,7 @@ END $$;
 -- each room has no gap, even where the clock once jumped backwards.
 CREATE OR REPLACE FUNCTION chat.prune_events(p_before timestamptz, p_limit int) RETURNS bigint
 LANGUAGE sql AS $$
+    SELECT chat.require_prune_arguments('prune_events', p_before, p_limit);
     WITH pruned AS (
         -- As an array: as a join, the plan for any limit can be a scan of the whole log.
         DELETE FROM chat_event e
