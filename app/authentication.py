@@ -32,12 +32,25 @@ class InvalidTokenError(Exception):
     """The token is not valid; the message says why, for the developer who integrates."""
 
 
+class CannotVerifyNowError(Exception):
+    """Whether the token is valid cannot be found out now; the message says what is missing."""
+
+    def __init__(self, message: str, *, retry_after: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        """After how many seconds the request may be sent again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
     """Who is calling, and whether it is the host's service."""
 
     user_id: str
     is_service: bool = False
+    until: float = math.inf
+    """From when on the token is not accepted any more, in seconds since 1970."""
+    issued_at: float | None = None
+    """When it was issued, in seconds since 1970; None where it does not say so."""
 
 
 class TokenVerifier(Protocol):
@@ -127,8 +140,7 @@ def _read_verified(claims: Mapping[str, Any]) -> _Verified:
     principal = _read_principal(claims)
     # PyJWT compares the whole seconds of both.
     since = int(claims["nbf"]) - LEEWAY_SECONDS if "nbf" in claims else -math.inf
-    until = int(claims["exp"]) + LEEWAY_SECONDS if "exp" in claims else math.inf
-    return _Verified(principal, since, until)
+    return _Verified(principal, since, principal.until)
 
 
 def _read_principal(claims: Mapping[str, Any]) -> Principal:
@@ -146,7 +158,19 @@ def _read_principal(claims: Mapping[str, Any]) -> Principal:
         or SERVICE_SCOPE in _read_scopes(claims.get("scp"))
         or SERVICE_SCOPE in _read_scopes(claims.get("scope"))
     )
-    return Principal(user_id=subject, is_service=is_service)
+    until = int(claims["exp"]) + LEEWAY_SECONDS if "exp" in claims else math.inf
+    return Principal(subject, is_service, until, _read_issued_at(claims.get("iat")))
+
+
+def _read_issued_at(claim: object) -> float | None:
+    """Return the time of `iat`; anything but a number counts as no `iat`."""
+    if isinstance(claim, bool):
+        return None
+    try:
+        seconds = float(claim) if isinstance(claim, int | float) else math.nan
+    except OverflowError:
+        return None
+    return seconds if math.isfinite(seconds) else None
 
 
 def _read_scopes(claim: object) -> list[object]:

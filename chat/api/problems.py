@@ -4,6 +4,7 @@
 in docs/api.md are made from it, and nginx's answers are tested against it.
 """
 
+import math
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -14,7 +15,7 @@ import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
-from app.authentication import InvalidTokenError
+from app.authentication import CannotVerifyNowError, InvalidTokenError
 from chat.conf import BODY_MAX_BYTES, BODY_SECONDS
 from chat.errors import ChatError, EventsGoneError, InvalidInputError, RateLimitedError
 
@@ -64,6 +65,12 @@ PROBLEMS: Mapping[str, ProblemKind] = {
     "invalid_token": ProblemKind(
         HTTPStatus.UNAUTHORIZED,
         "there is no valid token; with `WWW-Authenticate: Bearer`",
+        headers={"WWW-Authenticate": "Bearer"},
+    ),
+    "token_revoked": ProblemKind(
+        HTTPStatus.UNAUTHORIZED,
+        "the host has revoked the user's tokens that were issued before a time, and this is one of "
+        "them, or has no `iat`: log in again; with `WWW-Authenticate: Bearer`",
         headers={"WWW-Authenticate": "Bearer"},
     ),
     "service_rights_required": ProblemKind(
@@ -138,6 +145,12 @@ PROBLEMS: Mapping[str, ProblemKind] = {
     "overloaded": ProblemKind(
         HTTPStatus.SERVICE_UNAVAILABLE,
         "more messages wait to be stored than can be stored in time; nothing was changed, with "
+        "`Retry-After`",
+        headers=_RETRY,
+    ),
+    "identity_unavailable": ProblemKind(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "whether the token is valid cannot be found out now; nothing was changed, with "
         "`Retry-After`",
         headers=_RETRY,
     ),
@@ -227,6 +240,14 @@ def answer_invalid_token(_: Request[Any, Any, Any], error: InvalidTokenError) ->
     return _answer("invalid_token", str(error))
 
 
+def answer_cannot_verify_now(
+    _: Request[Any, Any, Any], error: CannotVerifyNowError
+) -> Response[bytes]:
+    """Answer a request of which nobody knows now whether it proves who sent it."""
+    headers = {"Retry-After": str(math.ceil(max(error.retry_after, 1)))}
+    return _answer("identity_unavailable", str(error), headers=headers)
+
+
 def answer_request_error(_: Request[Any, Any, Any], error: RequestError) -> Response[bytes]:
     """Answer a request that was refused before its content was looked at."""
     return _answer(error.code)
@@ -274,6 +295,7 @@ def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[
 EXCEPTION_HANDLERS: dict[int | type[Exception], Any] = {
     ChatError: answer_chat_error,
     InvalidTokenError: answer_invalid_token,
+    CannotVerifyNowError: answer_cannot_verify_now,
     RequestError: answer_request_error,
     HTTPException: answer_http_exception,
     Exception: answer_defect,

@@ -36,6 +36,10 @@ class Tap:
         self.round_trips = 0
 
 
+BACKGROUND = {"list_revocations"}
+"""What a process asks by itself, on a connection that no request uses: it is not counted."""
+
+
 class _Reader:
     """The messages of one client, put together from the bytes that pass."""
 
@@ -43,6 +47,7 @@ class _Reader:
         self._tap = tap
         self._bytes = bytearray()
         self._has_started = False
+        self._is_background = False
         self._prepared: dict[bytes, str] = {}
         self._bound: dict[bytes, str] = {}
 
@@ -69,9 +74,13 @@ class _Reader:
             case b"P":
                 name, text, _ = body.split(b"\0", 2)
                 self._prepared[name] = name_statement(text.decode())
+                self._is_background = self._prepared[name] in BACKGROUND
             case b"B":
                 portal, name, _ = body.split(b"\0", 2)
                 self._bound[portal] = self._prepared[name]
+                self._is_background = self._prepared[name] in BACKGROUND
+            case _ if self._is_background:
+                pass
             case b"E":
                 self._tap.statements.append(self._bound[body.split(b"\0", 1)[0]])
             case b"Q":

@@ -46,7 +46,8 @@ class Command(BaseCommand):
 
     def handle(self, *, sub: str, service: bool, ttl: int, **_: object) -> None:
         """Print only the token."""
-        claims: dict[str, object] = {"sub": sub, "exp": int(time.time()) + ttl}
+        now = int(time.time())
+        claims: dict[str, object] = {"sub": sub, "iat": now, "exp": now + ttl}
         if service:
             claims["role"] = "service"
         self.stdout.write(jwt.encode(claims, settings.JWT_SECRET, algorithm="HS256"))
