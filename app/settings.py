@@ -120,12 +120,18 @@ ALLOWED_HOSTS = _words("ALLOWED_HOSTS") or (["localhost", "127.0.0.1", "[::1]"] 
 CSRF_TRUSTED_ORIGINS = _words("CSRF_TRUSTED_ORIGINS")
 
 SECRET_KEY = _text("SECRET_KEY", DEVELOPMENT_SECRET_KEY)
+# While a secret is changed, what was signed with the one before is accepted too; docs/secrets.md.
+SECRET_KEY_BEFORE = _text("SECRET_KEY_BEFORE")
+SECRET_KEY_FALLBACKS = [SECRET_KEY_BEFORE] if SECRET_KEY_BEFORE else []
 JWT_SECRET = _text("JWT_SECRET", SECRET_KEY)
 JWT_AUDIENCE = _text("JWT_AUDIENCE") or None
 JWT_ISSUER = _text("JWT_ISSUER") or None
+JWT_MAX_LIFETIME_SECONDS = _number("JWT_MAX_LIFETIME_SECONDS", 0)
 # Names the class that turns a bearer token into a principal; see app/authentication.py.
 TOKEN_VERIFIER = _text("TOKEN_VERIFIER", "app.authentication.SharedSecretVerifier")
 CENTRIFUGO_TOKEN_SECRET = _text("CENTRIFUGO_TOKEN_SECRET", DEVELOPMENT_CENTRIFUGO_SECRET)
+# Only verified, by the embedded gateway; Centrifugo's own is `hmac_previous_secret_key`.
+CENTRIFUGO_TOKEN_SECRET_BEFORE = _text("CENTRIFUGO_TOKEN_SECRET_BEFORE")
 CENTRIFUGO_TOKEN_TTL_SECONDS = _number("CENTRIFUGO_TOKEN_TTL_SECONDS", 600)
 
 DATABASE_URL = _text("DATABASE_URL", DEFAULT_DATABASE_URL, validate=_check_database_url)

@@ -30,7 +30,8 @@ async def serve(limits: Limits, host: str, port: int) -> None:
     origins = [
         origin.strip() for origin in os.environ.get("ALLOWED_ORIGINS", "").split(",") if origin
     ]
-    tokens = TokenVerifier(os.environ["CENTRIFUGO_TOKEN_SECRET"])
+    before = os.environ.get("CENTRIFUGO_TOKEN_SECRET_BEFORE", "")
+    tokens = TokenVerifier(os.environ["CENTRIFUGO_TOKEN_SECRET"], before)
     server = GatewayServer(broker, tokens, limits, origins)
     outbox = OutboxDrain(os.environ["DATABASE_URL"], Dispatcher(broker), limits)
     stop = asyncio.Event()

@@ -18,7 +18,7 @@ REVOCATION = "chat_revocation_pkey"
 LISTENER, UNTIL = "chat_listener_pkey", "chat_listener_until"
 # The indexes of our tables that each call reads through, with what it does inside the functions.
 INDEXES: dict[str, set[str]] = {
-    "accept_identity": set(),
+    "accept_identity": {"chat_revocation_changes"},
     "add_members": {ROOM, MEMBER_OF_ROOM, LISTENER},
     "create_room": {ROOM, MEMBER_OF_ROOM, MESSAGE_OF_ROOM, LISTENER},
     "delete_message": {ROOM, MESSAGE, MEMBER_OF_ROOM, LISTENER},

@@ -52,7 +52,7 @@ CALLS: list[Call[Any]] = [
     messages.list_messages(1, "user-9", Window(25, 25, anchor=500, with_anchor=True)),
     readiness.read_readiness(),
     readiness.is_copy(),
-    revocations.list_revocations(seen="19990:19990:"),
+    revocations.list_revocations(seen="500:500:"),
     rooms.list_rooms("user-9", Slice(50, POSITION)),
     rooms.list_rooms("user-9", Slice(50, POSITION, is_backwards=True)),
     rooms.get_room("user-9", 1),

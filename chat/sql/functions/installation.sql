@@ -16,10 +16,14 @@ $$;
 
 -- Makes each revocation a change of this transaction. Another cluster counts transactions from a lower
 -- number: each process would read the rows from before again and again.
-CREATE OR REPLACE FUNCTION chat.renumber_revocations() RETURNS void LANGUAGE sql AS $$
-    UPDATE chat_revocation r SET changed_in = pg_current_xact_id()::text::bigint
-    WHERE r.changed_in >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint
-$$;
+CREATE OR REPLACE FUNCTION chat.renumber_revocations() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF (SELECT max(r.changed_in) FROM chat_revocation r)
+        >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint
+    THEN
+        UPDATE chat_revocation r SET changed_in = pg_current_xact_id()::text::bigint;
+    END IF;
+END $$;
 
 -- Starts over in a database that lost events after it had sent them: no version, id or event from now
 -- on can be taken for an earlier one. One row: the number of rooms, and the new epoch.
