@@ -39,7 +39,7 @@ def revoke_tokens(user_id: str, not_before: datetime | None = None) -> Call[Revo
     time before 1970 or more than a minute ahead.
     """
     parameters = {"user_id": user_id, "not_before": not_before}
-    return Call("revoke_tokens", _RevokeRow, parameters, _read_revoked)
+    return Call("revoke_tokens", _RevokeRow, parameters, _read_revoked, publishes=True)
 
 
 def prune_revocations(seconds: int, limit: int = PRUNE_BATCH) -> Call[int]:

@@ -21,8 +21,6 @@ $$;
 -- hold, ask the API for new ones and connect again. So a device that has a token of after not_before
 -- is back at once, and the others are refused by the API. The command has no idempotency key: when it
 -- is run twice, clients connect once more.
---
--- It is not announced by NOTIFY: Centrifugo looks into the outbox every 300 ms.
 CREATE OR REPLACE FUNCTION chat.revoke_tokens(
     p_user_id text, p_not_before timestamptz DEFAULT NULL
 ) RETURNS TABLE (outcome text, not_before timestamptz) LANGUAGE plpgsql AS $$
