@@ -12,7 +12,7 @@ class ChatApplication(AppConfig):
 
     def ready(self) -> None:
         """Connect what Django has to call."""
-        from chat import checks  # noqa: F401, PLC0415 - registers itself; needs loaded settings
+        from chat import checks, identity_checks  # noqa: F401, PLC0415 - they need loaded settings
         from chat.sql.install import install_after_migrate  # noqa: PLC0415 - needs loaded apps
 
         post_migrate.connect(install_after_migrate, sender=self)

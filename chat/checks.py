@@ -14,6 +14,7 @@ from chat.conf import (
     EVENT_BYTES_MAX,
     TOKEN_SECONDS_MOST,
 )
+from chat.identity_checks import verifies_by_secret
 
 MINIMUM_SECRET_BYTES = 32
 DEVELOPMENT_SECRETS = frozenset({DEVELOPMENT_SECRET_KEY, DEVELOPMENT_CENTRIFUGO_SECRET})
@@ -45,7 +46,8 @@ def check_secrets(**_: Any) -> Sequence[CheckMessage]:  # noqa: ANN401 - Django'
     }
     found: list[CheckMessage] = []
     for number, (name, value) in enumerate(secrets.items(), start=1):
-        found += _check_secret(name, value, number)
+        if name != "JWT_SECRET" or verifies_by_secret():
+            found += _check_secret(name, value, number)
     if settings.CENTRIFUGO_TOKEN_SECRET in {settings.JWT_SECRET, settings.SECRET_KEY}:
         found.append(
             Error(
@@ -55,7 +57,7 @@ def check_secrets(**_: Any) -> Sequence[CheckMessage]:  # noqa: ANN401 - Django'
                 id="chat.E004",
             )
         )
-    if settings.JWT_SECRET == settings.SECRET_KEY:
+    if settings.JWT_SECRET == settings.SECRET_KEY and verifies_by_secret():
         found.append(
             Warning(
                 "JWT_SECRET is not set, so tokens are verified with SECRET_KEY.",
@@ -90,13 +92,16 @@ def check_secrets_before(**_: Any) -> Sequence[CheckMessage]:  # noqa: ANN401 - 
                 )
             )
     before = settings.CENTRIFUGO_TOKEN_SECRET_BEFORE
-    others = {settings.JWT_SECRET, settings.SECRET_KEY, settings.SECRET_KEY_BEFORE}
-    if before and before in others:
+    others = {settings.JWT_SECRET_BEFORE, settings.SECRET_KEY_BEFORE}
+    if settings.CENTRIFUGO_TOKEN_SECRET in others or (
+        before and before in {settings.JWT_SECRET, settings.SECRET_KEY, *others}
+    ):
         found.append(
             Error(
-                "CENTRIFUGO_TOKEN_SECRET_BEFORE equals another secret, so a token made for one "
-                "service would be accepted by the other.",
-                hint="Set it to the CENTRIFUGO_TOKEN_SECRET that is being replaced, or unset it.",
+                "CENTRIFUGO_TOKEN_SECRET or CENTRIFUGO_TOKEN_SECRET_BEFORE equals another secret, "
+                "or one from before, so a token made for one service would be accepted by the "
+                "other.",
+                hint="Use a secret of their own for Centrifugo's tokens.",
                 id="chat.E032",
             )
         )

@@ -137,6 +137,12 @@ PROBLEMS: Mapping[str, ProblemKind] = {
         "the service failed; `request_id` finds the cause in its log",
         "The service failed. Its operators find the cause under the request id.",
     ),
+    "identity_unavailable": ProblemKind(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "whether the token is valid cannot be found out now: the keys of the identity provider, or "
+        "the host, cannot be asked; with `Retry-After`: keep the token and repeat",
+        headers=_RETRY,
+    ),
     "room_busy": ProblemKind(
         HTTPStatus.SERVICE_UNAVAILABLE,
         "the room stayed locked; nothing was changed, with `Retry-After`",
@@ -145,12 +151,6 @@ PROBLEMS: Mapping[str, ProblemKind] = {
     "overloaded": ProblemKind(
         HTTPStatus.SERVICE_UNAVAILABLE,
         "more messages wait to be stored than can be stored in time; nothing was changed, with "
-        "`Retry-After`",
-        headers=_RETRY,
-    ),
-    "identity_unavailable": ProblemKind(
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        "whether the token is valid cannot be found out now; nothing was changed, with "
         "`Retry-After`",
         headers=_RETRY,
     ),
@@ -240,11 +240,9 @@ def answer_invalid_token(_: Request[Any, Any, Any], error: InvalidTokenError) ->
     return _answer("invalid_token", str(error))
 
 
-def answer_cannot_verify_now(
-    _: Request[Any, Any, Any], error: CannotVerifyNowError
-) -> Response[bytes]:
-    """Answer a request of which nobody knows now whether it proves who sent it."""
-    headers = {"Retry-After": str(math.ceil(max(error.retry_after, 1)))}
+def answer_cannot_verify(_: Request[Any, Any, Any], error: CannotVerifyNowError) -> Response[bytes]:
+    """Answer a request of which cannot be said now who sent it."""
+    headers = {"Retry-After": str(math.ceil(error.retry_after))}
     return _answer("identity_unavailable", str(error), headers=headers)
 
 
@@ -295,7 +293,7 @@ def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[
 EXCEPTION_HANDLERS: dict[int | type[Exception], Any] = {
     ChatError: answer_chat_error,
     InvalidTokenError: answer_invalid_token,
-    CannotVerifyNowError: answer_cannot_verify_now,
+    CannotVerifyNowError: answer_cannot_verify,
     RequestError: answer_request_error,
     HTTPException: answer_http_exception,
     Exception: answer_defect,

@@ -51,6 +51,9 @@ _PATH_SCHEMAS: dict[str, tuple[Schema, str | int]] = {
     "user_id": ({"type": "string", "minLength": 1, "maxLength": USER_ID_MAX_LENGTH}, "u456"),
 }
 
+# Some answers say how long it really takes.
+_SECONDS: Schema = {"type": "integer", "minimum": 1}
+
 
 def build_document(routes: Sequence[HTTPRouteHandler]) -> Schema:
     """Return the OpenAPI 3.1 document of these handlers."""
@@ -207,7 +210,7 @@ def _describe_problem(status: HTTPStatus, codes: list[str]) -> Schema:
         "content": {MEDIA_TYPE: {"schema": schema}},
     }
     headers = {
-        name: {"schema": {"const": text}}
+        name: {"schema": _SECONDS if name == "Retry-After" else {"const": text}}
         for name, text in PROBLEMS[codes[0]].headers.items()
         if name
         != "Connection"  # it is between two hops, and OpenAPI does not describe such headers
