@@ -92,9 +92,9 @@ def check_secrets_before(**_: Any) -> Sequence[CheckMessage]:  # noqa: ANN401 - 
                 )
             )
     before = settings.CENTRIFUGO_TOKEN_SECRET_BEFORE
-    others = {settings.JWT_SECRET_BEFORE, settings.SECRET_KEY_BEFORE}
-    if settings.CENTRIFUGO_TOKEN_SECRET in others or (
-        before and before in {settings.JWT_SECRET, settings.SECRET_KEY, *others}
+    others = {settings.JWT_SECRET, settings.SECRET_KEY, settings.JWT_SECRET_BEFORE}
+    if settings.SECRET_KEY_BEFORE in {settings.CENTRIFUGO_TOKEN_SECRET, before or None} or (
+        before and before in others
     ):
         found.append(
             Error(

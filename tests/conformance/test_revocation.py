@@ -19,8 +19,10 @@ from tests.support.processes import serve_api
 @pytest.fixture(scope="module")
 def urls(database_url: str) -> Iterator[list[str]]:
     """Run two processes of the API; give their addresses."""
-    secret = {"CENTRIFUGO_TOKEN_SECRET": SECRET}
-    with serve_api(database_url, **secret) as first, serve_api(database_url, **secret) as second:
+    with (
+        serve_api(database_url, CENTRIFUGO_TOKEN_SECRET=SECRET) as first,
+        serve_api(database_url, CENTRIFUGO_TOKEN_SECRET=SECRET) as second,
+    ):
         yield [first, second]
 
 

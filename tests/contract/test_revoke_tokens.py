@@ -26,10 +26,9 @@ def revoke(host: Actor, user: Actor | str, not_before: str | None = None) -> dic
     return content
 
 
-def issued(cast: Cast, user: Actor, at: float | None, **claims: object) -> Actor:
-    """Return the user with a token of this `iat`, or without one."""
-    times = {} if at is None else {"iat": at}
-    return cast.with_token(make_token(user.user_id, **times, **claims), user.user_id)
+def issued(cast: Cast, user: Actor, at: float) -> Actor:
+    """Return the user with a token of this `iat`."""
+    return cast.with_token(make_token(user.user_id, iat=at), user.user_id)
 
 
 def read_time(text: str) -> float:
@@ -85,7 +84,7 @@ def test_a_token_that_does_not_say_when_is_refused(
     cast: Cast, host: Actor, alice: Actor, iat: object
 ) -> None:
     """While a revocation stands, a token without a time in `iat` counts as one of before."""
-    claims = {} if iat is None else {"iat": iat}
+    claims: dict[str, Any] = {} if iat is None else {"iat": iat}
     user = cast.with_token(make_token(alice.user_id, **claims))
     assert user.get("/api/rooms/").status_code == 200
 

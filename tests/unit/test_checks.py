@@ -13,6 +13,7 @@ from chat.checks import (
     check_hosts,
     check_message_length,
     check_secrets,
+    check_secrets_before,
     check_serve,
 )
 from chat.conf import DEVELOPMENT_CENTRIFUGO_SECRET, DEVELOPMENT_SECRET_KEY
@@ -114,6 +115,43 @@ def test_the_service_starts_with_good_settings() -> None:
 def test_each_secret_has_its_code(changed: dict[str, str], codes: list[str]) -> None:
     """Each fault of each secret is found, counted in bytes, and comes with a hint."""
     found = find_secrets(**changed)
+
+    assert [message.id for message in found] == codes
+    assert all(message.hint for message in found)
+
+
+@pytest.mark.parametrize(
+    "changed, codes",
+    [
+        ({}, []),
+        ({"SECRET_KEY_BEFORE": "x" * 32, "CENTRIFUGO_TOKEN_SECRET_BEFORE": "y" * 32}, []),
+        ({"SECRET_KEY_BEFORE": "x" * 31}, ["chat.E030"]),
+        ({"SECRET_KEY_BEFORE": DEVELOPMENT_SECRET_KEY}, ["chat.E030"]),
+        ({"CENTRIFUGO_TOKEN_SECRET_BEFORE": "x" * 31}, ["chat.E031"]),
+        ({"CENTRIFUGO_TOKEN_SECRET_BEFORE": DEVELOPMENT_CENTRIFUGO_SECRET}, ["chat.E031"]),
+        ({"CENTRIFUGO_TOKEN_SECRET_BEFORE": GOOD["JWT_SECRET"]}, ["chat.E032"]),
+        ({"CENTRIFUGO_TOKEN_SECRET_BEFORE": GOOD["SECRET_KEY"]}, ["chat.E032"]),
+        (
+            {"CENTRIFUGO_TOKEN_SECRET_BEFORE": "x" * 32, "JWT_SECRET_BEFORE": "x" * 32},
+            ["chat.E032"],
+        ),
+        (
+            {"CENTRIFUGO_TOKEN_SECRET_BEFORE": "x" * 32, "SECRET_KEY_BEFORE": "x" * 32},
+            ["chat.E032"],
+        ),
+        ({"SECRET_KEY_BEFORE": GOOD["CENTRIFUGO_TOKEN_SECRET"]}, ["chat.E032"]),
+    ],
+)
+def test_a_secret_from_before_is_as_good(changed: dict[str, str], codes: list[str]) -> None:
+    """What is still accepted is long, not published, and used for one purpose, like the new one."""
+    unset = dict.fromkeys(
+        ("SECRET_KEY_BEFORE", "JWT_SECRET_BEFORE", "CENTRIFUGO_TOKEN_SECRET_BEFORE"), ""
+    )
+    values = {name: GOOD[name] for name in SHORT} | unset | changed
+    with override_settings(DEBUG=False, **values):
+        found = list(check_secrets_before())
+    with override_settings(DEBUG=True, **values):
+        assert list(check_secrets_before()) == []
 
     assert [message.id for message in found] == codes
     assert all(message.hint for message in found)
