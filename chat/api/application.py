@@ -83,7 +83,7 @@ async def _open_resources(application: Litestar) -> AsyncIterator[None]:
             pools.append(await enter(open_database(url, share.own, session_settings, notify)))
         application.state.database = database
         # Of its own: a revocation is in force within a second, however busy the other ones are.
-        own = await enter(open_database(url, 1, session_settings))
+        own = await enter(open_database(url, 1, application_name="besedka-revocations"))
         revocations = await enter(keep_revocations(own, configuration.revocations_kept_seconds))
         application.state.revocations = revocations
         application.state.token_verifier = RevocationVerifier(load_token_verifier(), revocations)
