@@ -156,12 +156,13 @@ def read_time(claims: Claims, name: str) -> float | None:
 
 
 def _read_issue(claims: Claims) -> float | None:
+    """Return `iat` with its fraction: a revocation is as exact as the host writes it."""
     # Without meaning unless configured, so nothing is refused because of it.
     try:
         found = read_time(claims, "iat")
     except InvalidTokenError:
         return None
-    return found if found is not None and math.isfinite(found) else None
+    return float(claims["iat"]) if found is not None and math.isfinite(found) else None
 
 
 def _has_value(claim: object, value: str) -> bool:

@@ -198,6 +198,9 @@ CORS_ALLOWED_ORIGINS = [
 ]
 
 SECRET_KEY = _text("SECRET_KEY", DEVELOPMENT_SECRET_KEY)
+# While a secret is changed, what was signed with the one before is accepted too; docs/secrets.md.
+SECRET_KEY_BEFORE = _text("SECRET_KEY_BEFORE")
+SECRET_KEY_FALLBACKS = [SECRET_KEY_BEFORE] if SECRET_KEY_BEFORE else []
 JWT_SECRET = _text("JWT_SECRET", SECRET_KEY)
 # Verifies too, while the host changes its secret.
 JWT_SECRET_BEFORE = _text("JWT_SECRET_BEFORE")
@@ -225,6 +228,8 @@ TOKEN_VERIFIER = _text(
     "app.remote_verifier.RemoteVerifier" if AUTH_VERIFY_URL else "app.jwt_verifier.JwtVerifier",
 )
 CENTRIFUGO_TOKEN_SECRET = _text("CENTRIFUGO_TOKEN_SECRET", DEVELOPMENT_CENTRIFUGO_SECRET)
+# Only verified, by the embedded gateway; Centrifugo's own is `hmac_previous_secret_key`.
+CENTRIFUGO_TOKEN_SECRET_BEFORE = _text("CENTRIFUGO_TOKEN_SECRET_BEFORE")
 # A token that is valid for less than this could expire before it was used.
 CENTRIFUGO_TOKEN_TTL_SECONDS = _number("CENTRIFUGO_TOKEN_TTL_SECONDS", 600, 30, 365 * 86_400)
 

@@ -140,6 +140,46 @@ def check_secrets(**_: Any) -> Sequence[CheckMessage]:  # noqa: ANN401 - Django'
     return found
 
 
+_BEFORE = {
+    "SECRET_KEY_BEFORE": "chat.E030",
+    "CENTRIFUGO_TOKEN_SECRET_BEFORE": "chat.E031",
+}
+
+
+@register("security")
+def check_secrets_before(**_: Any) -> Sequence[CheckMessage]:  # noqa: ANN401 - Django's signature
+    """With DEBUG off, a secret that is still accepted is as good as the one that replaces it."""
+    if settings.DEBUG:
+        return []
+    found: list[CheckMessage] = []
+    for name, code in _BEFORE.items():
+        value = getattr(settings, name)
+        if value and (value in DEVELOPMENT_SECRETS or len(value.encode()) < MINIMUM_SECRET_BYTES):
+            found.append(
+                Error(
+                    f"{name} is the published development default, or shorter than "
+                    f"{MINIMUM_SECRET_BYTES} bytes.",
+                    hint=f"Unset {name}: anyone could sign with such a secret.",
+                    id=code,
+                )
+            )
+    before = settings.CENTRIFUGO_TOKEN_SECRET_BEFORE
+    others = {settings.JWT_SECRET, settings.SECRET_KEY, settings.JWT_SECRET_BEFORE}
+    if settings.SECRET_KEY_BEFORE in {settings.CENTRIFUGO_TOKEN_SECRET, before or None} or (
+        before and before in others
+    ):
+        found.append(
+            Error(
+                "CENTRIFUGO_TOKEN_SECRET or CENTRIFUGO_TOKEN_SECRET_BEFORE equals another secret, "
+                "or one from before, so a token made for one service would be accepted by the "
+                "other.",
+                hint="Use a secret of their own for Centrifugo's tokens.",
+                id="chat.E032",
+            )
+        )
+    return found
+
+
 @register("security")
 def check_hosts(**_: Any) -> Sequence[CheckMessage]:  # noqa: ANN401 - Django's signature
     """With DEBUG off, the host names of the service are set."""

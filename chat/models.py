@@ -172,6 +172,28 @@ class JoinCount(models.Model):
         return f"{self.user_id}: {len(self.times)}"
 
 
+class Revocation(models.Model):
+    """A user whose tokens of the host are refused if they were issued before a time."""
+
+    user_id = ExactCharField(primary_key=True, max_length=USER_ID_MAX_LENGTH, db_collation="C")
+    not_before = models.DateTimeField()
+    """It only moves forward. A token whose `iat` is earlier, or that has none, is refused."""
+    changed_at = models.DateTimeField()
+    changed_in = models.BigIntegerField()
+    """The id of the transaction that wrote the row. By it, and not by a time, each process finds
+    what was committed since it looked: a transaction may be committed long after a later one."""
+
+    class Meta:
+        db_table = "chat_revocation"
+        indexes: ClassVar = [
+            Index(fields=["changed_in", "user_id"], name="chat_revocation_changes"),
+            Index(fields=["not_before"], name="chat_revocation_not_before"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} not before {self.not_before}"
+
+
 class Message(models.Model):
     """A message; `seq` is its place in its room."""
 

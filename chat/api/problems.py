@@ -70,6 +70,12 @@ PROBLEMS: Mapping[str, ProblemKind] = {
         "there is no valid token; with `WWW-Authenticate: Bearer`",
         headers={"WWW-Authenticate": "Bearer"},
     ),
+    "token_revoked": ProblemKind(
+        HTTPStatus.UNAUTHORIZED,
+        "the host has revoked the user's tokens that were issued before a time, and this is one of "
+        "them, or has no `iat`: log in again; with `WWW-Authenticate: Bearer`",
+        headers={"WWW-Authenticate": "Bearer"},
+    ),
     "service_rights_required": ProblemKind(
         HTTPStatus.FORBIDDEN, "the endpoint is for the host's service"
     ),

@@ -207,11 +207,14 @@ async def open_database(
     pool_size: int,
     session_settings: Mapping[str, str | int] | None = None,
     notify: Callable[[], None] | None = None,
+    *,
+    application_name: str = "besedka-api",
 ) -> AsyncIterator[Database]:
     """Offer a `Database` on a pool of up to `pool_size` connections.
 
     session_settings: settings of PostgreSQL for its sessions, besides those here. notify: is called
-    after each call that can have queued events.
+    after each call that can have queued events. application_name: of the sessions; those that
+    answer requests have the default.
 
     The pool fills in the background: a service that starts before its database is not ready, and
     becomes ready by itself.
@@ -224,7 +227,7 @@ async def open_database(
             raise psycopg.NotSupportedError(database.refusal)
 
     pool = AsyncConnectionPool(
-        compose_conninfo(url, "besedka-api", **_SESSION_SETTINGS, **(session_settings or {})),
+        compose_conninfo(url, application_name, **_SESSION_SETTINGS, **(session_settings or {})),
         min_size=min(2, pool_size),
         max_size=pool_size,
         timeout=POOL_TIMEOUT_SECONDS,

@@ -71,6 +71,7 @@ REQUESTS: dict[str, tuple[Request, list[str]]] = {
         lambda at: at.host.delete(f"{at.path}members/{at.newcomer}/"),
         ["remove_member"],
     ),
+    "revoke_tokens": (lambda at: at.host.put("/api/users/nobody/not-before/"), ["revoke_tokens"]),
     "list_events": (lambda at: at.member.get(at.path + "events/"), ["list_events"]),
     "search_rooms": (lambda at: at.member.get("/api/search/", q="gen"), ["search_rooms"]),
     "read_connection_token": (

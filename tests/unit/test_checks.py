@@ -18,6 +18,7 @@ from chat.checks import (
     check_message_length,
     check_published_keys,
     check_secrets,
+    check_secrets_before,
     check_serve,
 )
 from chat.conf import DEVELOPMENT_CENTRIFUGO_SECRET, DEVELOPMENT_SECRET_KEY
@@ -185,6 +186,43 @@ def test_random_secrets_are_no_keys() -> None:
             secret = base64.b64encode((first + os.urandom(size))[:size]).decode()
             with override_settings(JWT_SECRET=secret, SECRET_KEY="-" * 40):
                 assert check_published_keys() == [], secret
+
+
+@pytest.mark.parametrize(
+    "changed, codes",
+    [
+        ({}, []),
+        ({"SECRET_KEY_BEFORE": "x" * 32, "CENTRIFUGO_TOKEN_SECRET_BEFORE": "y" * 32}, []),
+        ({"SECRET_KEY_BEFORE": "x" * 31}, ["chat.E030"]),
+        ({"SECRET_KEY_BEFORE": DEVELOPMENT_SECRET_KEY}, ["chat.E030"]),
+        ({"CENTRIFUGO_TOKEN_SECRET_BEFORE": "x" * 31}, ["chat.E031"]),
+        ({"CENTRIFUGO_TOKEN_SECRET_BEFORE": DEVELOPMENT_CENTRIFUGO_SECRET}, ["chat.E031"]),
+        ({"CENTRIFUGO_TOKEN_SECRET_BEFORE": GOOD["JWT_SECRET"]}, ["chat.E032"]),
+        ({"CENTRIFUGO_TOKEN_SECRET_BEFORE": GOOD["SECRET_KEY"]}, ["chat.E032"]),
+        (
+            {"CENTRIFUGO_TOKEN_SECRET_BEFORE": "x" * 32, "JWT_SECRET_BEFORE": "x" * 32},
+            ["chat.E032"],
+        ),
+        (
+            {"CENTRIFUGO_TOKEN_SECRET_BEFORE": "x" * 32, "SECRET_KEY_BEFORE": "x" * 32},
+            ["chat.E032"],
+        ),
+        ({"SECRET_KEY_BEFORE": GOOD["CENTRIFUGO_TOKEN_SECRET"]}, ["chat.E032"]),
+    ],
+)
+def test_a_secret_from_before_is_as_good(changed: dict[str, str], codes: list[str]) -> None:
+    """What is still accepted is long, not published, and used for one purpose, like the new one."""
+    unset = dict.fromkeys(
+        ("SECRET_KEY_BEFORE", "JWT_SECRET_BEFORE", "CENTRIFUGO_TOKEN_SECRET_BEFORE"), ""
+    )
+    values = {name: GOOD[name] for name in SHORT} | unset | changed
+    with override_settings(DEBUG=False, **values):
+        found = list(check_secrets_before())
+    with override_settings(DEBUG=True, **values):
+        assert list(check_secrets_before()) == []
+
+    assert [message.id for message in found] == codes
+    assert all(message.hint for message in found)
 
 
 def test_a_fallback_is_a_warning_only() -> None:
