@@ -89,6 +89,13 @@ class Database:
         # Two of five connections are never taken by calls that wait for a lock.
         self._bulkhead = Bulkhead(places=(pool.max_size + 1) // 2)
 
+    async def require_version(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        """Raise `NotSupportedError` where the server is older than the functions need."""
+        # The server named its version when it accepted the connection: this asks it nothing.
+        self.refusal = describe_old_server(connection.info.server_version)
+        if self.refusal is not None:
+            raise psycopg.NotSupportedError(self.refusal)
+
     async def run(self, call: Call[Result], *, within: float = ANSWER_SECONDS) -> Result:
         """Run the call and return its result within so many seconds, or raise.
 
@@ -219,13 +226,6 @@ async def open_database(
     The pool fills in the background: a service that starts before its database is not ready, and
     becomes ready by itself.
     """
-
-    async def require_version(connection: psycopg.AsyncConnection[Any]) -> None:
-        # The server named its version when it accepted the connection: this asks it nothing.
-        database.refusal = describe_old_server(connection.info.server_version)
-        if database.refusal is not None:
-            raise psycopg.NotSupportedError(database.refusal)
-
     pool = AsyncConnectionPool(
         compose_conninfo(url, application_name, **_SESSION_SETTINGS, **(session_settings or {})),
         min_size=min(2, pool_size),
@@ -234,7 +234,7 @@ async def open_database(
         max_waiting=pool_size * 50,
         reconnect_timeout=30,
         open=False,
-        configure=require_version,
+        configure=lambda connection: database.require_version(connection),  # noqa: PLW0108 - made below
         name="api",
         # Threshold 0: a statement is prepared when it is first run.
         kwargs={"autocommit": True, "prepare_threshold": 0},
