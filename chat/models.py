@@ -73,6 +73,12 @@ class Room(models.Model):
     """How many messages the room has had."""
     member_count = models.IntegerField(default=0)
     bumped_at = models.DateTimeField()
+    """The time of the last message, or of the creation; it never falls, even where a clock does."""
+    bump_id = models.BigIntegerField()
+    """The id of the last message, the room's place in lists: time orders nothing. Before the first
+    message it is the last id that any message had at the creation, by the column's default: a new
+    room is listed above the rooms of all messages so far. Each message changes it, so it has no
+    index."""
     created_at = models.DateTimeField()
 
     class Meta:
@@ -233,6 +239,9 @@ class Event(models.Model):
     message = models.ForeignKey(Message, on_delete=models.PROTECT, null=True, db_index=False)
     user_id = models.CharField(max_length=USER_ID_MAX_LENGTH, db_collation="C", null=True)  # noqa: DJ001 - events of the room itself have no user
     joined_at = models.DateTimeField(null=True)
+    first_version = models.BigIntegerField(null=True)
+    """Of the last event of a call that added many users: the version of the first one. Only the
+    last was published, and stands for them all."""
     member_count = models.IntegerField()
     bumped_at = models.DateTimeField()
     created_at = models.DateTimeField()

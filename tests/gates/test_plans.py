@@ -13,7 +13,7 @@ ROOM, MESSAGE = "chat_room_pkey", "chat_message_pkey"
 MEMBER_OF_ROOM, ROOMS_OF_USER = "chat_member_once_per_room", "chat_member_rooms_of_user"
 MESSAGE_OF_ROOM = "chat_message_seq_once_per_room"
 EVENT, EVENT_OF_ROOM = "chat_event_pkey", "chat_event_version_once_per_room"
-OUTBOX, NAMES = "chat_outbox_pkey", "chat_room_name_search"
+OUTBOX, NAMES = "chat_outbox_pkey", "chat_room_search_text"
 REVOCATION = "chat_revocation_pkey"
 LISTENER, UNTIL = "chat_listener_pkey", "chat_listener_until"
 # The indexes of our tables that each call reads through, with what it does inside the functions.
