@@ -1,5 +1,6 @@
 """Django settings, read from the environment; docs/settings.md lists every variable."""
 
+import logging
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -42,6 +43,10 @@ def _fold(text: str) -> str:
     return text.strip().lower()
 
 
+def _shout(text: str) -> str:
+    return text.strip().upper()
+
+
 def _flag(name: str, *, default: bool) -> bool:
     meaning = {"invalid": "={input!r} is neither true nor false: write 1 or 0."}
     # With the default, which an empty variable becomes; `y` and the like are refused.
@@ -52,9 +57,15 @@ def _flag(name: str, *, default: bool) -> bool:
     return _read(_environment.bool, name, default, _fold, error_messages=meaning, **words)
 
 
-def _number(name: str, default: int) -> int:
+def _number(name: str, default: int, least: int = 0, most: int = 2**31 - 1) -> int:
+    def check(number: int) -> None:
+        if not least <= number <= most:
+            raise ValidationError(
+                f"={number} is out of bounds: give a number from {least} to {most}."
+            )
+
     meaning = {"invalid": "={input!r} is not a whole number."}
-    return _read(_environment.int, name, default, str.strip, error_messages=meaning)
+    return _read(_environment.int, name, default, str.strip, error_messages=meaning, validate=check)
 
 
 def _text(name: str, default: str = "", **options: object) -> str:
@@ -139,6 +150,12 @@ def _check_rate(text: str) -> None:
         )
 
 
+def _check_log_level(name: str) -> None:
+    """Raise where logging knows no such level."""
+    if name not in logging.getLevelNamesMapping():
+        raise ValidationError(f"={name!r} is none of DEBUG, INFO, WARNING, ERROR and CRITICAL.")
+
+
 def _refuse_mistakes() -> None:
     """Raise where a variable could not be read, with one line for each."""
     try:
@@ -175,7 +192,15 @@ REQUIRE_TLS = _flag("REQUIRE_TLS", default=not DEBUG)
 ALLOWED_HOSTS = _words("ALLOWED_HOSTS") or (["localhost", "127.0.0.1", "[::1]"] if DEBUG else [])
 CSRF_TRUSTED_ORIGINS = _words("CSRF_TRUSTED_ORIGINS")
 
+# The pages that may call the API, by their origins. It reads no cookie, so `*` is safe.
+CORS_ALLOWED_ORIGINS = [
+    word.lower() for part in _words("CORS_ALLOWED_ORIGINS") for word in part.split()
+]
+
 SECRET_KEY = _text("SECRET_KEY", DEVELOPMENT_SECRET_KEY)
+# While a secret is changed, what was signed with the one before is accepted too; docs/secrets.md.
+SECRET_KEY_BEFORE = _text("SECRET_KEY_BEFORE")
+SECRET_KEY_FALLBACKS = [SECRET_KEY_BEFORE] if SECRET_KEY_BEFORE else []
 JWT_SECRET = _text("JWT_SECRET", SECRET_KEY)
 # Verifies too, while the host changes its secret.
 JWT_SECRET_BEFORE = _text("JWT_SECRET_BEFORE")
@@ -203,22 +228,25 @@ TOKEN_VERIFIER = _text(
     "app.remote_verifier.RemoteVerifier" if AUTH_VERIFY_URL else "app.jwt_verifier.JwtVerifier",
 )
 CENTRIFUGO_TOKEN_SECRET = _text("CENTRIFUGO_TOKEN_SECRET", DEVELOPMENT_CENTRIFUGO_SECRET)
-CENTRIFUGO_TOKEN_TTL_SECONDS = _number("CENTRIFUGO_TOKEN_TTL_SECONDS", 600)
+# Only verified, by the embedded gateway; Centrifugo's own is `hmac_previous_secret_key`.
+CENTRIFUGO_TOKEN_SECRET_BEFORE = _text("CENTRIFUGO_TOKEN_SECRET_BEFORE")
+# A token that is valid for less than this could expire before it was used.
+CENTRIFUGO_TOKEN_TTL_SECONDS = _number("CENTRIFUGO_TOKEN_TTL_SECONDS", 600, 30, 365 * 86_400)
 
 DATABASE_URL = _text("DATABASE_URL", DEFAULT_DATABASE_URL, validate=_check_database_url)
-DATABASE_POOL_SIZE = _number("DATABASE_POOL_SIZE", 10)
+DATABASE_POOL_SIZE = _number("DATABASE_POOL_SIZE", 10, 1, 1000)
 
 CHAT_MESSAGE_MAX_LENGTH = _number("CHAT_MESSAGE_MAX_LENGTH", 4000)
-CHAT_EVENT_RETENTION_DAYS = _number("CHAT_EVENT_RETENTION_DAYS", 90)
+CHAT_EVENT_RETENTION_DAYS = _number("CHAT_EVENT_RETENTION_DAYS", 90, 1, 36_500)
 CHAT_AUDIENCE_HOURS = _number("CHAT_AUDIENCE_HOURS", 48)
 # For example 30/60: at most 30 messages in any 60 seconds.
 CHAT_SENDS_PER_USER = _text("CHAT_SENDS_PER_USER", validate=_check_rate)
 CHAT_SENDS_PER_ROOM = _text("CHAT_SENDS_PER_ROOM", validate=_check_rate)
 
-LOG_LEVEL = _text("LOG_LEVEL", "INFO").upper()
+LOG_LEVEL = _read(_environment.str, "LOG_LEVEL", "INFO", _shout, validate=_check_log_level)
 # Prometheus metrics, on a port of their own; 0 serves none.
 METRICS_HOST = _text("METRICS_HOST", "127.0.0.1")
-METRICS_PORT = _number("METRICS_PORT", 0)
+METRICS_PORT = _number("METRICS_PORT", 0, 0, 65_535)
 # What this process answers: `api`, `admin` or `all`.
 SERVE = _text("SERVE", "all")
 
@@ -245,6 +273,7 @@ INSTALLED_APPS = [
     "chat",
 ]
 MIDDLEWARE = [
+    "app.below_prefix.CookiePathMiddleware",
     "django.middleware.security.SecurityMiddleware",
     *([] if SERVE == "api" else ["csp.middleware.CSPMiddleware"]),
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -307,6 +336,10 @@ ROOT_URLCONF = "app.urls"
 ASGI_APPLICATION = "app.asgi.application"
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / ".data" / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "app.below_prefix.PrefixedStaticFilesStorage"},
+}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"

@@ -16,11 +16,14 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
 from app.authentication import CannotVerifyNowError, InvalidTokenError
+from chat.api.options import list_methods
 from chat.conf import BODY_MAX_BYTES, BODY_SECONDS
 from chat.errors import ChatError, EventsGoneError, InvalidInputError, RateLimitedError
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 1
+# With every answer of the API: what a user may read is kept by no cache, and no error is either.
+NO_STORE: Mapping[str, str] = {"Cache-Control": "no-store"}
 
 log = structlog.get_logger("besedka.api")
 
@@ -65,6 +68,12 @@ PROBLEMS: Mapping[str, ProblemKind] = {
     "invalid_token": ProblemKind(
         HTTPStatus.UNAUTHORIZED,
         "there is no valid token; with `WWW-Authenticate: Bearer`",
+        headers={"WWW-Authenticate": "Bearer"},
+    ),
+    "token_revoked": ProblemKind(
+        HTTPStatus.UNAUTHORIZED,
+        "the host has revoked the user's tokens that were issued before a time, and this is one of "
+        "them, or has no `iat`: log in again; with `WWW-Authenticate: Bearer`",
         headers={"WWW-Authenticate": "Bearer"},
     ),
     "service_rights_required": ProblemKind(
@@ -125,6 +134,13 @@ PROBLEMS: Mapping[str, ProblemKind] = {
         "the sender, or the room, has had as many messages as the host allows; nothing was stored, "
         "with `Retry-After`",
         headers=_RETRY,
+    ),
+    "too_many_requests": ProblemKind(
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "too many requests from one network or one token; nothing was done, with `Retry-After`",
+        "Too many requests come from this address, or with this token. Try again.",
+        headers=_RETRY,
+        is_from_proxy=True,
     ),
     "internal_error": ProblemKind(
         HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -209,7 +225,7 @@ def _answer(
         encode_problem(code, detail, facts),
         status_code=kind.status.value,
         media_type=MEDIA_TYPE,
-        headers={**kind.headers, **(headers or {})},
+        headers={**NO_STORE, **kind.headers, **(headers or {})},
     )
 
 
@@ -252,7 +268,9 @@ def answer_http_exception(request: Request[Any, Any, Any], error: HTTPException)
     code = _CODE_OF_STATUS.get(HTTPStatus(error.status_code), "bad_request")
     detail = error.detail if code == "bad_request" else None
     allow = {
-        name: value for name, value in (error.headers or {}).items() if name.lower() == "allow"
+        name: list_methods(value.split(", "))
+        for name, value in (error.headers or {}).items()
+        if name.lower() == "allow"
     }
     return _answer(code, detail, headers=allow)
 

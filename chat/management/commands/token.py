@@ -49,7 +49,8 @@ class Command(BaseCommand):
         """Print only the token."""
         if not verifies_by_secret() or "HS256" not in settings.JWT_ALGORITHMS:
             raise CommandError("Tokens of JWT_SECRET are not accepted: JWT_ALGORITHMS lacks HS256.")
-        claims: dict[str, object] = {settings.JWT_USER_CLAIM: sub, "exp": int(time.time()) + ttl}
+        now = int(time.time())
+        claims: dict[str, object] = {settings.JWT_USER_CLAIM: sub, "iat": now, "exp": now + ttl}
         if settings.JWT_ISSUER:
             claims["iss"] = settings.JWT_ISSUER[0]
         if settings.JWT_AUDIENCE:
