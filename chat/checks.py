@@ -72,6 +72,7 @@ def check_published_keys(**_: Any) -> Sequence[CheckMessage]:  # noqa: ANN401 - 
     secrets = {
         "SECRET_KEY": settings.SECRET_KEY,
         "JWT_SECRET": settings.JWT_SECRET,
+        "JWT_SECRET_BEFORE": settings.JWT_SECRET_BEFORE,
         "CENTRIFUGO_TOKEN_SECRET": settings.CENTRIFUGO_TOKEN_SECRET,
     }
     found: list[CheckMessage] = []
