@@ -94,7 +94,9 @@ def warn_of_published_secrets(
     loud = f"{BOLD};{RED}"
     return [
         "",
-        terminal.paint(f"WARNING: other machines reach {host}, and the secrets are public.", loud),
+        terminal.paint(
+            f"WARNING: with HOST={host} others reach this run. Its secrets are public.", loud
+        ),
         terminal.paint(
             "Anyone who reaches a port of this run can sign tokens for every user and", RED
         ),

@@ -32,7 +32,7 @@ def test_published_secrets_on_an_open_address_are_warned_of(
 
     said = greet()
 
-    assert f"WARNING: other machines reach {host}, and the secrets are public." in said
+    assert f"WARNING: with HOST={host} others reach this run. Its secrets are public." in said
     assert "can sign tokens for every user" in said
     assert "Set JWT_SECRET, SECRET_KEY and CENTRIFUGO_TOKEN_SECRET to secrets of your own" in said
     # What scrolls away last.
