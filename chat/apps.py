@@ -14,7 +14,7 @@ class ChatApplication(AppConfig):
         """Connect what Django has to call."""
         from django.db.backends.postgresql.features import DatabaseFeatures  # noqa: PLC0415
 
-        from chat import checks  # noqa: F401, PLC0415 - registers itself; needs loaded settings
+        from chat import checks, identity_checks  # noqa: F401, PLC0415 - they need loaded settings
         from chat.sql.install import install_after_migrate  # noqa: PLC0415 - needs loaded apps
         from chat.sql.server import POSTGRESQL_LEAST  # noqa: PLC0415
 

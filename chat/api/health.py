@@ -11,6 +11,7 @@ from chat.api.schemas import DatabaseState, Liveness, Readiness
 from chat.errors import ChatError
 from chat.migrations import known_migrations
 from chat.queries.readiness import ReadinessRow
+from chat.queries.revocations import Revocations
 from chat.sql.database import Database
 from chat.sql.install import FUNCTIONS_RELEASE, read_installed
 
@@ -27,8 +28,10 @@ async def check_live() -> Liveness:
 
 
 @get("/health/ready", operation=Operation(answers={503: "The service cannot serve now."}))
-async def check_ready(database: Database) -> Response[Readiness]:
+async def check_ready(database: Database, revocations: Revocations) -> Response[Readiness]:
     """Answer 200 when the database is there, migrated and has this code's functions; else 503.
+
+    503 with `revocations not read` means that this process has just started.
 
     Realtime being late is `degraded` in the body, never a reason to take the API out: sends are
     stored, and delivered when Centrifugo is back. `warnings` names what an operator should look at:
@@ -43,6 +46,8 @@ async def check_ready(database: Database) -> Response[Readiness]:
     except psycopg.errors.UndefinedTable:
         return _answer("not migrated", None, [])
     state = _judge(row)
+    if state == "ok" and not revocations.is_loaded:
+        state = "revocations not read"
     warnings = await _find_warnings(database, deadline) if state == "ok" else []
     return _answer(state, row.outbox_age, warnings)
 

@@ -36,6 +36,7 @@ def test_the_gateway_keeps_what_centrifugo_keeps() -> None:
     assert CONFIGURATION["channel"]["history_meta_ttl"] == f"{limits.history_meta_ttl / 3600:.0f}h"
     assert client["queue_max_size"] == limits.queue_max_size
     assert client["channel_limit"] == limits.channel_limit
+    assert client["user_connection_limit"] == limits.user_connection_limit
     assert CONFIGURATION["websocket"]["message_size_limit"] == limits.message_size_limit
 
 

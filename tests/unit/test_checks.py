@@ -13,10 +13,12 @@ from django.test import override_settings
 
 from chat.checks import (
     check_audience_hours,
+    check_cors_origins,
     check_hosts,
     check_message_length,
     check_published_keys,
     check_secrets,
+    check_secrets_before,
     check_serve,
 )
 from chat.conf import DEVELOPMENT_CENTRIFUGO_SECRET, DEVELOPMENT_SECRET_KEY
@@ -186,6 +188,43 @@ def test_random_secrets_are_no_keys() -> None:
                 assert check_published_keys() == [], secret
 
 
+@pytest.mark.parametrize(
+    "changed, codes",
+    [
+        ({}, []),
+        ({"SECRET_KEY_BEFORE": "x" * 32, "CENTRIFUGO_TOKEN_SECRET_BEFORE": "y" * 32}, []),
+        ({"SECRET_KEY_BEFORE": "x" * 31}, ["chat.E030"]),
+        ({"SECRET_KEY_BEFORE": DEVELOPMENT_SECRET_KEY}, ["chat.E030"]),
+        ({"CENTRIFUGO_TOKEN_SECRET_BEFORE": "x" * 31}, ["chat.E031"]),
+        ({"CENTRIFUGO_TOKEN_SECRET_BEFORE": DEVELOPMENT_CENTRIFUGO_SECRET}, ["chat.E031"]),
+        ({"CENTRIFUGO_TOKEN_SECRET_BEFORE": GOOD["JWT_SECRET"]}, ["chat.E032"]),
+        ({"CENTRIFUGO_TOKEN_SECRET_BEFORE": GOOD["SECRET_KEY"]}, ["chat.E032"]),
+        (
+            {"CENTRIFUGO_TOKEN_SECRET_BEFORE": "x" * 32, "JWT_SECRET_BEFORE": "x" * 32},
+            ["chat.E032"],
+        ),
+        (
+            {"CENTRIFUGO_TOKEN_SECRET_BEFORE": "x" * 32, "SECRET_KEY_BEFORE": "x" * 32},
+            ["chat.E032"],
+        ),
+        ({"SECRET_KEY_BEFORE": GOOD["CENTRIFUGO_TOKEN_SECRET"]}, ["chat.E032"]),
+    ],
+)
+def test_a_secret_from_before_is_as_good(changed: dict[str, str], codes: list[str]) -> None:
+    """What is still accepted is long, not published, and used for one purpose, like the new one."""
+    unset = dict.fromkeys(
+        ("SECRET_KEY_BEFORE", "JWT_SECRET_BEFORE", "CENTRIFUGO_TOKEN_SECRET_BEFORE"), ""
+    )
+    values = {name: GOOD[name] for name in SHORT} | unset | changed
+    with override_settings(DEBUG=False, **values):
+        found = list(check_secrets_before())
+    with override_settings(DEBUG=True, **values):
+        assert list(check_secrets_before()) == []
+
+    assert [message.id for message in found] == codes
+    assert all(message.hint for message in found)
+
+
 def test_a_fallback_is_a_warning_only() -> None:
     """The seed's contract verifies tokens with SECRET_KEY, so this alone stops nothing."""
     (message,) = find_secrets(JWT_SECRET=GOOD["SECRET_KEY"])
@@ -221,7 +260,7 @@ def test_what_to_serve_is_one_of_three(serve: str, codes: list[str]) -> None:
 
 @pytest.mark.parametrize(
     "length, codes",
-    [(0, ["chat.E007"]), (1, []), (4000, []), (6819, []), (6820, ["chat.E007"])],
+    [(0, ["chat.E007"]), (1, []), (4000, []), (6307, []), (6308, ["chat.E007"])],
 )
 def test_a_history_of_the_longest_messages_fits_the_queue(length: int, codes: list[str]) -> None:
     """No setting allows messages that do not fit the queue of a client that recovers."""
@@ -250,3 +289,57 @@ def test_a_listener_is_kept_longer_than_a_position(
     """No setting lets a client recover from a history in which an event is missing."""
     with override_settings(CHAT_AUDIENCE_HOURS=hours, CENTRIFUGO_TOKEN_TTL_SECONDS=lifetime):
         assert [message.id for message in check_audience_hours()] == codes
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        *("*", "https://app.example.com", "http://localhost:3000", "https://*.example.com"),
+        *("https://*.example.com:8443", "capacitor://localhost", "http://127.0.0.1:8000"),
+        *("http://[::1]:3000", "https://xn--e1afmkfd.example", "chrome-extension://abcdef"),
+    ],
+)
+def test_an_origin_is_one(word: str) -> None:
+    """What a browser can send as its origin is accepted, and one level of subdomains."""
+    with override_settings(CORS_ALLOWED_ORIGINS=[word]):
+        assert check_cors_origins() == []
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        *("https://app.example.com/", "https://app.example.com/path", "https://app.example.com?x"),
+        *("app.example.com", "//app.example.com", "https:app.example.com", "https://", "null"),
+        *("https://app.example.com:443", "http://app.example.com:80", "https://app.example.com:"),
+        *(
+            "https://user@app.example.com",
+            "https://a.*.example.com",
+            "https://*",
+            "**",
+            "https://.x",
+        ),
+        *("https://*example.com", "*.example.com", "https://юзер.example.com", "https://a b"),
+        "https://app.example.com\r\nX: y",
+    ],
+)
+def test_what_is_no_origin_is_named(word: str) -> None:
+    """It could never equal a browser's origin: the start is refused, and says which word it is."""
+    with override_settings(CORS_ALLOWED_ORIGINS=["https://good.example.com", word]):
+        (message,) = check_cors_origins()
+
+    assert message.is_serious()
+    assert message.id == "chat.E040"
+    assert repr(word) in message.msg
+    assert message.hint
+
+
+@pytest.mark.slow
+def test_a_wrong_origin_does_not_start() -> None:
+    """Also in development, and each is named, however they are separated."""
+    wrong = "https://good.example.com https://a.example.com/,b.example.com"
+    done = run("-c", "import app.asgi", DEBUG="1", CORS_ALLOWED_ORIGINS=wrong)
+
+    assert done.returncode != 0
+    assert done.stderr.count("(chat.E040)") == 2
+    assert "'https://a.example.com/'" in done.stderr
+    assert "'b.example.com'" in done.stderr
