@@ -50,7 +50,7 @@ class Command(BaseCommand):
         if not verifies_by_secret() or "HS256" not in settings.JWT_ALGORITHMS:
             raise CommandError(
                 "Tokens of JWT_SECRET are not accepted: they are verified with JWT_PUBLIC_KEY, "
-                "JWT_JWKS_URL, AUTH_VERIFY_URL or other JWT_ALGORITHMS than HS256. Get one from where "
+                "JWT_JWKS_URL, AUTH_VERIFY_URL or other JWT_ALGORITHMS than HS256. Get one where "
                 "your tokens are signed."
             )
         longest = settings.JWT_MAX_LIFETIME_SECONDS
