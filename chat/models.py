@@ -175,7 +175,7 @@ class JoinCount(models.Model):
         indexes: ClassVar = [Index(fields=["changed_at"], name="chat_join_count_changed_at")]
 
     def __str__(self) -> str:
-        return f"{self.user_id}: {len(self.times)}"
+        return f"{make_visible(self.user_id)}: {len(self.times)}"
 
 
 class Revocation(models.Model):
@@ -197,7 +197,7 @@ class Revocation(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.user_id} not before {self.not_before}"
+        return f"{make_visible(self.user_id)} not before {self.not_before}"
 
 
 class Message(models.Model):
