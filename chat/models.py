@@ -2,11 +2,13 @@
 
 from typing import ClassVar
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import CheckConstraint, Index, Q, UniqueConstraint
 from django.db.models.functions import Length
 
 from chat.conf import CLIENT_ID_MAX_LENGTH, ROOM_NAME_MAX_LENGTH, USER_ID_MAX_LENGTH
+from chat.visible import make_visible
 
 models.CharField.register_lookup(Length)
 
@@ -84,7 +86,7 @@ class Room(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.name
+        return make_visible(self.name)
 
 
 class RoomKey(models.Model):
@@ -104,7 +106,7 @@ class RoomKey(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.created_by} {self.client_id}"
+        return make_visible(f"{self.created_by} {self.client_id}")
 
 
 class Member(models.Model):
@@ -128,7 +130,7 @@ class Member(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.user_id} in {self.room_id}"
+        return f"{make_visible(self.user_id)} in {self.room_id}"
 
 
 class Listener(models.Model):
@@ -151,7 +153,45 @@ class Listener(models.Model):
         indexes: ClassVar = [Index(fields=["until"], name="chat_listener_until")]
 
     def __str__(self) -> str:
-        return f"{self.user_id} until {self.until}"
+        return f"{make_visible(self.user_id)} until {self.until}"
+
+
+class JoinCount(models.Model):
+    """When a user last joined and left rooms; written only where `CHAT_JOINS_PER_USER` is set."""
+
+    user_id = ExactCharField(primary_key=True, max_length=USER_ID_MAX_LENGTH, db_collation="C")
+    times = ArrayField(models.DateTimeField())
+    """The latest ones, the newest last, at most as many as the limit allows."""
+    changed_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "chat_join_count"
+        indexes: ClassVar = [Index(fields=["changed_at"], name="chat_join_count_changed_at")]
+
+    def __str__(self) -> str:
+        return f"{self.user_id}: {len(self.times)}"
+
+
+class Revocation(models.Model):
+    """A user whose tokens of the host are refused if they were issued before a time."""
+
+    user_id = ExactCharField(primary_key=True, max_length=USER_ID_MAX_LENGTH, db_collation="C")
+    not_before = models.DateTimeField()
+    """It only moves forward. A token whose `iat` is earlier, or that has none, is refused."""
+    changed_at = models.DateTimeField()
+    changed_in = models.BigIntegerField()
+    """The id of the transaction that wrote the row. By it, and not by a time, each process finds
+    what was committed since it looked: a transaction may be committed long after a later one."""
+
+    class Meta:
+        db_table = "chat_revocation"
+        indexes: ClassVar = [
+            Index(fields=["changed_in", "user_id"], name="chat_revocation_changes"),
+            Index(fields=["not_before"], name="chat_revocation_not_before"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} not before {self.not_before}"
 
 
 class Message(models.Model):
@@ -166,6 +206,8 @@ class Message(models.Model):
     """Empty once the message is deleted: the text is removed, its place in the room stays."""
     created_at = models.DateTimeField()
     deleted_at = models.DateTimeField(null=True)
+    digest = models.IntegerField(null=True)
+    """Of a deleted text: 16 bits that tell whether a repeated send is the same as the first one."""
 
     class Meta:
         db_table = "chat_message"

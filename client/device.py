@@ -9,6 +9,7 @@ from urllib.parse import quote
 from centrifuge import (
     Client,
     ClientEventHandler,
+    ConnectingContext,
     DisconnectedContext,
     ErrorContext,
     PublicationContext,
@@ -25,7 +26,9 @@ from client.reducer import Json, Outcome, Reducer
 BACKLOG = 10_000
 """How many events may wait while the API does not answer; beyond it, a resync replaces them."""
 _CALLED = 0
-"""The SDK's code for a disconnect that the application itself requested."""
+"""The SDK's code for a disconnect or an unsubscribe that the application itself requested."""
+_SLOW = 3008
+"""Centrifugo's code for a client for which more bytes wait than its queue may hold."""
 
 
 class Device:
@@ -55,6 +58,7 @@ class Device:
         self._realtime_url = realtime_url
         self._sdk_options = sdk_options
         self._client: Client | None = None
+        self._channel = ""
         self._worker: asyncio.Task[None] | None = None
         self._farewell: asyncio.Task[None] | None = None
         self._frames: deque[Json] = deque()
@@ -85,17 +89,11 @@ class Device:
             get_token=lambda: self._get_token("/api/token/connection/"),
             **self._sdk_options,
         )
-        subscription = self._client.new_subscription(
-            first["channel"],
-            events=_ChannelEvents(self),
-            get_token=lambda channel: self._get_token(
-                f"/api/token/subscription/?channel={quote(channel)}"
-            ),
-        )
+        self._channel = first["channel"]
         self._worker = asyncio.create_task(self._work())
         try:
             await self._client.connect()
-            await subscription.subscribe()
+            await self.subscribe_afresh()
             await self.wait_until(lambda: self.is_settled)
         except BaseException:
             await self.stop()
@@ -175,6 +173,26 @@ class Device:
             self._must_resync = True
         self._frames.append(event)
         self._has_work.set()
+
+    async def subscribe_afresh(self) -> None:
+        """Subscribe without a position: nothing is recovered, and the rooms are compared.
+
+        After a disconnect as slow the missed events may be more than the queue holds. To recover
+        them again would end in the same way, for ever.
+        """
+        if self._client is None:
+            return
+        if (before := self._client.get_subscription(self._channel)) is not None:
+            await before.unsubscribe()
+            self._client.remove_subscription(before)
+        subscription = self._client.new_subscription(
+            self._channel,
+            events=_ChannelEvents(self),
+            get_token=lambda channel: self._get_token(
+                f"/api/token/subscription/?channel={quote(channel)}"
+            ),
+        )
+        await subscription.subscribe()
 
     def note_connection_lost(self) -> None:
         """Note that events can be missed until the next subscription."""
@@ -319,6 +337,10 @@ class _ConnectionEvents(ClientEventHandler):
     async def on_error(self, ctx: ErrorContext) -> None:
         self._device.observer.on_connection_error(str(ctx.error))
 
+    async def on_connecting(self, ctx: ConnectingContext) -> None:
+        if ctx.code == _SLOW:
+            await self._device.subscribe_afresh()
+
     async def on_disconnected(self, ctx: DisconnectedContext) -> None:
         if ctx.code != _CALLED:
             await self._device.end(f"disconnected: {ctx.code} {ctx.reason}")
@@ -340,4 +362,5 @@ class _ChannelEvents(SubscriptionEventHandler):
         self._device.note_event(ctx.pub.data)
 
     async def on_unsubscribed(self, ctx: UnsubscribedContext) -> None:
-        await self._device.end(f"unsubscribed: {ctx.code} {ctx.reason}")
+        if ctx.code != _CALLED:
+            await self._device.end(f"unsubscribed: {ctx.code} {ctx.reason}")

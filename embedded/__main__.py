@@ -104,6 +104,7 @@ def realtime_part(host: str, port: int, centrifugo: Path | None) -> Part:
         return centrifugo_environment(
             database_url=shared["DATABASE_URL"],
             token_secret=shared["CENTRIFUGO_TOKEN_SECRET"],
+            token_secret_before=shared.get("CENTRIFUGO_TOKEN_SECRET_BEFORE", ""),
             partitions=read_partitions(shared["DATABASE_URL"]),
             host=host,
             port=port,

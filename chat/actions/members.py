@@ -58,13 +58,27 @@ def remove_member(room_id: int, user_id: str) -> Call[EventRoom]:
 
     The user receives the event too. Errors: `NotFoundError`.
     """
-    return Call("remove_member", _RemoveRow, {"room_id": room_id, "user_id": user_id}, _read_room)
+    return Call(
+        "remove_member",
+        _RemoveRow,
+        {"room_id": room_id, "user_id": user_id},
+        _read_room,
+        publishes=True,
+        lock=room_id,
+    )
 
 
 def _make_addition(
     room_id: int, user_ids: Sequence[str], read: Callable[[list[_AddRow]], Result]
 ) -> Call[Result]:
-    return Call("add_members", _AddRow, {"room_id": room_id, "user_ids": list(user_ids)}, read)
+    return Call(
+        "add_members",
+        _AddRow,
+        {"room_id": room_id, "user_ids": list(user_ids)},
+        read,
+        publishes=True,
+        lock=room_id,
+    )
 
 
 def _read_addition(rows: list[_AddRow]) -> Addition:

@@ -42,6 +42,7 @@ _ORDER = (
     "messages",
     "members",
     "rooms",
+    "revocations",
     "installation",
     "repairs",
 )

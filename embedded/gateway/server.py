@@ -7,8 +7,6 @@ import contextlib
 import http
 import logging
 from collections import Counter
-from collections.abc import Collection
-from urllib.parse import urlsplit
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
@@ -18,6 +16,7 @@ from websockets.protocol import State
 from embedded.gateway.broker import Broker
 from embedded.gateway.connection import Session
 from embedded.gateway.limits import Limits
+from embedded.gateway.origins import AllowedOrigins
 from embedded.gateway.protocol import (
     CONNECTION_CLOSED,
     CONNECTION_EXPIRED,
@@ -30,12 +29,17 @@ from embedded.gateway.protocol import (
 from embedded.gateway.tokens import TokenVerifier
 
 WEBSOCKET_PATH = "/connection/websocket"
+# What Centrifugo offers beside the WebSocket.
+FALLBACKS = ("/connection/http_stream", "/connection/sse", "/emulation")
+ONLY_WEBSOCKET = (
+    "The embedded gateway speaks WebSocket only. Centrifugo, which production runs, has this "
+    "transport too: name it in CENTRIFUGO_BIN.\n"
+)
 DISCONNECTS = "besedka_gateway_disconnects_total"
 """Connections that the gateway ended, by code; those that the client closed are not counted."""
 COUNTED_FROM_THE_START = tuple(
     disconnect.code for disconnect in (CONNECTION_EXPIRED, SLOW, NO_PONG, CONNECTION_LIMIT)
 )
-LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +51,20 @@ class ClientSocket(ServerConnection):
     """
 
     session: Session | None = None
+    has_begun = False
+
+    def data_received(self, data: bytes) -> None:
+        """Answer what is no handshake: a POST of a transport that only Centrifugo has."""
+        if not self.has_begun:
+            self.has_begun = True
+            if data.startswith(b"POST "):
+                # The library closes such a connection without an answer.
+                head = f"HTTP/1.1 404 Not Found\r\nContent-Length: {len(ONLY_WEBSOCKET)}\r\n"
+                head += "Content-Type: text/plain\r\nConnection: close\r\n\r\n"
+                self.transport.write((head + ONLY_WEBSOCKET).encode())
+                self.transport.close()
+                return
+        super().data_received(data)
 
     @property
     def is_writable(self) -> bool:
@@ -77,12 +95,12 @@ class GatewayServer:
         broker: Broker,
         tokens: TokenVerifier,
         limits: Limits,
-        allowed_origins: Collection[str] = (),
+        origins: AllowedOrigins | None = None,
     ) -> None:
         self._broker = broker
         self._tokens = tokens
         self._limits = limits
-        self._allowed_origins = frozenset(allowed_origins)
+        self._origins = origins or AllowedOrigins()
         self._sessions: set[Session] = set()
         # An alert needs series that exist before the first such end.
         self._disconnects: Counter[int] = Counter(dict.fromkeys(COUNTED_FROM_THE_START, 0))
@@ -122,10 +140,11 @@ class GatewayServer:
         if path == "/metrics":
             return _respond(connection, self._describe(), "text/plain; version=0.0.4")
         if path != WEBSOCKET_PATH:
-            return connection.respond(http.HTTPStatus.NOT_FOUND, "not found\n")
+            text = ONLY_WEBSOCKET if path in FALLBACKS else "not found\n"
+            return connection.respond(http.HTTPStatus.NOT_FOUND, text)
         if "=protobuf" in query:
             return connection.respond(http.HTTPStatus.BAD_REQUEST, "only JSON is spoken here\n")
-        if not self._is_origin_allowed(request.headers.get("Origin")):
+        if not self._origins.permits(request.headers.get("Origin")):
             logger.info("origin refused; see ALLOWED_ORIGINS")
             return connection.respond(http.HTTPStatus.FORBIDDEN, "origin not allowed\n")
         return None
@@ -141,16 +160,6 @@ class GatewayServer:
             f"# TYPE besedka_gateway_connections gauge\n{gauge}"
             f"# TYPE {DISCONNECTS} counter\n{counts}"
         )
-
-    def _is_origin_allowed(self, origin: str | None) -> bool:
-        if origin is None:
-            return True
-        if self._allowed_origins:
-            return origin in self._allowed_origins
-        try:
-            return urlsplit(origin).hostname in LOOPBACK
-        except ValueError:
-            return False
 
     async def _serve_client(self, connection: ServerConnection) -> None:
         assert isinstance(connection, ClientSocket)  # noqa: S101 - `create_connection` above

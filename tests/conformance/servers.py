@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from embedded.centrifugo import centrifugo_command, centrifugo_environment, find_centrifugo
+from embedded.gateway.origins import parse_origins
 from embedded.processes import die_with_parent
 from tests.support.processes import find_free_port
 
@@ -98,15 +99,17 @@ def start_server(
     log: Path | None = None,
     host: str = "127.0.0.1",
     prefix: Sequence[str] = (),
+    origins: str = "",
 ) -> RunningServer:
     """Start a server, on a free port unless one is given, and wait until it accepts clients.
 
-    `prefix` is a command that runs another command elsewhere, for example in another network.
+    `prefix` is a command that runs another command elsewhere, for example in another network;
+    `origins` is what `ALLOWED_ORIGINS` has.
     """
     port = port or find_free_port()
     if kind == "gateway":
         command = [sys.executable, "-m", "embedded.gateway"]
-        environment = _gateway_environment(database_url, host, port)
+        environment = _gateway_environment(database_url, host, port) | {"ALLOWED_ORIGINS": origins}
     else:
         binary = find_centrifugo()
         assert binary is not None
@@ -117,6 +120,7 @@ def start_server(
             partitions=partitions,
             host=host,
             port=port,
+            allowed_origins=parse_origins(origins),
         )
     environment |= _name_delays(kind, delays or {})
     command = [*prefix, *command]

@@ -41,6 +41,14 @@ def queue_with(key: str, value: str) -> str:
     return queue(f"payload = (o.payload::jsonb || jsonb_build_object('{key}', {value}))::json")
 
 
+def disconnect(change: str) -> str:
+    """Return the SQL that ends a user's connections, as a revocation does, and changes the row."""
+    return (
+        "SELECT chat.revoke_tokens('alice');"
+        f" UPDATE chat_outbox o SET {change} WHERE id = (SELECT max(id) FROM chat_outbox)"
+    )
+
+
 def undeliverable(sql: str) -> Damage:
     """Return a damage that is one row which Centrifugo cannot publish."""
     return Damage(sql, {}, ("outbox_undeliverable",))
@@ -264,6 +272,16 @@ OUTBOX = {
     ),
     "a row has a key of its own": undeliverable(queue_with("idempotency_key", "'mine'")),
     "a row has text for data": undeliverable(queue_with("data", "'text'")),
+    "a row disconnects nobody": undeliverable(disconnect("payload = '{}'")),
+    "a row disconnects a user without a code": undeliverable(
+        disconnect("payload = (o.payload::jsonb - 'disconnect')::json")
+    ),
+    "a row disconnects with text for a code": undeliverable(
+        disconnect("payload = jsonb_set(o.payload::jsonb, '{disconnect,code}', '\"1\"')::json")
+    ),
+    "a disconnect is in a partition that is not drained": Damage(
+        disconnect("partition = 8"), {"partition": 8}, ("outbox_partition",)
+    ),
     "a row is in another partition": Damage(
         queue("partition = 4"), {"partition": 4}, ("outbox_partition",)
     ),

@@ -90,7 +90,7 @@ def read_outbox(
             event=row["payload"]["data"],
         )
         for row in connection.execute(
-            "SELECT id, partition, payload FROM chat_outbox WHERE id > %s"
+            "SELECT id, partition, payload FROM chat_outbox WHERE id > %s AND method = 'broadcast'"
             " AND (%s::text IS NULL OR payload #>> '{data,body,room,id}' = %s::text) ORDER BY id",
             [after, room_id, room_id],
         )

@@ -19,8 +19,9 @@ from chat.actions import installation
 from chat.actions import listeners as listener_actions
 from chat.actions import members as member_actions
 from chat.actions import messages as message_actions
+from chat.actions import revocations as revocation_actions
 from chat.actions import rooms as room_actions
-from chat.queries import events, members, messages, readiness, rooms, search
+from chat.queries import events, members, messages, readiness, revocations, rooms, search
 from chat.queries.keyset import Slice
 from chat.queries.messages import Window
 from chat.queries.rooms import RoomPosition
@@ -41,6 +42,8 @@ CALLS: list[Call[Any]] = [
     member_actions.remove_member(1, "nobody"),
     message_actions.send_messages([message_actions.NewMessage(1, "user-9", "key", "text")]),
     message_actions.delete_message(500),
+    revocation_actions.revoke_tokens("zoe"),
+    revocation_actions.prune_revocations(seconds=3600),
     room_actions.create_room("general", ["user-9"]),
     room_actions.rename_room(1, "renamed"),
     events.list_events(1, "user-9", after=900, limit=51),
@@ -49,6 +52,7 @@ CALLS: list[Call[Any]] = [
     messages.list_messages(1, "user-9", Window(25, 25, anchor=500, with_anchor=True)),
     readiness.read_readiness(),
     readiness.is_copy(),
+    revocations.list_revocations(seen="500:500:"),
     rooms.list_rooms("user-9", Slice(50, POSITION)),
     rooms.list_rooms("user-9", Slice(50, POSITION, is_backwards=True)),
     rooms.get_room("user-9", 1),

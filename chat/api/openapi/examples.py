@@ -67,6 +67,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     **{kind.__name__: make_event(kind) for kind in get_args(Event)},
     "Membership": {"room": EVENT_ROOM, "user": "u123", "joined": True},
     "Addition": {"added": ["u789"], "already": ["u123"]},
+    "Revocation": {"user": "u456", "not_before": "2026-01-31T09:30:00.000000Z"},
     "CentrifugoToken": {"token": "eyJhbGciOiJIUzI1NiIs…", "channel": "personal:u123"},
     "Liveness": {"status": "ok"},
     "Readiness": {

@@ -168,9 +168,6 @@ BEGIN
         INSERT INTO chat_outbox (method, payload, partition, created_at)
         SELECT 'broadcast', item.payload, item.partition, v_now
         FROM unnest(v_payloads, v_partitions) AS item (payload, partition);
-        -- PostgreSQL sends equal notifications of one transaction once.
-        PERFORM pg_notify('chat_outbox', item.partition::text)
-        FROM unnest(v_partitions) AS item (partition);
     END IF;
     UPDATE chat_room r
     SET name = changed.name, version = changed.version, last_seq = changed.last_seq,
@@ -202,6 +199,22 @@ BEGIN
         array_fill(p_room.id, ARRAY[cardinality(v_chunks)]), v_chunks))[1];
 END $$;
 
+-- Notifies Centrifugo of the partitions of the outbox that have rows. Without it Centrifugo finds them at its
+-- next poll (`partition_poll_interval`).
+--
+-- It is called after the commit of what was queued, in a transaction of its own. A transaction that
+-- notifies holds a lock of the whole database from its commit until that is on disk, so all such
+-- commits happen one after another, and it cannot be prepared for a commit in two phases. This one does
+-- not wait for the disk: a notification that a crash loses is one that the poll makes up for.
+CREATE OR REPLACE FUNCTION chat.notify_outbox() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('synchronous_commit', 'off', true);
+    PERFORM pg_notify('chat_outbox', p.partition::text)
+    FROM generate_series(0, (SELECT i.outbox_partitions FROM chat_installation i) - 1)
+        AS p (partition)
+    WHERE EXISTS (SELECT FROM chat_outbox o WHERE o.partition = p.partition);
+END $$;
+
 -- Refuses to run where a snapshot could be older than the room's lock: order and idempotency need
 -- each statement of a function to see what was committed before it.
 CREATE OR REPLACE FUNCTION chat.require_read_committed() RETURNS void
@@ -219,6 +232,7 @@ END $$;
 -- each room has no gap, even where the clock once jumped backwards.
 CREATE OR REPLACE FUNCTION chat.prune_events(p_before timestamptz, p_limit int) RETURNS bigint
 LANGUAGE sql AS $$
+    SELECT chat.require_prune_arguments('prune_events', p_before, p_limit);
     WITH pruned AS (
         -- As an array: as a join, the plan for any limit can be a scan of the whole log.
         DELETE FROM chat_event e

@@ -9,7 +9,8 @@ $$;
 
 -- Adds users to a room. One call is one change, and repeating it changes nothing.
 --
--- One row for each distinct user, in the order given: `added` or `already`. Where an id cannot be a
+-- p_user_ids: at most 10,000 (the API takes 1,000), which may be none. One row for each distinct
+-- user, in the order given: `added` or `already`. Where an id cannot be a
 -- user's, nothing is changed and the rows name those ids as `invalid_user`. An unknown room is one
 -- row `room_not_found`. Everyone whom the call adds receives each of its events. Where events ×
 -- members exceed 20,000, all events are logged and only the last one is queued: its version shows
@@ -28,6 +29,7 @@ DECLARE
     v_audiences record;
 BEGIN
     PERFORM chat.require_read_committed();
+    PERFORM chat.require_list('add_members: p_user_ids', p_user_ids);
     v_wanted := ARRAY(
         SELECT item.id FROM unnest(p_user_ids) WITH ORDINALITY AS item (id, n)
         GROUP BY item.id ORDER BY min(item.n));

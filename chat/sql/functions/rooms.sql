@@ -78,6 +78,7 @@ DECLARE
     v_now timestamptz;
 BEGIN
     PERFORM chat.require_read_committed();
+    PERFORM chat.require_list('create_room: p_user_ids', p_user_ids);
     SELECT item.id INTO invalid_user_id
     FROM unnest(p_user_ids) AS item (id) WHERE NOT chat.is_user_id(item.id) LIMIT 1;
     outcome := CASE WHEN NOT chat.is_room_name(p_name) THEN 'invalid_name'
