@@ -184,7 +184,7 @@ class Message(models.Model):
     created_at = models.DateTimeField()
     deleted_at = models.DateTimeField(null=True)
     digest = models.IntegerField(null=True)
-    """Of a deleted text: 16 bits that tell whether a repeated send is the same as the first one."""
+    """Of a deleted text: 24 bits that tell whether a repeated send is the same as the first one."""
 
     class Meta:
         db_table = "chat_message"
