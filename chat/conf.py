@@ -28,6 +28,9 @@ class ChatConfiguration:
     sends_per_room: str
     """The same for all users of a room together."""
 
+    joins_per_user: str
+    """`30/60`: a user joins and leaves at most 30 times in any 60 seconds; empty for no limit."""
+
     centrifugo_token_secret: str
     centrifugo_token_ttl_seconds: int
 
@@ -63,6 +66,7 @@ def load_configuration() -> ChatConfiguration:
         audience_hours=settings.CHAT_AUDIENCE_HOURS,
         sends_per_user=settings.CHAT_SENDS_PER_USER,
         sends_per_room=settings.CHAT_SENDS_PER_ROOM,
+        joins_per_user=settings.CHAT_JOINS_PER_USER,
         centrifugo_token_secret=settings.CENTRIFUGO_TOKEN_SECRET,
         centrifugo_token_ttl_seconds=settings.CENTRIFUGO_TOKEN_TTL_SECONDS,
         database_url=settings.DATABASE_URL,

@@ -161,11 +161,9 @@ class JoinCount(models.Model):
     user_id = ExactCharField(primary_key=True, max_length=USER_ID_MAX_LENGTH, db_collation="C")
     times = ArrayField(models.DateTimeField())
     """The latest ones, the newest last, at most as many as the limit allows."""
-    changed_at = models.DateTimeField()
 
     class Meta:
         db_table = "chat_join_count"
-        indexes: ClassVar = [Index(fields=["changed_at"], name="chat_join_count_changed_at")]
 
     def __str__(self) -> str:
         return f"{self.user_id}: {len(self.times)}"
