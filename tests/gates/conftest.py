@@ -41,6 +41,8 @@ SELECT r, 'host', 'key-' || r, '' FROM generate_series(1, {ROOMS}) r;
 INSERT INTO chat_listener (user_id, channel, until, is_settled)
 SELECT name || '-' || n, 'personal:' || name || '-' || n, now() + interval '1 day', true
 FROM (VALUES ('user', 2000), ('other', 20000)) AS users (name, count), generate_series(1, count) n;
+INSERT INTO chat_join_count (user_id, times)
+SELECT 'user-' || n, ARRAY[now()] FROM generate_series(1, 2000) n;
 INSERT INTO chat_outbox (method, payload, partition, created_at)
 SELECT 'broadcast', '{{}}', n % 8, now() FROM generate_series(1, 5000) n;
 """
