@@ -168,11 +168,9 @@ class JoinCount(models.Model):
     user_id = ExactCharField(primary_key=True, max_length=USER_ID_MAX_LENGTH, db_collation="C")
     times = ArrayField(models.DateTimeField())
     """The latest ones, the newest last, at most as many as the limit allows."""
-    changed_at = models.DateTimeField()
 
     class Meta:
         db_table = "chat_join_count"
-        indexes: ClassVar = [Index(fields=["changed_at"], name="chat_join_count_changed_at")]
 
     def __str__(self) -> str:
         return f"{make_visible(self.user_id)}: {len(self.times)}"
@@ -213,7 +211,7 @@ class Message(models.Model):
     created_at = models.DateTimeField()
     deleted_at = models.DateTimeField(null=True)
     digest = models.IntegerField(null=True)
-    """Of a deleted text: 16 bits that tell whether a repeated send is the same as the first one."""
+    """Of a deleted text: 24 bits that tell whether a repeated send is the same as the first one."""
 
     class Meta:
         db_table = "chat_message"

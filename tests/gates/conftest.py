@@ -44,6 +44,8 @@ FROM (VALUES ('user', 2000), ('other', 20000)) AS users (name, count), generate_
 INSERT INTO chat_revocation (user_id, not_before, changed_at, changed_in)
 SELECT 'gone-' || n, now() - n * interval '1 hour', now(), 3 + n % 500
 FROM generate_series(1, 20000) n;
+INSERT INTO chat_join_count (user_id, times)
+SELECT 'user-' || n, ARRAY[now()] FROM generate_series(1, 2000) n;
 INSERT INTO chat_outbox (method, payload, partition, created_at)
 SELECT 'broadcast', '{{}}', n % 8, now() FROM generate_series(1, 5000) n;
 """

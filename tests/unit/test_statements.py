@@ -40,6 +40,7 @@ CALLS: list[Call[Any]] = [
     listener_actions.prune_listeners(),
     member_actions.add_members(1, ["zoe"]),
     member_actions.remove_member(1, "nobody"),
+    member_actions.join_room(1, "zoe", "30/60"),
     message_actions.send_messages([message_actions.NewMessage(1, "user-9", "key", "text")]),
     message_actions.delete_message(500),
     revocation_actions.revoke_tokens("zoe"),
