@@ -16,6 +16,8 @@ from tests.unit.test_settings import load, read
 
 URL = "https://id.example.com/jwks"
 KEYS = {"JWT_ALGORITHMS": ["RS256"]}
+# As a process reads them: the address chooses the verifier.
+ASKING = {"AUTH_VERIFY_URL": URL, "TOKEN_VERIFIER": "app.remote_verifier.RemoteVerifier"}
 SECRETS = {name: GOOD[name] for name in ("SECRET_KEY", "JWT_SECRET", "CENTRIFUGO_TOKEN_SECRET")}
 
 
@@ -57,9 +59,20 @@ def find(**changed: Any) -> list[CheckMessage]:
             KEYS | {"JWT_JWKS_URL": [URL], "JWT_PUBLIC_KEY": "x", "JWT_AUDIENCE": ["a"]},
             ["chat.E023"],
         ),
-        ({"AUTH_VERIFY_URL": URL, "JWT_SECRET": "short"}, []),
-        (KEYS | {"AUTH_VERIFY_URL": URL, "JWT_PUBLIC_KEY": "x"}, ["chat.E023"]),
+        (ASKING | {"JWT_SECRET": "short"}, []),
+        (KEYS | ASKING | {"JWT_PUBLIC_KEY": "x"}, ["chat.E023"]),
         ({"TOKEN_VERIFIER": "app.remote_verifier.RemoteVerifier"}, ["chat.E027"]),
+        *(
+            ({"AUTH_VERIFY_URL": URL, "TOKEN_VERIFIER": name}, ["chat.E027"])
+            for name in (
+                "app.jwt_verifier.JwtVerifier",
+                "app.authentication.SharedSecretVerifier",
+            )
+        ),
+        (
+            {"AUTH_VERIFY_URL": URL, "TOKEN_VERIFIER": "host.Verifier", "JWT_SECRET": "short"},
+            ["chat.E002"],
+        ),
         ({"JWT_SERVICE_CLAIM": ["role"]}, ["chat.E026"]),
         ({"JWT_SERVICE_VALUE": "service"}, ["chat.E026"]),
         ({"JWT_SERVICE_CLAIM": ["role"], "JWT_SERVICE_VALUE": "service"}, []),
@@ -109,7 +122,7 @@ def test_only_safe_addresses_are_asked(address: str, *, is_safe: bool) -> None:
 
     for changed in (
         KEYS | {"JWT_JWKS_URL": [address], "JWT_AUDIENCE": ["a"]},
-        {"AUTH_VERIFY_URL": address},
+        ASKING | {"AUTH_VERIFY_URL": address},
     ):
         found = find(**changed)
         assert [message.id for message in found] == expected
@@ -117,7 +130,9 @@ def test_only_safe_addresses_are_asked(address: str, *, is_safe: bool) -> None:
 
 def test_development_may_ask_in_clear() -> None:
     """With DEBUG on, an identity provider in a container of its own has no certificate."""
-    with override_settings(DEBUG=True, AUTH_VERIFY_URL="http://host:3000/auth/verify"):
+    with override_settings(
+        DEBUG=True, **ASKING | {"AUTH_VERIFY_URL": "http://host:3000/auth/verify"}
+    ):
         assert check_identity() == []
 
 
