@@ -9,6 +9,8 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from functools import partial
+from itertools import count
 
 import httpx
 import pytest
@@ -129,11 +131,11 @@ class ConnectedUser:
 
 
 @asynccontextmanager
-async def connect_users(place: Place, count: int) -> AsyncIterator[list[ConnectedUser]]:
+async def connect_users(place: Place, number: int) -> AsyncIterator[list[ConnectedUser]]:
     """Connect so many users; at the end none of them was cut off for good."""
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False, timeout=10))
-        users = [ConnectedUser(place, http) for _ in range(count)]
+        users = [ConnectedUser(place, http) for _ in range(number)]
         for user in users:
             stack.push_async_callback(user.client.disconnect)
             await user.start()
@@ -149,11 +151,22 @@ async def expect_again(users: list[ConnectedUser]) -> None:
         await user.listener.channel.subscribed.get()
 
 
-async def wait_for_tokens(users: list[ConnectedUser], count: int) -> None:
+async def wait_for_tokens(users: list[ConnectedUser], more: int) -> None:
     """Wait until each of the users was answered so many more tokens."""
-    wanted = {user.user: user.asked + count for user in users}
+    wanted = {user.user: user.asked + more for user in users}
     while any(user.asked < wanted[user.user] for user in users):  # noqa: ASYNC110 - nothing signals
         await asyncio.sleep(0.05)
+
+
+async def publish_to_all(
+    users: list[ConnectedUser], outbox: Outbox, numbers: Iterator[int]
+) -> None:
+    """Publish an event to each of the users, and wait until each has received it as the next."""
+    event = {"step": next(numbers)}
+    for user in users:
+        await outbox.publish(f"personal:{user.user}", event)
+    for user in users:
+        assert await user.listener.channel.publications.get() == event
 
 
 @pytest.mark.slow
@@ -166,17 +179,7 @@ def test_a_secret_is_changed_without_losing_anybody(place: Place, database_url: 
     async def scenario() -> None:
         place.api_urls = [place.start_api(SECRET)]
         async with connect_users(place, 5) as users, Outbox.open(database_url) as outbox:
-            steps = 0
-
-            async def publish() -> None:
-                nonlocal steps
-                steps += 1
-                for user in users:
-                    await outbox.publish(f"personal:{user.user}", {"step": steps})
-                for user in users:
-                    received = await user.listener.channel.publications.get()
-                    assert received == {"step": steps}
-
+            publish = partial(publish_to_all, users, outbox, count(1))
             await publish()
             # 1. Centrifugo accepts both; the API still signs with the old one.
             await place.restart_realtime(NEW, SECRET)
