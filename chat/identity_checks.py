@@ -16,7 +16,10 @@ from chat.conf import DEVELOPMENT_CENTRIFUGO_SECRET, DEVELOPMENT_SECRET_KEY
 SECRET_BYTES_LEAST = 32
 DEVELOPMENT_SECRETS = frozenset({DEVELOPMENT_SECRET_KEY, DEVELOPMENT_CENTRIFUGO_SECRET})
 # The same one, and the name that it had in releases before.
-_VERIFIERS_BY_KEYS = {"app.jwt_verifier.JwtVerifier", "app.authentication.SharedSecretVerifier"}
+_VERIFIERS_BY_KEYS = {
+    "app.identity.jwt_verifier.JwtVerifier",
+    "app.authentication.SharedSecretVerifier",
+}
 # A request waits for it, and each is answered within five seconds.
 VERIFY_SECONDS_MOST = 4
 

@@ -9,8 +9,8 @@ from http import HTTPStatus
 import structlog
 
 from app.authentication import LEEWAY_SECONDS, CannotVerifyNowError
-from app.fetching import FetchError, fetch, open_client
-from app.keys import VerifyingKey, read_jwk_set
+from app.identity.fetching import FetchError, fetch, open_client
+from app.identity.keys import VerifyingKey, read_jwk_set
 
 # Keys are read again after so many seconds: a key that was withdrawn verifies nothing from then on.
 REFRESH_SECONDS = 300.0

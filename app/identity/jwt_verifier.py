@@ -12,9 +12,9 @@ import jwt
 from django.conf import settings
 
 from app.authentication import LEEWAY_SECONDS, TOKEN_MAX_BYTES, InvalidTokenError, Principal
-from app.claims import Claims, load_claim_rules, read_issue, read_time
-from app.jwks import JwkSource
-from app.keys import PublicKey, VerifyingKey, find_candidates, read_pem
+from app.identity.claims import Claims, load_claim_rules, read_issue, read_time
+from app.identity.jwks import JwkSource
+from app.identity.keys import PublicKey, VerifyingKey, find_candidates, read_pem
 
 # How many verified tokens a process remembers: about 300 bytes each.
 REMEMBERED_TOKENS = 10_000

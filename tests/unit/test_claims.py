@@ -7,7 +7,7 @@ import pytest
 from django.test import override_settings
 
 from app.authentication import InvalidTokenError, Principal
-from app.claims import find_claim, load_claim_rules
+from app.identity.claims import find_claim, load_claim_rules
 
 NOW = int(time.time())
 

@@ -17,7 +17,7 @@ from tests.unit.test_settings import load, read
 URL = "https://id.example.com/jwks"
 KEYS = {"JWT_ALGORITHMS": ["RS256"]}
 # As a process reads them: the address chooses the verifier.
-ASKING = {"AUTH_VERIFY_URL": URL, "TOKEN_VERIFIER": "app.remote_verifier.RemoteVerifier"}
+ASKING = {"AUTH_VERIFY_URL": URL, "TOKEN_VERIFIER": "app.identity.remote_verifier.RemoteVerifier"}
 SECRETS = {name: GOOD[name] for name in ("SECRET_KEY", "JWT_SECRET", "CENTRIFUGO_TOKEN_SECRET")}
 
 
@@ -61,11 +61,11 @@ def find(**changed: Any) -> list[CheckMessage]:
         ),
         (ASKING | {"JWT_SECRET": "short"}, []),
         (KEYS | ASKING | {"JWT_PUBLIC_KEY": "x"}, ["chat.E023"]),
-        ({"TOKEN_VERIFIER": "app.remote_verifier.RemoteVerifier"}, ["chat.E027"]),
+        ({"TOKEN_VERIFIER": "app.identity.remote_verifier.RemoteVerifier"}, ["chat.E027"]),
         *(
             ({"AUTH_VERIFY_URL": URL, "TOKEN_VERIFIER": name}, ["chat.E027"])
             for name in (
-                "app.jwt_verifier.JwtVerifier",
+                "app.identity.jwt_verifier.JwtVerifier",
                 "app.authentication.SharedSecretVerifier",
             )
         ),
@@ -152,8 +152,10 @@ def test_keys_choose_their_algorithms() -> None:
 
 def test_an_address_chooses_the_verifier() -> None:
     """AUTH_VERIFY_URL alone makes the service ask the host."""
-    assert read()["TOKEN_VERIFIER"] == "app.jwt_verifier.JwtVerifier"
-    assert read(AUTH_VERIFY_URL=URL)["TOKEN_VERIFIER"] == "app.remote_verifier.RemoteVerifier"
+    assert read()["TOKEN_VERIFIER"] == "app.identity.jwt_verifier.JwtVerifier"
+    assert (
+        read(AUTH_VERIFY_URL=URL)["TOKEN_VERIFIER"] == "app.identity.remote_verifier.RemoteVerifier"
+    )
 
 
 @pytest.mark.parametrize(

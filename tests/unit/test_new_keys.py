@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from django.test import override_settings
 
-from app import jwks
 from app.authentication import CannotVerifyNowError, InvalidTokenError
-from app.jwt_verifier import JwtVerifier
+from app.identity import jwks
+from app.identity.jwt_verifier import JwtVerifier
 from tests.support.identity_provider import Endpoint, make_jwk, make_key, serve_endpoint, sign
 
 OLD, NEW = make_key("ES256", 1), make_key("ES256", 2)

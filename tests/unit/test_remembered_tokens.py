@@ -7,9 +7,9 @@ import jwt
 import pytest
 from django.test import override_settings
 
-from app import jwt_verifier
 from app.authentication import LEEWAY_SECONDS, InvalidTokenError, Principal, authenticate
-from app.jwt_verifier import JwtVerifier
+from app.identity import jwt_verifier
+from app.identity.jwt_verifier import JwtVerifier
 from tests.support.actors import make_token
 from tests.support.identity_provider import make_jwk, make_key, serve_endpoint, sign
 
