@@ -27,6 +27,7 @@ _HINT = (
 )
 
 
+_SECRET = re.compile(r"(?:SECRET_KEY|\w+_SECRET)(?:_BEFORE)?")
 _BASE64 = re.compile(r"[A-Za-z0-9+/\s]{40,}={0,2}\s*")
 # The identifiers of RSA, elliptic curves and Ed25519 in a key that is written as DER.
 _KEY_KINDS = tuple(
@@ -68,22 +69,17 @@ def _is_key(data: bytes) -> bool:
 
 @register("security")
 def check_published_keys(**_: Any) -> Sequence[CheckMessage]:  # noqa: ANN401 - Django's signature
-    """No secret is the public or private key of a pair, with DEBUG too."""
-    secrets = {
-        "SECRET_KEY": settings.SECRET_KEY,
-        "JWT_SECRET": settings.JWT_SECRET,
-        "JWT_SECRET_BEFORE": settings.JWT_SECRET_BEFORE,
-        "CENTRIFUGO_TOKEN_SECRET": settings.CENTRIFUGO_TOKEN_SECRET,
-    }
+    """No secret, of whatever name, is the public or private key of a pair, with DEBUG too."""
     found: list[CheckMessage] = []
-    for name, value in secrets.items():
+    for name in filter(_SECRET.fullmatch, sorted({*dir(settings)})):
+        value: str = getattr(settings, name)
         is_fallback = name == "JWT_SECRET" and value == settings.SECRET_KEY
         if (kind := describe_published_key(value)) is None or is_fallback:
             continue
         advice = _HINT.format(name=name)
-        if name == "JWT_SECRET":
+        if name.startswith("JWT_"):
             advice = (
-                "JWT_SECRET is the secret that the host and this service share, for HS256. Set "
+                f"{name} is the secret that the host and this service share, for HS256. Set "
                 "JWT_PUBLIC_KEY to a public key, or JWT_JWKS_URL to the address of a key set. A "
                 "private key stays with who signs the tokens."
             )

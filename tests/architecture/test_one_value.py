@@ -5,7 +5,7 @@ import json
 import re
 
 from chat import conf
-from embedded import __main__ as embedded_run
+from embedded import welcome
 from embedded.gateway.limits import Limits
 from tests.support.processes import PROJECT
 
@@ -22,7 +22,7 @@ def test_the_outbox_has_as_many_partitions_as_centrifugo_drains() -> None:
 
 def test_the_development_secrets_agree() -> None:
     """The tokens that the API signs by default are the ones that `make up` lets realtime accept."""
-    assert embedded_run.DEVELOPMENT_CENTRIFUGO_SECRET == conf.DEVELOPMENT_CENTRIFUGO_SECRET
+    assert welcome.DEVELOPMENT_CENTRIFUGO_SECRET == conf.DEVELOPMENT_CENTRIFUGO_SECRET
 
 
 def test_the_gateway_keeps_what_centrifugo_keeps() -> None:

@@ -14,6 +14,7 @@ from chat.conf import BIGINT_MAX, compose_conninfo, load_configuration
 from chat.doctor.evidence import Evidence, gather_evidence
 from chat.doctor.explanation import Explanation, explain
 from chat.realtime.channels import describe_invalid_user_id
+from chat.visible import make_visible
 
 HELP = """\
 Say why a message did or did not reach a user, from what the database knows, without writing to it.
@@ -73,16 +74,18 @@ class Command(BaseCommand):
             self._fail(UNREADABLE, problem, as_json=as_json)
 
     def _print(self, explanation: Explanation) -> None:
-        self.stdout.write(self.style.SUCCESS(f"{explanation.verdict}: {explanation.meaning}"))
+        verdict = make_visible(f"{explanation.verdict}: {explanation.meaning}", keep=" ")
+        self.stdout.write(self.style.SUCCESS(verdict))
         self.stdout.write("\nWhat is known:")
         for fact in explanation.facts:
-            self.stdout.write(f"  {fact.subject} ({fact.state}): {fact.sentence}")
+            line = f"  {fact.subject} ({fact.state}): {fact.sentence}"
+            self.stdout.write(make_visible(line, keep=" "))
         self.stdout.write("\nWhere to look next:")
         for place in explanation.look_at:
-            self.stdout.write(f"  {place}")
+            self.stdout.write(make_visible(f"  {place}", keep=" "))
 
     def _print_json(self, document: dict[str, Any]) -> None:
-        self.stdout.write(json.dumps(document, ensure_ascii=False))
+        self.stdout.write(json.dumps(document))
 
     def _fail(self, code: int, problem: str, *, as_json: bool) -> NoReturn:
         if as_json:

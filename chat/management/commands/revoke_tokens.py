@@ -10,6 +10,7 @@ from chat.actions.revocations import revoke_tokens
 from chat.errors import InvalidInputError
 from chat.management.commands.token import parse_subject
 from chat.sql.database import run_call_in_django
+from chat.visible import make_visible
 
 
 def parse_time(text: str) -> datetime:
@@ -45,5 +46,6 @@ class Command(BaseCommand):
             revoked = run_call_in_django(revoke_tokens(user, not_before))
         except InvalidInputError as error:
             raise CommandError(f"Nothing was changed: {error}") from error
+        shown = make_visible(user)
         fact = "are refused" if revoked.is_new else "were refused already; nothing was changed"
-        self.stdout.write(f"Tokens of {user} issued before {revoked.not_before} {fact}.")
+        self.stdout.write(f"Tokens of {shown} issued before {revoked.not_before} {fact}.")

@@ -48,7 +48,15 @@ class Command(BaseCommand):
     def handle(self, *, sub: str, service: bool, ttl: int, **_: object) -> None:
         """Print only the token."""
         if not verifies_by_secret() or "HS256" not in settings.JWT_ALGORITHMS:
-            raise CommandError("Tokens of JWT_SECRET are not accepted: JWT_ALGORITHMS lacks HS256.")
+            raise CommandError(
+                "Tokens of JWT_SECRET are not accepted: they are verified with JWT_PUBLIC_KEY, "
+                "JWT_JWKS_URL, AUTH_VERIFY_URL or other JWT_ALGORITHMS than HS256. Get one where "
+                "your tokens are signed."
+            )
+        longest = settings.JWT_MAX_LIFETIME_SECONDS
+        if longest and ttl > longest:
+            self.stderr.write(f"It is valid for {longest} seconds: see JWT_MAX_LIFETIME_SECONDS.")
+            ttl = longest
         now = int(time.time())
         claims: dict[str, object] = {settings.JWT_USER_CLAIM: sub, "iat": now, "exp": now + ttl}
         if settings.JWT_ISSUER:

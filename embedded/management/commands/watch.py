@@ -106,7 +106,7 @@ class Command(BaseCommand):
         self.stdout.flush()
 
     def _print_json(self, event: dict[str, Any]) -> None:
-        self.stdout.write(json.dumps(event, ensure_ascii=False))
+        self.stdout.write(json.dumps(event))
         self.stdout.flush()
 
     def _say(self, text: str) -> None:
