@@ -1,6 +1,5 @@
 """A service that could not verify tokens, or not safely, says so and does not start."""
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +7,12 @@ import pytest
 from django.core.checks import CheckMessage
 from django.test import override_settings
 
+from app.authentication import load_token_verifier
 from app.jwt_verifier import JwtVerifier
 from chat.checks import check_secrets
 from chat.conf import DEVELOPMENT_CENTRIFUGO_SECRET, DEVELOPMENT_SECRET_KEY
 from chat.identity_checks import check_audience, check_former_secret, check_identity
 from tests.support.identity_provider import make_key, make_pem
-from tests.support.processes import call_manage, run_manage
 from tests.unit.test_checks import GOOD, run
 from tests.unit.test_settings import load, read
 
@@ -191,26 +190,7 @@ def test_the_service_refuses_to_start_without_a_key() -> None:
     assert "chat.E020" in done.stderr
 
 
-def test_the_command_makes_tokens_that_are_accepted() -> None:
-    """`manage.py token` writes the claims that the settings ask for, or says that it cannot."""
-    variables = {
-        "JWT_ISSUER": "https://example.com,https://b",
-        "JWT_AUDIENCE": "chat,b",
-        "JWT_AUDIENCE_CLAIM": "azp",
-        "JWT_USER_CLAIM": "https://example.com/user",
-        "JWT_SERVICE_CLAIM": "realm_access.roles",
-        "JWT_SERVICE_VALUE": "backend",
-        "JWT_REQUIRE_EXP": "1",
-        "JWT_MAX_LIFETIME_SECONDS": "3600",
-    }
-    token = run_manage("token", "--sub", "host", "--service", **variables).strip()
-
-    with override_settings(
-        **{name: value for name, value in read(**variables).items() if name in variables}
-    ):
-        found = asyncio.run(JwtVerifier().verify(token))
-    assert (found.user_id, found.is_service) == ("host", True)
-    for given in ({"JWT_JWKS_URL": URL}, {"AUTH_VERIFY_URL": URL}):
-        refused = call_manage("token", "--sub", "alice", **given)
-        assert (refused.returncode, refused.stdout) == (1, "")
-        assert "JWT_SECRET are not accepted" in refused.stderr
+def test_the_former_name_of_the_verifier_is_known() -> None:
+    """A host that wrote the default of the release before into its settings starts as before."""
+    with override_settings(TOKEN_VERIFIER="app.authentication.SharedSecretVerifier"):
+        assert isinstance(load_token_verifier(), JwtVerifier)
