@@ -22,6 +22,7 @@ from app.logs import configure_logs  # noqa: E402 - reads the settings
 from app.prefix import split_path  # noqa: E402
 from app.request_log import Application, Message, Receive, Send, observe  # noqa: E402
 from chat.api.problems import MEDIA_TYPE, PROBLEMS, encode_problem  # noqa: E402
+from chat.metrics import serve_metrics  # noqa: E402
 
 log = structlog.get_logger("besedka.start")
 
@@ -116,10 +117,11 @@ def _route_to_admin(scope: Message, prefix: str, raw_path: bytes) -> Message:
 
 
 async def _live(_: Message, receive: Receive, send: Send) -> None:
-    """Run the lifespan of an application that opens nothing."""
+    """Run the lifespan of a process without the API: it opens nothing but the metrics' port."""
     await receive()
-    await send({"type": "lifespan.startup.complete"})
-    await receive()
+    with serve_metrics(settings.METRICS_HOST, settings.METRICS_PORT):
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
     await send({"type": "lifespan.shutdown.complete"})
 
 

@@ -4,10 +4,11 @@
     ├── InvalidInputError        a value that can never be accepted        422
     ├── NotFoundError            unknown, or not yours: same answer        404
     │   └── NotAMemberError
+    ├── TokenRevokedError        issued before the host's `not_before`     401
     ├── ServiceRightsRequiredError                                          403
     ├── IdempotencyConflictError one client_id, two contents               409
     ├── EventsGoneError          a position outside the kept log           410
-    ├── RateLimitedError         too many messages in a short time         429
+    ├── RateLimitedError         too many messages, or joins, in a time    429
     ├── RoomBusyError            a room stayed locked too long             503
     ├── OverloadedError          more sends wait than can be stored        503
     └── DatabaseUnavailableError                                            503
@@ -49,6 +50,16 @@ class NotFoundError(ChatError):
 
 class NotAMemberError(NotFoundError):
     """The caller is not a member of the room; answered exactly like a room that does not exist."""
+
+
+class TokenRevokedError(ChatError):
+    """The host's service revoked the user's tokens that were issued before a time; this is one."""
+
+    code = "token_revoked"
+    default_message = (
+        "The token was revoked: it has no iat, or was issued before the time from which on tokens "
+        "of this user are accepted. Log in again."
+    )
 
 
 class ServiceRightsRequiredError(ChatError):
@@ -93,7 +104,7 @@ class RoomBusyError(ChatError):
 
 
 class RateLimitedError(ChatError):
-    """The sender, or the room, has had as many messages as `CHAT_SENDS_PER_…` allows."""
+    """As many as `CHAT_SENDS_PER_…` or `CHAT_JOINS_PER_USER` allows were accepted before."""
 
     code = "rate_limited"
     default_message = "Too many messages in a short time. Nothing was stored; try again later."

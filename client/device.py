@@ -9,6 +9,7 @@ from urllib.parse import quote
 from centrifuge import (
     Client,
     ClientEventHandler,
+    ConnectingContext,
     DisconnectedContext,
     ErrorContext,
     PublicationContext,
@@ -25,7 +26,9 @@ from client.reducer import Json, Outcome, Reducer
 BACKLOG = 10_000
 """How many events may wait while the API does not answer; beyond it, a resync replaces them."""
 _CALLED = 0
-"""The SDK's code for a disconnect that the application itself requested."""
+"""The SDK's code for a disconnect or an unsubscribe that the application itself requested."""
+_SLOW = 3008
+"""Centrifugo's code for a client for which more bytes wait than its queue may hold."""
 
 
 class Device:
@@ -55,10 +58,12 @@ class Device:
         self._realtime_url = realtime_url
         self._sdk_options = sdk_options
         self._client: Client | None = None
+        self._channel = ""
         self._worker: asyncio.Task[None] | None = None
         self._farewell: asyncio.Task[None] | None = None
         self._frames: deque[Json] = deque()
         self._must_resync = False
+        self._wanted_members: set[int] = set()
         self._is_subscribed = False
         self._is_working = False
         self._has_work = asyncio.Event()
@@ -85,17 +90,11 @@ class Device:
             get_token=lambda: self._get_token("/api/token/connection/"),
             **self._sdk_options,
         )
-        subscription = self._client.new_subscription(
-            first["channel"],
-            events=_ChannelEvents(self),
-            get_token=lambda channel: self._get_token(
-                f"/api/token/subscription/?channel={quote(channel)}"
-            ),
-        )
+        self._channel = first["channel"]
         self._worker = asyncio.create_task(self._work())
         try:
             await self._client.connect()
-            await subscription.subscribe()
+            await self.subscribe_afresh()
             await self.wait_until(lambda: self.is_settled)
         except BaseException:
             await self.stop()
@@ -116,6 +115,7 @@ class Device:
             await asyncio.wait([self._worker])
             self._worker = None
         self._frames.clear()
+        self._wanted_members.clear()
 
     async def pause(self) -> None:
         """Go offline, as a phone without a network; the SDK keeps its position in the channel."""
@@ -155,6 +155,16 @@ class Device:
                 )
             )
 
+    async def read_members(self, room_id: int) -> None:
+        """Read the members of a room if the reducer lacks some; call it when they are to be shown.
+
+        Errors: `DeviceEndedError` if the device ended first.
+        """
+        if self.reducer.lacks_members(room_id):
+            self._wanted_members.add(room_id)
+            self._has_work.set()
+            await self.wait_until(lambda: not self.reducer.lacks_members(room_id))
+
     # What the SDK's handlers call. They return at once, because the SDK reads nothing meanwhile.
 
     async def note_subscribed(self, ctx: SubscribedContext) -> None:
@@ -175,6 +185,26 @@ class Device:
             self._must_resync = True
         self._frames.append(event)
         self._has_work.set()
+
+    async def subscribe_afresh(self) -> None:
+        """Subscribe without a position: nothing is recovered, and the rooms are compared.
+
+        After a disconnect as slow the missed events may be more than the queue holds. To recover
+        them again would end in the same way, for ever.
+        """
+        if self._client is None:
+            return
+        if (before := self._client.get_subscription(self._channel)) is not None:
+            await before.unsubscribe()
+            self._client.remove_subscription(before)
+        subscription = self._client.new_subscription(
+            self._channel,
+            events=_ChannelEvents(self),
+            get_token=lambda channel: self._get_token(
+                f"/api/token/subscription/?channel={quote(channel)}"
+            ),
+        )
+        await subscription.subscribe()
 
     def note_connection_lost(self) -> None:
         """Note that events can be missed until the next subscription."""
@@ -206,7 +236,7 @@ class Device:
             await self.end(str(error) or repr(error), error)
 
     async def _do_next(self) -> None:
-        """Resync, or process one event, or note that there is no work.
+        """Resync, or read wanted members, or process one event, or note that there is no work.
 
         A resync comes first. Events in the queue that are older than its answers are dropped by
         their version. Two resyncs that are requested before one begins are done once.
@@ -215,6 +245,8 @@ class Device:
         if self._must_resync:
             self._must_resync = False
             await self._resync()
+        elif self._wanted_members:
+            await self._read_members(self._wanted_members.pop())
         elif self._frames:
             await self._take(self._frames.popleft())
         else:
@@ -284,6 +316,14 @@ class Device:
         self.observer.on_snapshot(room_id, self.reducer.version(room_id))
         await self._notify()
 
+    async def _read_members(self, room_id: int) -> None:
+        """Read a room's members again; the events of later changes wait in the queue."""
+        members = await self._api.list(f"/api/rooms/{room_id}/members/")
+        if members is None:
+            self._forget(room_id)
+        else:
+            self.reducer.replace_members(room_id, members)
+
     def _receive(self, event: Json) -> Outcome:
         outcome = self.reducer.receive(event)
         if outcome is Outcome.APPLIED:
@@ -319,6 +359,10 @@ class _ConnectionEvents(ClientEventHandler):
     async def on_error(self, ctx: ErrorContext) -> None:
         self._device.observer.on_connection_error(str(ctx.error))
 
+    async def on_connecting(self, ctx: ConnectingContext) -> None:
+        if ctx.code == _SLOW:
+            await self._device.subscribe_afresh()
+
     async def on_disconnected(self, ctx: DisconnectedContext) -> None:
         if ctx.code != _CALLED:
             await self._device.end(f"disconnected: {ctx.code} {ctx.reason}")
@@ -340,4 +384,5 @@ class _ChannelEvents(SubscriptionEventHandler):
         self._device.note_event(ctx.pub.data)
 
     async def on_unsubscribed(self, ctx: UnsubscribedContext) -> None:
-        await self._device.end(f"unsubscribed: {ctx.code} {ctx.reason}")
+        if ctx.code != _CALLED:
+            await self._device.end(f"unsubscribed: {ctx.code} {ctx.reason}")

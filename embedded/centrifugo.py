@@ -33,6 +33,7 @@ def centrifugo_environment(  # noqa: PLR0913 - each keyword is one line of the e
     *,
     database_url: str,
     token_secret: str,
+    token_secret_before: str = "",
     partitions: int,
     host: str = "127.0.0.1",
     port: int = 8000,
@@ -51,6 +52,8 @@ def centrifugo_environment(  # noqa: PLR0913 - each keyword is one line of the e
         "CENTRIFUGO_HTTP_SERVER_INTERNAL_ADDRESS": host,
         "CENTRIFUGO_HTTP_SERVER_INTERNAL_PORT": str(internal_port or port),
         "CENTRIFUGO_CLIENT_TOKEN_HMAC_SECRET_KEY": token_secret,
+        # Empty: there is none.
+        "CENTRIFUGO_CLIENT_TOKEN_HMAC_PREVIOUS_SECRET_KEY": token_secret_before,
         "CENTRIFUGO_CLIENT_ALLOWED_ORIGINS": " ".join(origins),
         "CENTRIFUGO_CONSUMERS_OUTBOX_POSTGRESQL_DSN": _consumer_dsn(database_url, partitions),
         "CENTRIFUGO_CONSUMERS_OUTBOX_POSTGRESQL_NUM_PARTITIONS": str(partitions),

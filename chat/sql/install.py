@@ -41,7 +41,9 @@ _ORDER = (
     "events",
     "messages",
     "members",
+    "joins",
     "rooms",
+    "revocations",
     "installation",
     "repairs",
 )

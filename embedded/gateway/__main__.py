@@ -28,7 +28,8 @@ logger = logging.getLogger("embedded.gateway")
 async def serve(limits: Limits, origins: AllowedOrigins, host: str, port: int) -> None:
     """Serve clients and drain the outbox until SIGTERM or SIGINT."""
     broker = Broker(limits)
-    tokens = TokenVerifier(os.environ["CENTRIFUGO_TOKEN_SECRET"])
+    before = os.environ.get("CENTRIFUGO_TOKEN_SECRET_BEFORE", "")
+    tokens = TokenVerifier(os.environ["CENTRIFUGO_TOKEN_SECRET"], before)
     server = GatewayServer(broker, tokens, limits, origins)
     outbox = OutboxDrain(os.environ["DATABASE_URL"], Dispatcher(broker), limits)
     stop = asyncio.Event()
@@ -48,10 +49,11 @@ async def serve(limits: Limits, origins: AllowedOrigins, host: str, port: int) -
 
 
 async def forget_expired(broker: Broker) -> None:
-    """Free memory once a minute."""
+    """Free memory once a minute, whether anybody reads it or not."""
     while True:
         await asyncio.sleep(60)
-        broker.forget_expired()
+        for _ in broker.forget_expired():
+            await asyncio.sleep(0)
 
 
 def main() -> int:

@@ -177,7 +177,7 @@ def test_every_change_of_a_locked_room_is_told_so(
             threads.submit(host.post, f"{path}/members/", {"users": [bob.user_id]}),
             threads.submit(host.delete, f"{path}/members/{alice.user_id}/"),
         ]
-        wait_until_waiting(connection, 4)
+        wait_until_waiting(connection)
 
         read = alice.get(f"{path}/")
         answers = [answer.result() for answer in waiting]

@@ -129,12 +129,9 @@ def start_server(
 
 
 def _name_delays(kind: str, delays: dict[str, str]) -> dict[str, str]:
-    """Return the environment that sets delays like `{"PING_INTERVAL": "1s"}`."""
+    """Return the environment that sets delays like `{"PING_INTERVAL": "1s"}`, and numbers."""
     if kind == "gateway":
-        return {
-            f"GATEWAY_{name}": str(float(value[:-2]) / 1000 if value.endswith("ms") else value[:-1])
-            for name, value in delays.items()
-        }
+        return {f"GATEWAY_{name}": _seconds(value) for name, value in delays.items()}
     sections = {
         "HISTORY_TTL": "CHANNEL_NAMESPACES_PERSONAL_HISTORY_TTL",
         # Not the namespace's: Centrifugo prolongs a position that is read by the common value.
@@ -144,6 +141,12 @@ def _name_delays(kind: str, delays: dict[str, str]) -> dict[str, str]:
         f"CENTRIFUGO_{sections.get(name, f'CLIENT_{name}')}": value
         for name, value in delays.items()
     }
+
+
+def _seconds(value: str) -> str:
+    if value.endswith("ms"):
+        return str(float(value[:-2]) / 1000)
+    return value.removesuffix("s")
 
 
 def _gateway_environment(database_url: str, host: str, port: int) -> dict[str, str]:

@@ -263,3 +263,27 @@ def test_without_websockets_the_sdk_streams_by_http(
             ]
 
     run(scenario())
+
+
+def test_a_revocation_makes_the_sdk_ask_for_new_tokens(
+    server: RunningServer, database_url: str
+) -> None:
+    """It forgets both tokens that it holds, although they are valid, and resyncs with new ones."""
+
+    async def scenario() -> None:
+        async with Device.start() as device, Outbox.open(database_url) as outbox:
+            await device.connect(server)
+            await outbox.connection.execute("SELECT chat.revoke_tokens(%s)", [device.user])
+            assert await device.expect("token wanted") == {"kind": "connection"}
+            await device.do("token", token=connection_token(device.user))
+            # Both commands are in the first frame, so it needs both tokens before that.
+            assert await device.expect("token wanted") == {"kind": "subscription"}
+            token = subscription_token(device.user, device.channel)
+            await device.do("token", token=token)
+            await device.expect("connected")
+            subscribed = await device.expect("subscribed")
+            assert (subscribed["wasRecovering"], subscribed["recovered"]) == (True, False)
+            await outbox.publish(device.channel, {"n": 1})
+            assert (await device.expect("publication"))["data"] == {"n": 1}
+
+    run(scenario())

@@ -37,6 +37,10 @@ class Actor:
         """POST a JSON body."""
         return self.http.post(path, json=body, **options)
 
+    def put(self, path: str, body: object = None) -> httpx.Response:
+        """PUT a JSON body, or none."""
+        return self.http.put(path, json=body) if body is not None else self.http.put(path)
+
     def delete(self, path: str) -> httpx.Response:
         """DELETE a path."""
         return self.http.delete(path)

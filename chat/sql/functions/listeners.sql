@@ -39,6 +39,14 @@ DECLARE
     v_kept interval := p_seconds * interval '1 second';
 BEGIN
     PERFORM chat.require_read_committed();
+    PERFORM chat.require_list('keep_listeners: p_user_ids', p_user_ids);
+    IF coalesce(p_seconds, 0) < 1 THEN
+        PERFORM chat.refuse_argument('keep_listeners: p_seconds is not at least 1');
+    ELSIF NOT (SELECT coalesce(bool_and(chat.is_user_id(u.id)), true)
+               FROM unnest(p_user_ids) AS u (id))
+    THEN
+        PERFORM chat.refuse_argument('keep_listeners: p_user_ids has an id that no user can have');
+    END IF;
     -- In the order of ids: two calls never wait for each other in a circle.
     INSERT INTO chat_listener AS l (user_id, channel, until, is_settled)
     SELECT item.id, chat.personal_channel(item.id), v_now + v_kept * 1.25, false
@@ -72,6 +80,10 @@ $$;
 -- are answered at once. A row that was written again meanwhile has another `until`, and is left.
 CREATE OR REPLACE FUNCTION chat.settle_listeners(p_user_ids text[], p_untils timestamptz[])
 RETURNS bigint LANGUAGE sql AS $$
+    SELECT chat.require_list('settle_listeners: p_user_ids', p_user_ids);
+    SELECT chat.require_list('settle_listeners: p_untils', p_untils);
+    SELECT chat.refuse_argument('settle_listeners: the arrays differ in length')
+    WHERE cardinality(p_user_ids) <> cardinality(p_untils);
     WITH settled AS (
         UPDATE chat_listener l SET is_settled = true
         FROM (
@@ -90,6 +102,7 @@ $$;
 -- Deletes at most p_limit users who have been no listeners since p_before; returns how many.
 CREATE OR REPLACE FUNCTION chat.prune_listeners(p_before timestamptz, p_limit int) RETURNS bigint
 LANGUAGE sql AS $$
+    SELECT chat.require_prune_arguments('prune_listeners', p_before, p_limit);
     WITH pruned AS (
         -- As an array: as a join, the plan for any limit can be a scan of all listeners.
         DELETE FROM chat_listener l

@@ -9,11 +9,12 @@ $$;
 
 -- Adds users to a room. One call is one change, and repeating it changes nothing.
 --
--- One row for each distinct user, in the order given: `added` or `already`. Where an id cannot be a
+-- p_user_ids: at most 10,000 (the API takes 1,000), which may be none. One row for each distinct
+-- user, in the order given: `added` or `already`. Where an id cannot be a
 -- user's, nothing is changed and the rows name those ids as `invalid_user`. An unknown room is one
 -- row `room_not_found`. Everyone whom the call adds receives each of its events. Where events ×
--- members exceed 20,000, all events are logged and only the last one is queued: its version shows
--- each client the gap, which it fetches.
+-- members exceed 20,000, all events are logged and only the last one is queued: its `first_version`
+-- is that of the first, so it stands for them all, and no client has to fetch them.
 CREATE OR REPLACE FUNCTION chat.add_members(p_room_id bigint, p_user_ids text[])
 RETURNS TABLE (user_id text, outcome text, room json) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
@@ -28,6 +29,7 @@ DECLARE
     v_audiences record;
 BEGIN
     PERFORM chat.require_read_committed();
+    PERFORM chat.require_list('add_members: p_user_ids', p_user_ids);
     v_wanted := ARRAY(
         SELECT item.id FROM unnest(p_user_ids) WITH ORDINALITY AS item (id, n)
         GROUP BY item.id ORDER BY min(item.n));
@@ -66,9 +68,10 @@ BEGIN
         v_last := cardinality(v_events);
         v_audiences := chat.audiences(ARRAY[v_room]);
         IF v_last > 1 AND v_last::bigint * v_room.member_count > 20000 THEN
+            v_event.first_version := v_room.version + 1;
             v_room := (chat.record_events(
                 ARRAY[v_room], v_events[:v_last - 1], '{}', '{}', '{}'))[1];
-            v_events := v_events[v_last:];
+            v_events := ARRAY[v_event];
         END IF;
         v_room := (chat.record_events(
             ARRAY[v_room], v_events, '{}', v_audiences.chunk_rooms, v_audiences.chunks))[1];

@@ -50,9 +50,69 @@ BEGIN
     RETURN v_locked_by_others;
 END $$;
 
+-- Whether a text can be a message's content: it has at least one character, and its JSON has at most
+-- 37,845 bytes. An event has at most 41,943, so that 100 of them, a whole history, fit the queue of a
+-- client that recovers (`queue_max_size`); 4,096 of them are for the rest of the event and its frame.
+-- A character has at most six bytes in JSON for one byte of text, so a short text needs no look at its
+-- JSON. tests/architecture/test_one_value.py compares the figures with chat/conf.py.
+CREATE OR REPLACE FUNCTION chat.is_content(p_content text) RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN octet_length(p_content) BETWEEN 1 AND 6307 THEN true
+                WHEN octet_length(p_content) BETWEEN 1 AND 37845
+                    THEN octet_length(to_json(p_content)::text) - 2 <= 37845
+                ELSE false END
+$$;
+
+-- What is left of a deleted text: 24 bits, by which a repeated send is compared. The text cannot be
+-- computed from them, and one other text in 16,777,216 has the same ones. Anyone who can read the
+-- database can test a guess.
+CREATE OR REPLACE FUNCTION chat.content_digest(p_message_id bigint, p_content text) RETURNS int
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT get_byte(d.bytes, 0) * 65536 + get_byte(d.bytes, 1) * 256 + get_byte(d.bytes, 2)
+    FROM (SELECT sha256(convert_to(p_message_id || ':' || p_content, 'UTF8')) AS bytes) AS d
+$$;
+
+-- Whether a text is the one that a message was sent with. A message that was deleted before the
+-- digests were kept is equal to any text.
+CREATE OR REPLACE FUNCTION chat.is_sent_text(p_message chat_message, p_content text) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN p_message.deleted_at IS NULL THEN p_message.content = p_content
+                ELSE coalesce(p_message.digest = chat.content_digest(p_message.id, p_content), true)
+           END
+$$;
+
+-- Refuses arrays of messages that are no lists of one length, and says which.
+CREATE OR REPLACE FUNCTION chat.require_lists_of_sends(
+    p_room_ids bigint[], p_user_ids text[], p_client_ids text[], p_contents text[],
+    p_are_limited boolean[], p_wait boolean
+) RETURNS void LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    v_list record;
+BEGIN
+    PERFORM chat.require_list('send_messages: p_room_ids', p_room_ids);
+    PERFORM chat.require_list('send_messages: p_user_ids', p_user_ids);
+    PERFORM chat.require_list('send_messages: p_client_ids', p_client_ids);
+    PERFORM chat.require_list('send_messages: p_contents', p_contents);
+    PERFORM chat.require_list('send_messages: p_are_limited', coalesce(p_are_limited, '{}'));
+    IF p_wait IS NULL THEN
+        PERFORM chat.refuse_argument('send_messages: p_wait is null');
+    END IF;
+    FOR v_list IN
+        SELECT l.name, l.length FROM (VALUES
+            ('p_user_ids', cardinality(p_user_ids)), ('p_client_ids', cardinality(p_client_ids)),
+            ('p_contents', cardinality(p_contents)), ('p_are_limited', cardinality(p_are_limited))
+        ) AS l (name, length)
+        WHERE l.length <> cardinality(p_room_ids)
+    LOOP
+        PERFORM chat.refuse_argument(format(
+            'send_messages: the arrays differ in length: p_room_ids has %s entries, %s has %s',
+            cardinality(p_room_ids), v_list.name, v_list.length));
+    END LOOP;
+END $$;
+
 -- Sends messages, each with an outcome row of its own. A retry with the same key is the same message.
 --
--- The four arrays are parallel, one entry for each message. All rooms are locked first, in id order,
+-- The four arrays are parallel, one entry for each message, at most 10,000. All rooms are locked first, in id order,
 -- so two calls never wait for each other in a circle. Then each message is inserted in a statement of
 -- its own, which sees what the last holder of the lock committed: a key that was used before inserts
 -- nothing. A refused message takes no place, so seqs and versions have no gaps. Messages of one room
@@ -67,13 +127,15 @@ END $$;
 --
 -- outcome       meaning                                               the other columns
 -- sent          stored, logged and queued for the audience             the message
--- duplicate     this sender used the key here, with this content      the first message
--- conflict      this sender used the key here, with other content     null
+-- duplicate     this sender used the key here, with this content      the message as it is now; for
+--                                                                     an ex-member as it was sent
+-- conflict      this member used the key here, with other content     null
 -- not_member    no such room, or the sender is not a member           null
 -- rate_limited  the sender, or the room, has reached its limit        retry_after, in seconds
 -- busy          someone else has locked the room, or the limited      null
 --               sender is sending elsewhere (p_wait false)
--- invalid       no content, or a key that is not 1 to 64 long         null
+-- invalid       no content, or one too long (`is_content`); a key     null
+--               that is not 1 to 64 long; no room, or no user
 CREATE OR REPLACE FUNCTION chat.send_limited_messages(
     p_room_ids bigint[], p_user_ids text[], p_client_ids text[], p_contents text[],
     p_are_limited boolean[], p_sends_per_user text, p_sends_per_room text, p_wait boolean
@@ -86,6 +148,7 @@ DECLARE
     v_locked chat_room[];
     v_at int := 0;
     v_room chat_room;
+    v_is_member boolean;
     v_is_changed boolean;
     v_changed chat_room[] := '{}';
     v_message chat_message;
@@ -97,13 +160,16 @@ DECLARE
     v_sending_elsewhere text[];
 BEGIN
     PERFORM chat.require_read_committed();
-    IF cardinality(p_user_ids) <> cardinality(p_room_ids)
-        OR cardinality(p_client_ids) <> cardinality(p_room_ids)
-        OR cardinality(p_contents) <> cardinality(p_room_ids)
-        OR cardinality(p_are_limited) <> cardinality(p_room_ids)
+    -- One expression, which is true for what the API sends; otherwise it is found out what is wrong.
+    IF (array_dims(p_room_ids) = '[1:' || cardinality(p_room_ids) || ']'
+        AND array_dims(p_user_ids) = array_dims(p_room_ids)
+        AND array_dims(p_client_ids) = array_dims(p_room_ids)
+        AND array_dims(p_contents) = array_dims(p_room_ids)
+        AND coalesce(array_dims(p_are_limited) = array_dims(p_room_ids), p_are_limited IS NULL)
+        AND cardinality(p_room_ids) <= 10000 AND p_wait IS NOT NULL) IS NOT TRUE
     THEN
-        RAISE EXCEPTION 'send_messages: the arrays differ in length'
-            USING ERRCODE = 'invalid_parameter_value';
+        PERFORM chat.require_lists_of_sends(
+            p_room_ids, p_user_ids, p_client_ids, p_contents, p_are_limited, p_wait);
     END IF;
     IF cardinality(p_room_ids) <> 1 THEN
         v_order := ARRAY(
@@ -136,8 +202,9 @@ BEGIN
 
         v_message := NULL;
         retry_after := NULL;
-        IF coalesce(p_contents[ordinal], '') = ''
+        IF NOT chat.is_content(p_contents[ordinal])
             OR coalesce(char_length(p_client_ids[ordinal]), 0) NOT BETWEEN 1 AND 64
+            OR p_room_ids[ordinal] IS NULL OR p_user_ids[ordinal] IS NULL
         THEN
             outcome := 'invalid';
         ELSIF v_room.id IS DISTINCT FROM p_room_ids[ordinal] THEN
@@ -148,12 +215,13 @@ BEGIN
         ELSE
             PERFORM FROM chat_member m
             WHERE m.room_id = v_room.id AND m.user_id = p_user_ids[ordinal];
-            IF FOUND AND p_are_limited[ordinal] THEN
+            v_is_member := FOUND;
+            IF v_is_member AND p_are_limited[ordinal] THEN
                 retry_after := nullif(chat.seconds_to_wait(
                     v_room.id, v_room.last_seq, p_user_ids[ordinal], v_now,
                     p_sends_per_user, p_sends_per_room), 0);
             END IF;
-            IF FOUND AND retry_after IS NULL THEN
+            IF v_is_member AND retry_after IS NULL THEN
                 -- The key is looked up by inserting, which always uses its index.
                 INSERT INTO chat_message (room_id, seq, user_id, client_id, content, created_at)
                 VALUES (v_room.id, v_room.last_seq + 1, p_user_ids[ordinal], p_client_ids[ordinal],
@@ -169,15 +237,18 @@ BEGIN
                 SELECT m.* INTO v_message FROM chat_message m
                 WHERE m.room_id = v_room.id AND m.user_id = p_user_ids[ordinal]
                   AND m.client_id = p_client_ids[ordinal];
-                -- A deleted text cannot be compared any more; then the key alone decides.
                 outcome := CASE
                     WHEN v_message.id IS NULL AND retry_after IS NOT NULL THEN 'rate_limited'
                     WHEN v_message.id IS NULL THEN 'not_member'
-                    WHEN v_message.content = p_contents[ordinal]
-                        OR v_message.deleted_at IS NOT NULL THEN 'duplicate'
-                    ELSE 'conflict' END;
-                IF outcome = 'conflict' THEN
+                    WHEN chat.is_sent_text(v_message, p_contents[ordinal]) THEN 'duplicate'
+                    WHEN v_is_member THEN 'conflict'
+                    ELSE 'not_member' END;
+                IF outcome <> 'duplicate' THEN
                     v_message := NULL;
+                ELSIF NOT v_is_member THEN
+                    -- As the first answer was: an ex-member learns nothing of what happened since.
+                    v_message.content := p_contents[ordinal];
+                    v_message.deleted_at := NULL;
                 END IF;
                 IF outcome <> 'rate_limited' THEN
                     retry_after := NULL;
@@ -187,7 +258,9 @@ BEGIN
 
         IF outcome = 'sent' THEN
             v_room.last_seq := v_message.seq;
-            v_room.bumped_at := v_now;
+            -- A clock can go back; the room's time and place do not.
+            v_room.bumped_at := greatest(v_room.bumped_at, v_now);
+            v_room.bump_id := v_message.id;
             v_event.room_id := v_room.id;
             v_event.type := 'message_added';
             v_event.message_id := v_message.id;
@@ -240,7 +313,9 @@ BEGIN
     SELECT r.* INTO v_room FROM chat_room r
     WHERE r.id = (SELECT m.room_id FROM chat_message m WHERE m.id = p_message_id)
     FOR NO KEY UPDATE;
-    UPDATE chat_message m SET content = '', deleted_at = clock_timestamp()
+    UPDATE chat_message m
+    SET content = '', deleted_at = clock_timestamp(),
+        digest = chat.content_digest(m.id, m.content)
     WHERE m.id = p_message_id AND m.deleted_at IS NULL
     RETURNING * INTO v_message;
     IF FOUND THEN
