@@ -86,7 +86,7 @@ def test_whatever_waits_for_a_locked_room_delays_nobody_else(
     senders: int,
     record_property: Callable[[str, object], None],
 ) -> None:
-    """Sends, joins, leaves, additions and removals, again and again, beside everyone else's.
+    """Beside 40 senders and 12 joins and leaves of a locked room, others' calls take as ever.
 
     Half of the others' sends, reads and joins take less than 50 ms, and each call for the locked
     room is told that the room is busy, never that the service is.
