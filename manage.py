@@ -53,7 +53,7 @@ def run_command(arguments: list[str]) -> None:
     import psycopg  # noqa: PLC0415 - after the environment is set
     from django.conf import settings  # noqa: PLC0415 - the same
     from django.core.management import execute_from_command_line  # noqa: PLC0415 - the same
-    from django.db import OperationalError  # noqa: PLC0415 - the same
+    from django.db import NotSupportedError, OperationalError  # noqa: PLC0415 - the same
 
     try:
         settings.DEBUG  # noqa: B018 - the first access reads all settings
@@ -64,6 +64,10 @@ def run_command(arguments: list[str]) -> None:
         settings.INSTALLED_APPS.append("embedded")
     try:
         execute_from_command_line([sys.argv[0], *arguments])
+    except NotSupportedError as error:  # an older PostgreSQL
+        if "--traceback" in arguments:
+            raise
+        stop(f"The database cannot be used: {error}")
     except (OperationalError, psycopg.OperationalError) as error:
         if "--traceback" in arguments:
             raise

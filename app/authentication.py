@@ -1,19 +1,14 @@
 """Who is calling: the one place where a bearer token becomes a principal.
 
-The host signs a JWT; the user is the string in `sub`. To verify tokens elsewhere, for example at
-the host's `/auth/verify`, write a class with the one method of `TokenVerifier` and name it in the
-setting `TOKEN_VERIFIER`; docs/integrating.md shows one.
+The host signs a JWT, or an identity provider does; the user is the string in `sub`. By default
+`app.jwt_verifier` verifies it; with `AUTH_VERIFY_URL`, `app.remote_verifier` asks the host. Another
+way is a class with the one method of `TokenVerifier`, named in the setting `TOKEN_VERIFIER`.
 """
 
-import hashlib
 import math
-import time
-from collections import OrderedDict
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Protocol
 
-import jwt
 from django.conf import settings
 from django.utils.module_loading import import_string
 
@@ -22,14 +17,24 @@ from chat.realtime.channels import describe_invalid_user_id
 # Beyond this a token is refused before anything of it is decoded.
 TOKEN_MAX_BYTES = 8192
 LEEWAY_SECONDS = 30
-# How many verified tokens a process remembers: about 300 bytes each.
-REMEMBERED_TOKENS = 10_000
-SERVICE_ROLE = "service"
-SERVICE_SCOPE = "chat.manage"
+
+# Names that releases before had for a verifier.
+_FORMER_NAMES = {"app.authentication.SharedSecretVerifier": "app.jwt_verifier.JwtVerifier"}
 
 
 class InvalidTokenError(Exception):
     """The token is not valid; the message says why, for the developer who integrates."""
+
+
+class CannotVerifyNowError(Exception):
+    """Whether the token is valid cannot be said now: keys, or the host, cannot be asked."""
+
+    def __init__(
+        self, message: str = "Tokens cannot be verified now. Try again.", *, retry_after: float = 1
+    ) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        """After how many seconds it is worth trying again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,126 +43,27 @@ class Principal:
 
     user_id: str
     is_service: bool = False
+    until: float = math.inf
+    """From when the token is no longer accepted, in seconds since 1970: `exp` and the leeway."""
+    issued_at: float | None = None
+    """The token's `iat`, in seconds since 1970; None where it has none, or no number."""
 
 
 class TokenVerifier(Protocol):
     """What a verifier has to implement."""
 
     async def verify(self, token: str) -> Principal:
-        """Return who the token speaks for, or raise `InvalidTokenError`."""
+        """Return who the token speaks for.
+
+        Raises `InvalidTokenError`, or `CannotVerifyNowError` where that cannot be found out now.
+        """
         ...
-
-
-class _Verified(NamedTuple):
-    """Who a token speaks for, and when: the times of its claims, with the leeway, in seconds."""
-
-    principal: Principal
-    since: float
-    until: float
-
-
-class SharedSecretVerifier:
-    """Verifies HS256 tokens with `JWT_SECRET`, without a network call.
-
-    `sub` is required; `exp` and `nbf` are honoured with 30 s of leeway; `aud` and `iss` are
-    checked only when `JWT_AUDIENCE` or `JWT_ISSUER` is set.
-
-    The last tokens that were valid are remembered by their digest, because a client sends the same
-    one with each request. At any time the answer is the one that verifying again would give: `exp`
-    and `nbf` are compared with the clock each time, and the settings do not change while the
-    process runs.
-    """
-
-    def __init__(self) -> None:
-        self._secret: str = settings.JWT_SECRET
-        self._audience: str | None = settings.JWT_AUDIENCE
-        self._issuer: str | None = settings.JWT_ISSUER
-        self._remembered: OrderedDict[bytes, _Verified] = OrderedDict()
-
-    async def verify(self, token: str) -> Principal:
-        """Return who the token speaks for, or raise `InvalidTokenError`."""
-        if len(token) > TOKEN_MAX_BYTES:
-            raise InvalidTokenError(f"The token is longer than {TOKEN_MAX_BYTES} bytes.")
-        # An invalid token may hold any characters; a valid one is ASCII.
-        digest = hashlib.sha256(token.encode(errors="surrogatepass")).digest()
-        found = self._remembered.get(digest)
-        if found is not None and found.since <= time.time() < found.until:
-            self._remembered.move_to_end(digest)
-            return found.principal
-        verified = _read_verified(self._decode(token))
-        self._remembered[digest] = verified
-        if len(self._remembered) > REMEMBERED_TOKENS:
-            self._remembered.popitem(last=False)
-        return verified.principal
-
-    def forget_all(self) -> None:
-        """Verify each token again at its next use."""
-        self._remembered.clear()
-
-    def _decode(self, token: str) -> Mapping[str, Any]:
-        """Return the claims of a valid token."""
-        try:
-            claims: Mapping[str, Any] = jwt.decode(
-                token,
-                self._secret,
-                algorithms=["HS256"],
-                audience=self._audience,
-                issuer=self._issuer,
-                leeway=LEEWAY_SECONDS,
-                options={
-                    "require": ["sub"],
-                    # `sub` is judged below; `iat` and `jti` mean nothing here, and PyJWT would
-                    # refuse an `iat` of a host whose clock is ahead.
-                    "verify_sub": False,
-                    "verify_iat": False,
-                    "verify_jti": False,
-                    "verify_aud": self._audience is not None,
-                    "verify_iss": self._issuer is not None,
-                },
-            )
-        except jwt.PyJWTError as error:
-            raise InvalidTokenError(f"{str(error).rstrip('.')}.") from error
-        except (ValueError, TypeError, OverflowError, RecursionError) as error:
-            # PyJWT does not catch these from hostile numbers, nesting and bytes.
-            raise InvalidTokenError("The token is malformed.") from error
-        return claims
-
-
-def _read_verified(claims: Mapping[str, Any]) -> _Verified:
-    principal = _read_principal(claims)
-    # PyJWT compares the whole seconds of both.
-    since = int(claims["nbf"]) - LEEWAY_SECONDS if "nbf" in claims else -math.inf
-    until = int(claims["exp"]) + LEEWAY_SECONDS if "exp" in claims else math.inf
-    return _Verified(principal, since, until)
-
-
-def _read_principal(claims: Mapping[str, Any]) -> Principal:
-    for name in ("exp", "nbf"):
-        # PyJWT reads text and booleans as numbers too; in a JWT a time is a number (RFC 7519).
-        if type(claims.get(name, 0)) not in {int, float}:
-            raise InvalidTokenError(f"The claim {name} is not a number.")
-    subject = claims.get("sub")
-    if not isinstance(subject, str):
-        raise InvalidTokenError("The claim sub is not a string.")
-    if (reason := describe_invalid_user_id(subject)) is not None:
-        raise InvalidTokenError(f"The claim sub is not a user id: {reason}")
-    is_service = (
-        claims.get("role") == SERVICE_ROLE
-        or SERVICE_SCOPE in _read_scopes(claims.get("scp"))
-        or SERVICE_SCOPE in _read_scopes(claims.get("scope"))
-    )
-    return Principal(user_id=subject, is_service=is_service)
-
-
-def _read_scopes(claim: object) -> list[object]:
-    if isinstance(claim, str):
-        return [*claim.split(" ")]
-    return claim if isinstance(claim, list) else []
 
 
 def load_token_verifier() -> TokenVerifier:
     """Return the verifier that the setting `TOKEN_VERIFIER` names."""
-    verifier: TokenVerifier = import_string(settings.TOKEN_VERIFIER)()
+    name: str = settings.TOKEN_VERIFIER
+    verifier: TokenVerifier = import_string(_FORMER_NAMES.get(name, name))()
     return verifier
 
 

@@ -1,15 +1,22 @@
-"""Stopping without cutting off a request: an idle connection stays open for a moment.
+"""The protocol of the server: it cuts off no request at the stop, and reads a proxy's prefix.
 
 HTTP/1.1 lets a server close an idle connection at any time, also while the client's next request
 is on its way. That request is lost. So a connection that is idle when the process receives SIGTERM
 stays open for a second, and a request that arrives on it is answered with `Connection: close`.
 
     uvicorn app.asgi:application --http app.draining:DrainingProtocol
+
+`X-Forwarded-Prefix` is read here because only the protocol knows who connected: when the
+application is called, uvicorn has put the client of `X-Forwarded-For` in the proxy's place.
 """
 
+import asyncio
 import select
 
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from app.prefix import read_forwarded_prefix
 
 LAST_CALL_SECONDS = 1.0
 """How long an idle connection stays open. A request that was on its way at the start arrives well
@@ -24,6 +31,15 @@ class DrainingProtocol(HttpToolsProtocol):
 
     is_draining = False
     is_head_incomplete = False
+    is_peer_trusted = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Note whether uvicorn takes the peer for a proxy: `FORWARDED_ALLOW_IPS` decides."""
+        super().connection_made(transport)
+        if isinstance(outermost := self.config.loaded_app, ProxyHeadersMiddleware):
+            self.is_peer_trusted = (self.client[0] if self.client else None) in (
+                outermost.trusted_hosts
+            )
 
     def shutdown(self) -> None:
         """Finish the request in progress, or wait a moment for one that may be on its way."""
@@ -41,11 +57,19 @@ class DrainingProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Begin a request; while draining, its answer is the last one of the connection."""
+        if self.is_peer_trusted:
+            self._take_prefix()
         super().on_headers_complete()
         self.is_head_incomplete = False
         cycle: RequestResponseCycle | None = self.cycle  # none for a request that is refused
         if self.is_draining and cycle is not None:
             cycle.keep_alive = False
+
+    def _take_prefix(self) -> None:
+        """Let the prefix that the proxy names stand for `--root-path` in this request."""
+        forwarded = read_forwarded_prefix(self.headers)
+        self.root_path = self.config.root_path if forwarded is None else forwarded
+        self.scope["root_path"] = self.root_path
 
     def _close_if_idle(self, deadline: float) -> None:
         """Close the connection, unless a request arrives: its answer then closes it."""

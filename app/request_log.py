@@ -50,8 +50,9 @@ async def observe(
 ) -> None:
     """Answer a request, name it in its answer's `X-Request-Id`, log it and count it.
 
-    The line has the route, the status, the duration and the user, never a query, body or token.
-    `area` is used where there is no route: in the admin and for unknown addresses.
+    The line has the route, the status, the duration, the user, the room, the message that was sent,
+    and the code of the problem; never a query, a content or a token. `area` is used where there is
+    no route: in the admin and for unknown addresses.
 
     It runs in a task of the request's own, so what it binds for the log ends with the request.
     """
@@ -59,12 +60,15 @@ async def observe(
     request_id = read_request_id(scope["headers"])
     header = (b"x-request-id", request_id.encode())
     status = 0
+    body = b""
 
     async def send_with_id(message: Message) -> None:
-        nonlocal status
+        nonlocal status, body
         if message["type"] == "http.response.start":
             status = message["status"]
             message["headers"] = [*message.get("headers", ()), header]
+        elif not body:
+            body = message.get("body", b"")
         await send(message)
 
     structlog.contextvars.bind_contextvars(request_id=request_id)
@@ -75,7 +79,7 @@ async def observe(
         route = scope.get("path_template") or area
         _count(scope["method"], route, status, seconds)
         if route not in _UNLOGGED_ROUTES:
-            _log(scope, route, status, round(seconds * 1000, 2), request_id)
+            _log(scope, route, status, body, round(seconds * 1000, 2), request_id)
 
 
 # There are few methods, routes and statuses: a label is the route's template, never a path.
@@ -96,6 +100,9 @@ class _Line(msgspec.Struct):
     status: int
     duration_ms: float
     user: str | None
+    room: int | None
+    message: int | None
+    code: str | None
     request_id: str
     timestamp: datetime
     event: str = "request"
@@ -103,18 +110,59 @@ class _Line(msgspec.Struct):
     logger: str = LOGGER
 
 
+# Of an address, also below a prefix, and of the answer to a send. At most 19 digits: a bigint.
+_ROOM = re.compile(r"/api/rooms/([0-9]{1,19})(?:/|$)")
+_SENT = re.compile(rb'\{"id" ?: ?([0-9]{1,19})[,}]')
+
+
+class _Problem(msgspec.Struct):
+    code: str
+
+
+_decode_problem = msgspec.json.Decoder(_Problem).decode
+
+
+def _find_room(route: str, path: str) -> int | None:
+    """Return the room that a request was about, by its address."""
+    found = _ROOM.search(path) if "{room_id}" in route else None
+    return int(found[1]) if found else None
+
+
+def _find_message(method: str, route: str, body: bytes) -> int | None:
+    """Return the message that a request stored, or had stored before, by its answer."""
+    found = _SENT.match(body) if method == "POST" and route.endswith("/messages") else None
+    return int(found[1]) if found else None
+
+
+def _find_code(body: bytes) -> str | None:
+    """Return the code with which a request was refused, by its answer."""
+    try:
+        return _decode_problem(body).code
+    except msgspec.DecodeError:
+        return None  # a page of the admin, or an answer without a body
+
+
 _encode_line = msgspec.json.Encoder().encode
 _logger = logging.getLogger(LOGGER)
 
 
-def _log(scope: Message, route: str, status: int, milliseconds: float, request_id: str) -> None:
+def _log(
+    scope: Message, route: str, status: int, body: bytes, milliseconds: float, request_id: str
+) -> None:
+    if not _logger.isEnabledFor(logging.INFO):
+        return
     method, user = scope["method"], getattr(scope.get("user"), "user_id", None)
+    room = _find_room(route, scope["path"])
+    message = _find_message(method, route, body) if status < 400 else None
+    code = _find_code(body) if status >= 400 else None
     if settings.DEBUG:
-        facts = {"method": method, "route": route, "status": status}
-        log.info("request", **facts, duration_ms=milliseconds, user=user)
-    elif _logger.isEnabledFor(logging.INFO):
+        facts = {"method": method, "route": route, "status": status, "duration_ms": milliseconds}
+        log.info("request", **facts, user=user, room=room, message=message, code=code)
+    else:
         # What structlog and logging would write, in a tenth of their time.
         now = datetime.now(UTC)
-        line = _encode_line(_Line(method, route, status, milliseconds, user, request_id, now))
+        line = _encode_line(
+            _Line(method, route, status, milliseconds, user, room, message, code, request_id, now)
+        )
         # It is ASCII, as theirs is: no reader takes a character of a user id for the line's end.
         STDERR.write((line if line.isascii() else json.dumps(json.loads(line)).encode()) + b"\n")

@@ -1,5 +1,7 @@
 """Django settings, read from the environment; docs/settings.md lists every variable."""
 
+import logging
+import os
 import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -14,6 +16,11 @@ from chat.conf import DEVELOPMENT_CENTRIFUGO_SECRET, DEVELOPMENT_SECRET_KEY
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DEFAULT_DATABASE_URL = "postgresql://besedka@127.0.0.1:5432/besedka"
+# Of tokens: those of a shared secret, and those of a public key.
+SECRET_ALGORITHMS = ["HS256", "HS384", "HS512"]
+KEY_ALGORITHMS = [
+    *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
+]
 
 Value = TypeVar("Value")
 
@@ -36,6 +43,10 @@ def _fold(text: str) -> str:
     return text.strip().lower()
 
 
+def _shout(text: str) -> str:
+    return text.strip().upper()
+
+
 def _flag(name: str, *, default: bool) -> bool:
     meaning = {"invalid": "={input!r} is neither true nor false: write 1 or 0."}
     # With the default, which an empty variable becomes; `y` and the like are refused.
@@ -46,9 +57,15 @@ def _flag(name: str, *, default: bool) -> bool:
     return _read(_environment.bool, name, default, _fold, error_messages=meaning, **words)
 
 
-def _number(name: str, default: int) -> int:
+def _number(name: str, default: int, least: int = 0, most: int = 2**31 - 1) -> int:
+    def check(number: int) -> None:
+        if not least <= number <= most:
+            raise ValidationError(
+                f"={number} is out of bounds: give a number from {least} to {most}."
+            )
+
     meaning = {"invalid": "={input!r} is not a whole number."}
-    return _read(_environment.int, name, default, str.strip, error_messages=meaning)
+    return _read(_environment.int, name, default, str.strip, error_messages=meaning, validate=check)
 
 
 def _text(name: str, default: str = "", **options: object) -> str:
@@ -56,8 +73,58 @@ def _text(name: str, default: str = "", **options: object) -> str:
     return _read(_environment.str, name, default, str, **options)
 
 
-def _words(name: str) -> list[str]:
-    return [word for word in _environment.list(name, [], subcast=str.strip) if word]
+def _words(name: str, check: Callable[[str], None] = lambda _: None) -> list[str]:
+    found = _environment.list(
+        name, [], subcast=str.strip, validate=lambda words: _each(words, check)
+    )
+    return [word for word in found or [] if word]
+
+
+def _each(words: list[str], check: Callable[[str], None]) -> None:
+    for word in filter(None, words):
+        check(word)
+
+
+def _check_algorithm(name: str) -> None:
+    """Raise where a JWT's algorithm is none that is verified here; `none` never is."""
+    if name not in {*SECRET_ALGORITHMS, *KEY_ALGORITHMS}:
+        known = ", ".join([*SECRET_ALGORITHMS, *KEY_ALGORITHMS])
+        raise ValidationError(f" has {name!r}, which is not one of {known}.")
+
+
+def _read_public_keys() -> str:
+    """Return the PEM of `JWT_PUBLIC_KEY`, or of the file that `JWT_PUBLIC_KEY_FILE` names."""
+    text = _text("JWT_PUBLIC_KEY", validate=_check_public_keys)
+    path = _text("JWT_PUBLIC_KEY_FILE", validate=_check_public_key_file)
+    return text or _read_file(path)
+
+
+def _read_file(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="ascii") if path else ""
+    except (OSError, ValueError):
+        return ""
+
+
+def _check_public_key_file(path: str) -> None:
+    if not path:
+        return
+    if os.environ.get("JWT_PUBLIC_KEY"):
+        raise ValidationError(" and JWT_PUBLIC_KEY are both set: set one of them.")
+    if not (text := _read_file(path)):
+        raise ValidationError(f"={path!r} is no file in PEM that can be read.")
+    _check_public_keys(text)
+
+
+def _check_public_keys(text: str) -> None:
+    """Raise where a text is no public key in PEM. The message shows nothing of it."""
+    if text:
+        from app.keys import read_pem  # noqa: PLC0415 - `cryptography` only where there are keys
+
+        try:
+            read_pem(text)
+        except ValueError as error:
+            raise ValidationError(str(error)) from None
 
 
 def _check_database_url(url: str) -> None:
@@ -81,6 +148,12 @@ def _check_rate(text: str) -> None:
             f"={text!r} is not a number and a number of seconds, like 30/60: "
             "at most 9999 in at most 99999 seconds."
         )
+
+
+def _check_log_level(name: str) -> None:
+    """Raise where logging knows no such level."""
+    if name not in logging.getLevelNamesMapping():
+        raise ValidationError(f"={name!r} is none of DEBUG, INFO, WARNING, ERROR and CRITICAL.")
 
 
 def _refuse_mistakes() -> None:
@@ -119,20 +192,52 @@ REQUIRE_TLS = _flag("REQUIRE_TLS", default=not DEBUG)
 ALLOWED_HOSTS = _words("ALLOWED_HOSTS") or (["localhost", "127.0.0.1", "[::1]"] if DEBUG else [])
 CSRF_TRUSTED_ORIGINS = _words("CSRF_TRUSTED_ORIGINS")
 
+# The pages that may call the API, by their origins. It reads no cookie, so `*` is safe.
+CORS_ALLOWED_ORIGINS = [
+    word.lower() for part in _words("CORS_ALLOWED_ORIGINS") for word in part.split()
+]
+
 SECRET_KEY = _text("SECRET_KEY", DEVELOPMENT_SECRET_KEY)
+# While a secret is changed, what was signed with the one before is accepted too; docs/secrets.md.
+SECRET_KEY_BEFORE = _text("SECRET_KEY_BEFORE")
+SECRET_KEY_FALLBACKS = [SECRET_KEY_BEFORE] if SECRET_KEY_BEFORE else []
 JWT_SECRET = _text("JWT_SECRET", SECRET_KEY)
-JWT_AUDIENCE = _text("JWT_AUDIENCE") or None
-JWT_ISSUER = _text("JWT_ISSUER") or None
+# Verifies too, while the host changes its secret.
+JWT_SECRET_BEFORE = _text("JWT_SECRET_BEFORE")
+# Public keys in PEM, or the file that has them; or the addresses of JWK Sets, one an issuer.
+JWT_PUBLIC_KEY = _read_public_keys()
+JWT_JWKS_URL = _words("JWT_JWKS_URL")
+JWT_ISSUER = _words("JWT_ISSUER")
+JWT_AUDIENCE = _words("JWT_AUDIENCE")
+JWT_AUDIENCE_CLAIM = _words("JWT_AUDIENCE_CLAIM") or ["aud"]
+JWT_ALGORITHMS = _words("JWT_ALGORITHMS", _check_algorithm) or (
+    KEY_ALGORITHMS if JWT_PUBLIC_KEY or JWT_JWKS_URL else ["HS256"]
+)
+JWT_USER_CLAIM = _text("JWT_USER_CLAIM", "sub")
+JWT_SERVICE_CLAIM = _words("JWT_SERVICE_CLAIM")
+JWT_SERVICE_VALUE = _text("JWT_SERVICE_VALUE")
+JWT_REQUIRE_EXP = _flag("JWT_REQUIRE_EXP", default=False)
+JWT_MAX_LIFETIME_SECONDS = _number("JWT_MAX_LIFETIME_SECONDS", 0)
+# The host's own check of tokens.
+AUTH_VERIFY_URL = _text("AUTH_VERIFY_URL")
+AUTH_VERIFY_TIMEOUT_SECONDS = _number("AUTH_VERIFY_TIMEOUT_SECONDS", 2)
+AUTH_VERIFY_CACHE_SECONDS = _number("AUTH_VERIFY_CACHE_SECONDS", 30)
 # Names the class that turns a bearer token into a principal; see app/authentication.py.
-TOKEN_VERIFIER = _text("TOKEN_VERIFIER", "app.authentication.SharedSecretVerifier")
+TOKEN_VERIFIER = _text(
+    "TOKEN_VERIFIER",
+    "app.remote_verifier.RemoteVerifier" if AUTH_VERIFY_URL else "app.jwt_verifier.JwtVerifier",
+)
 CENTRIFUGO_TOKEN_SECRET = _text("CENTRIFUGO_TOKEN_SECRET", DEVELOPMENT_CENTRIFUGO_SECRET)
-CENTRIFUGO_TOKEN_TTL_SECONDS = _number("CENTRIFUGO_TOKEN_TTL_SECONDS", 600)
+# Only verified, by the embedded gateway; Centrifugo's own is `hmac_previous_secret_key`.
+CENTRIFUGO_TOKEN_SECRET_BEFORE = _text("CENTRIFUGO_TOKEN_SECRET_BEFORE")
+# A token that is valid for less than this could expire before it was used.
+CENTRIFUGO_TOKEN_TTL_SECONDS = _number("CENTRIFUGO_TOKEN_TTL_SECONDS", 600, 30, 365 * 86_400)
 
 DATABASE_URL = _text("DATABASE_URL", DEFAULT_DATABASE_URL, validate=_check_database_url)
-DATABASE_POOL_SIZE = _number("DATABASE_POOL_SIZE", 10)
+DATABASE_POOL_SIZE = _number("DATABASE_POOL_SIZE", 10, 1, 1000)
 
 CHAT_MESSAGE_MAX_LENGTH = _number("CHAT_MESSAGE_MAX_LENGTH", 4000)
-CHAT_EVENT_RETENTION_DAYS = _number("CHAT_EVENT_RETENTION_DAYS", 90)
+CHAT_EVENT_RETENTION_DAYS = _number("CHAT_EVENT_RETENTION_DAYS", 90, 1, 36_500)
 CHAT_AUDIENCE_HOURS = _number("CHAT_AUDIENCE_HOURS", 48)
 # For example 30/60: at most 30 messages in any 60 seconds.
 CHAT_SENDS_PER_USER = _text("CHAT_SENDS_PER_USER", validate=_check_rate)
@@ -140,10 +245,10 @@ CHAT_SENDS_PER_ROOM = _text("CHAT_SENDS_PER_ROOM", validate=_check_rate)
 # The same for joins and leaves of a user, which each send an event to everyone in the room.
 CHAT_JOINS_PER_USER = _text("CHAT_JOINS_PER_USER", validate=_check_rate)
 
-LOG_LEVEL = _text("LOG_LEVEL", "INFO").upper()
+LOG_LEVEL = _read(_environment.str, "LOG_LEVEL", "INFO", _shout, validate=_check_log_level)
 # Prometheus metrics, on a port of their own; 0 serves none.
 METRICS_HOST = _text("METRICS_HOST", "127.0.0.1")
-METRICS_PORT = _number("METRICS_PORT", 0)
+METRICS_PORT = _number("METRICS_PORT", 0, 0, 65_535)
 # What this process answers: `api`, `admin` or `all`.
 SERVE = _text("SERVE", "all")
 
@@ -170,6 +275,7 @@ INSTALLED_APPS = [
     "chat",
 ]
 MIDDLEWARE = [
+    "app.below_prefix.CookiePathMiddleware",
     "django.middleware.security.SecurityMiddleware",
     *([] if SERVE == "api" else ["csp.middleware.CSPMiddleware"]),
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -232,6 +338,10 @@ ROOT_URLCONF = "app.urls"
 ASGI_APPLICATION = "app.asgi.application"
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / ".data" / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "app.below_prefix.PrefixedStaticFilesStorage"},
+}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"

@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.templatetags.static import static
 from django.urls import URLPattern, URLResolver, path
+from django.utils.functional import lazy
 from django.views.generic import RedirectView
 
 
@@ -14,7 +15,8 @@ def list_patterns() -> list[URLPattern | URLResolver]:
 
     return [
         path("admin/", admin.site.urls),
-        path("favicon.ico", RedirectView.as_view(url=static("chat/icon.svg"))),
+        # Lazy: its address has the prefix of each request.
+        path("favicon.ico", RedirectView.as_view(url=lazy(static, str)("chat/icon.svg"))),
         path("", RedirectView.as_view(pattern_name="admin:index")),
     ]
 

@@ -12,7 +12,14 @@ class ChatApplication(AppConfig):
 
     def ready(self) -> None:
         """Connect what Django has to call."""
-        from chat import checks  # noqa: F401, PLC0415 - registers itself; needs loaded settings
+        from django.db.backends.postgresql.features import DatabaseFeatures  # noqa: PLC0415
+
+        from chat import checks, identity_checks  # noqa: F401, PLC0415 - they need loaded settings
         from chat.sql.install import install_after_migrate  # noqa: PLC0415 - needs loaded apps
+        from chat.sql.server import POSTGRESQL_LEAST  # noqa: PLC0415
+
+        # Django refuses each connection to an older server before its first statement. It has no
+        # setting for the version.
+        DatabaseFeatures.minimum_database_version = (POSTGRESQL_LEAST,)
 
         post_migrate.connect(install_after_migrate, sender=self)

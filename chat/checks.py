@@ -1,5 +1,8 @@
 """System checks: a service with a bad secret or without host names does not start."""
 
+import base64
+import contextlib
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +17,7 @@ from chat.conf import (
     DEVELOPMENT_SECRET_KEY,
     TOKEN_SECONDS_MOST,
 )
+from chat.identity_checks import verifies_by_secret
 
 MINIMUM_SECRET_BYTES = 32
 DEVELOPMENT_SECRETS = frozenset({DEVELOPMENT_SECRET_KEY, DEVELOPMENT_CENTRIFUGO_SECRET})
@@ -21,6 +25,72 @@ _HINT = (
     "Set {name} to at least 32 random bytes, for example the output of "
     "`python -c 'import secrets; print(secrets.token_urlsafe(48))'`."
 )
+
+
+_SECRET = re.compile(r"(?:SECRET_KEY|\w+_SECRET)(?:_BEFORE)?")
+_BASE64 = re.compile(r"[A-Za-z0-9+/\s]{40,}={0,2}\s*")
+# The identifiers of RSA, elliptic curves and Ed25519 in a key that is written as DER.
+_KEY_KINDS = tuple(
+    bytes.fromhex(text) for text in ("2a864886f70d0101", "2a8648ce3d0201", "2b6570", "2b6571")
+)
+
+
+def describe_published_key(value: str) -> str | None:
+    """Return what a value is that no secret can be: a key of a key pair, or the address of keys.
+
+    Anyone knows a public key. A service that took it for a shared secret would accept every token
+    that a stranger signs with it.
+    """
+    text = value.strip()
+    if "-----BEGIN " in text:
+        return "a key or certificate in PEM format"
+    if text.startswith("ssh-"):
+        return "a key in SSH format"
+    if text.startswith("{") and '"kty"' in text:
+        return "a JSON Web Key"
+    if text.lower().startswith(("https://", "http://")):
+        return "an address"
+    if _BASE64.fullmatch(text):
+        with contextlib.suppress(ValueError):
+            data = base64.b64decode("".join(text.split()), validate=True)
+            if _is_key(data):
+                return "a key or certificate without the lines of its PEM format"
+    return None
+
+
+def _is_key(data: bytes) -> bool:
+    """Whether this is one DER sequence of a kind of keys or certificates, and no more."""
+    size = data[1] & 0x7F if data[1] > 0x80 else 0
+    length = int.from_bytes(data[2 : 2 + size]) if size else data[1]
+    is_sequence = data[0] == 0x30 and len(data) == 2 + size + length
+    # PKCS #1 names no kind: it begins with the large number of an RSA key.
+    return is_sequence and (data[4:6] == b"\x02\x82" or any(kind in data for kind in _KEY_KINDS))
+
+
+@register("security")
+def check_published_keys(**_: Any) -> Sequence[CheckMessage]:  # noqa: ANN401 - Django's signature
+    """No secret, of whatever name, is the public or private key of a pair, with DEBUG too."""
+    found: list[CheckMessage] = []
+    for name in filter(_SECRET.fullmatch, sorted({*dir(settings)})):
+        value: str = getattr(settings, name)
+        is_fallback = name == "JWT_SECRET" and value == settings.SECRET_KEY
+        if (kind := describe_published_key(value)) is None or is_fallback:
+            continue
+        advice = _HINT.format(name=name)
+        if name.startswith("JWT_"):
+            advice = (
+                f"{name} is the secret that the host and this service share, for HS256. Set "
+                "JWT_PUBLIC_KEY to a public key, or JWT_JWKS_URL to the address of a key set. A "
+                "private key stays with who signs the tokens."
+            )
+        found.append(
+            Error(
+                f"{name} is {kind}. With a public key as the secret, anyone could sign tokens.",
+                hint=advice,
+                id="chat.E050",
+            )
+        )
+    return found
 
 
 def _check_secret(name: str, value: str, number: int) -> list[CheckMessage]:
@@ -45,7 +115,8 @@ def check_secrets(**_: Any) -> Sequence[CheckMessage]:  # noqa: ANN401 - Django'
     }
     found: list[CheckMessage] = []
     for number, (name, value) in enumerate(secrets.items(), start=1):
-        found += _check_secret(name, value, number)
+        if name != "JWT_SECRET" or verifies_by_secret():
+            found += _check_secret(name, value, number)
     if settings.CENTRIFUGO_TOKEN_SECRET in {settings.JWT_SECRET, settings.SECRET_KEY}:
         found.append(
             Error(
@@ -55,12 +126,52 @@ def check_secrets(**_: Any) -> Sequence[CheckMessage]:  # noqa: ANN401 - Django'
                 id="chat.E004",
             )
         )
-    if settings.JWT_SECRET == settings.SECRET_KEY:
+    if settings.JWT_SECRET == settings.SECRET_KEY and verifies_by_secret():
         found.append(
             Warning(
                 "JWT_SECRET is not set, so tokens are verified with SECRET_KEY.",
                 hint="Set JWT_SECRET to the secret your host signs its tokens with.",
                 id="chat.W001",
+            )
+        )
+    return found
+
+
+_BEFORE = {
+    "SECRET_KEY_BEFORE": "chat.E030",
+    "CENTRIFUGO_TOKEN_SECRET_BEFORE": "chat.E031",
+}
+
+
+@register("security")
+def check_secrets_before(**_: Any) -> Sequence[CheckMessage]:  # noqa: ANN401 - Django's signature
+    """With DEBUG off, a secret that is still accepted is as good as the one that replaces it."""
+    if settings.DEBUG:
+        return []
+    found: list[CheckMessage] = []
+    for name, code in _BEFORE.items():
+        value = getattr(settings, name)
+        if value and (value in DEVELOPMENT_SECRETS or len(value.encode()) < MINIMUM_SECRET_BYTES):
+            found.append(
+                Error(
+                    f"{name} is the published development default, or shorter than "
+                    f"{MINIMUM_SECRET_BYTES} bytes.",
+                    hint=f"Unset {name}: anyone could sign with such a secret.",
+                    id=code,
+                )
+            )
+    before = settings.CENTRIFUGO_TOKEN_SECRET_BEFORE
+    others = {settings.JWT_SECRET, settings.SECRET_KEY, settings.JWT_SECRET_BEFORE}
+    if settings.SECRET_KEY_BEFORE in {settings.CENTRIFUGO_TOKEN_SECRET, before or None} or (
+        before and before in others
+    ):
+        found.append(
+            Error(
+                "CENTRIFUGO_TOKEN_SECRET or CENTRIFUGO_TOKEN_SECRET_BEFORE equals another secret, "
+                "or one from before, so a token made for one service would be accepted by the "
+                "other.",
+                hint="Use a secret of their own for Centrifugo's tokens.",
+                id="chat.E032",
             )
         )
     return found
@@ -138,4 +249,37 @@ def check_audience_hours(**_: Any) -> Sequence[CheckMessage]:  # noqa: ANN401 - 
             "a client that comes back could miss an event without noticing.",
             id="chat.E008",
         ),
+    ]
+
+
+# As browsers write it in `Origin`: no path, no slash at the end, no default port; or with `*.` in
+# front of the host for any one label. Apps have schemes of their own, such as capacitor://localhost.
+_ORIGIN = re.compile(
+    r"(?P<scheme>[a-z][a-z0-9+.-]*)://"
+    r"(?:(?:\*\.)?[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?|\[[0-9a-f:.]+\])"
+    r"(?::(?P<port>[1-9][0-9]{0,4}))?"
+)
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
+
+
+def _is_origin(word: str) -> bool:
+    if word == "*":
+        return True
+    found = _ORIGIN.fullmatch(word)
+    return found is not None and found["port"] != _DEFAULT_PORTS.get(found["scheme"], "")
+
+
+@register
+def check_cors_origins(**_: Any) -> Sequence[CheckMessage]:  # noqa: ANN401 - Django's signature
+    """Each word of CORS_ALLOWED_ORIGINS is one that a browser's `Origin` can equal."""
+    return [
+        Error(
+            f"CORS_ALLOWED_ORIGINS contains {word!r}, which is no origin.",
+            hint="Write the scheme, the host and a port other than the default one, with nothing "
+            "after them: https://app.example.com, or https://*.example.com for each of its "
+            "subdomains, or * alone for every origin.",
+            id="chat.E040",
+        )
+        for word in settings.CORS_ALLOWED_ORIGINS
+        if not _is_origin(word)
     ]

@@ -28,6 +28,9 @@ class ChatConfiguration:
     sends_per_room: str
     """The same for all users of a room together."""
 
+    jwt_max_lifetime_seconds: int
+    """How long the host's tokens are valid at most; 0 for no limit."""
+
     joins_per_user: str
     """`30/60`: a user joins and leaves at most 30 times in any 60 seconds; empty for no limit."""
 
@@ -53,6 +56,16 @@ class ChatConfiguration:
         return hours * 3600 + self.centrifugo_token_ttl_seconds + 60
 
     @property
+    def revocations_kept_seconds(self) -> int | None:
+        """How long a revocation is kept: until the tokens that it refuses have expired.
+
+        That is the longest time for which a token is valid, and an hour for leeway and clocks that
+        differ; None, for ever, where tokens may be valid for any time.
+        """
+        longest = self.jwt_max_lifetime_seconds
+        return longest + 3600 if longest else None
+
+    @property
     def session_settings(self) -> Mapping[str, str]:
         """The settings of PostgreSQL by which its functions know what is configured here."""
         return {"besedka.audience": "listeners" if self.audience_hours else "members"}
@@ -66,6 +79,7 @@ def load_configuration() -> ChatConfiguration:
         audience_hours=settings.CHAT_AUDIENCE_HOURS,
         sends_per_user=settings.CHAT_SENDS_PER_USER,
         sends_per_room=settings.CHAT_SENDS_PER_ROOM,
+        jwt_max_lifetime_seconds=settings.JWT_MAX_LIFETIME_SECONDS,
         joins_per_user=settings.CHAT_JOINS_PER_USER,
         centrifugo_token_secret=settings.CENTRIFUGO_TOKEN_SECRET,
         centrifugo_token_ttl_seconds=settings.CENTRIFUGO_TOKEN_TTL_SECONDS,

@@ -4,6 +4,7 @@
     ├── InvalidInputError        a value that can never be accepted        422
     ├── NotFoundError            unknown, or not yours: same answer        404
     │   └── NotAMemberError
+    ├── TokenRevokedError        issued before the host's `not_before`     401
     ├── ServiceRightsRequiredError                                          403
     ├── IdempotencyConflictError one client_id, two contents               409
     ├── EventsGoneError          a position outside the kept log           410
@@ -49,6 +50,16 @@ class NotFoundError(ChatError):
 
 class NotAMemberError(NotFoundError):
     """The caller is not a member of the room; answered exactly like a room that does not exist."""
+
+
+class TokenRevokedError(ChatError):
+    """The host's service revoked the user's tokens that were issued before a time; this is one."""
+
+    code = "token_revoked"
+    default_message = (
+        "The token was revoked: it has no iat, or was issued before the time from which on tokens "
+        "of this user are accepted. Log in again."
+    )
 
 
 class ServiceRightsRequiredError(ChatError):

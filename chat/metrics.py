@@ -1,12 +1,15 @@
-"""Prometheus metrics, served at `/metrics` on a port of their own.
+"""Prometheus metrics, served at `/metrics` on a port of their own, one for each process.
 
 Requests and sends are counted as they happen. The outbox and the pool are read when the metrics are
 scraped, so a process without a scraper pays nothing for them.
 """
 
+import errno
+import threading
 from collections import Counter as Counts
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from wsgiref.simple_server import WSGIServer
 
 import psycopg
 import structlog
@@ -16,6 +19,8 @@ from prometheus_client.registry import Collector
 
 from chat.conf import compose_conninfo
 
+PORTS = 16
+"""How many ports, from METRICS_PORT on, the processes of one machine may use."""
 REGISTRY = CollectorRegistry()
 
 REQUESTS = Counter(
@@ -106,13 +111,20 @@ class PoolCollector(Collector):
 
 @contextmanager
 def serve_metrics(host: str, port: int, *collectors: Collector) -> Iterator[None]:
-    """Serve the metrics while the block runs; port 0 serves none."""
-    if not port:
+    """Serve this process's metrics while the block runs; port 0 serves none.
+
+    Several processes of one machine have the same settings, such as the workers of one uvicorn.
+    Each takes the first of the `PORTS` ports from `port` on that is free, and its log says which.
+    Where none is, the block runs without metrics, and a warning says so: nobody should miss a
+    message because of them.
+    """
+    started = _start_server(host, port) if port else None
+    if started is None:
         yield
         return
+    server, thread = started
     for collector in collectors:
         REGISTRY.register(collector)
-    server, thread = start_http_server(port, host, registry=REGISTRY)
     try:
         yield
     finally:
@@ -121,3 +133,20 @@ def serve_metrics(host: str, port: int, *collectors: Collector) -> Iterator[None
         thread.join(timeout=5)
         for collector in collectors:
             REGISTRY.unregister(collector)
+
+
+def _start_server(host: str, first: int) -> tuple[WSGIServer, threading.Thread] | None:
+    last = min(first + PORTS - 1, 65_535)
+    reason = ""
+    for port in range(first, last + 1):
+        try:
+            started = start_http_server(port, host, registry=REGISTRY)
+        except OSError as error:
+            reason = str(error)
+            if error.errno == errno.EADDRINUSE:
+                continue
+            break
+        log.info("metrics_served", host=host, port=port)
+        return started
+    log.warning("metrics_not_served", host=host, ports=f"{first}-{last}", error=reason)
+    return None

@@ -8,6 +8,7 @@ from django.db.models import CheckConstraint, Index, Q, UniqueConstraint
 from django.db.models.functions import Length
 
 from chat.conf import CLIENT_ID_MAX_LENGTH, ROOM_NAME_MAX_LENGTH, USER_ID_MAX_LENGTH
+from chat.visible import make_visible
 
 models.CharField.register_lookup(Length)
 
@@ -72,6 +73,12 @@ class Room(models.Model):
     """How many messages the room has had."""
     member_count = models.IntegerField(default=0)
     bumped_at = models.DateTimeField()
+    """The time of the last message, or of the creation; it never falls, even where a clock does."""
+    bump_id = models.BigIntegerField()
+    """The id of the last message, the room's place in lists: time orders nothing. Before the first
+    message it is the last id that any message had at the creation, by the column's default: a new
+    room is listed above the rooms of all messages so far. Each message changes it, so it has no
+    index."""
     created_at = models.DateTimeField()
 
     class Meta:
@@ -85,7 +92,7 @@ class Room(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.name
+        return make_visible(self.name)
 
 
 class RoomKey(models.Model):
@@ -105,7 +112,7 @@ class RoomKey(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.created_by} {self.client_id}"
+        return make_visible(f"{self.created_by} {self.client_id}")
 
 
 class Member(models.Model):
@@ -129,7 +136,7 @@ class Member(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.user_id} in {self.room_id}"
+        return f"{make_visible(self.user_id)} in {self.room_id}"
 
 
 class Listener(models.Model):
@@ -152,7 +159,7 @@ class Listener(models.Model):
         indexes: ClassVar = [Index(fields=["until"], name="chat_listener_until")]
 
     def __str__(self) -> str:
-        return f"{self.user_id} until {self.until}"
+        return f"{make_visible(self.user_id)} until {self.until}"
 
 
 class JoinCount(models.Model):
@@ -166,7 +173,29 @@ class JoinCount(models.Model):
         db_table = "chat_join_count"
 
     def __str__(self) -> str:
-        return f"{self.user_id}: {len(self.times)}"
+        return f"{make_visible(self.user_id)}: {len(self.times)}"
+
+
+class Revocation(models.Model):
+    """A user whose tokens of the host are refused if they were issued before a time."""
+
+    user_id = ExactCharField(primary_key=True, max_length=USER_ID_MAX_LENGTH, db_collation="C")
+    not_before = models.DateTimeField()
+    """It only moves forward. A token whose `iat` is earlier, or that has none, is refused."""
+    changed_at = models.DateTimeField()
+    changed_in = models.BigIntegerField()
+    """The id of the transaction that wrote the row. By it, and not by a time, each process finds
+    what was committed since it looked: a transaction may be committed long after a later one."""
+
+    class Meta:
+        db_table = "chat_revocation"
+        indexes: ClassVar = [
+            Index(fields=["changed_in", "user_id"], name="chat_revocation_changes"),
+            Index(fields=["not_before"], name="chat_revocation_not_before"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{make_visible(self.user_id)} not before {self.not_before}"
 
 
 class Message(models.Model):
@@ -208,6 +237,9 @@ class Event(models.Model):
     message = models.ForeignKey(Message, on_delete=models.PROTECT, null=True, db_index=False)
     user_id = models.CharField(max_length=USER_ID_MAX_LENGTH, db_collation="C", null=True)  # noqa: DJ001 - events of the room itself have no user
     joined_at = models.DateTimeField(null=True)
+    first_version = models.BigIntegerField(null=True)
+    """Of the last event of a call that added many users: the version of the first one. Only the
+    last was published, and stands for them all."""
     member_count = models.IntegerField()
     bumped_at = models.DateTimeField()
     created_at = models.DateTimeField()

@@ -15,12 +15,15 @@ from embedded.folder import RunError, RunFolder
 from embedded.postgres import PostgresError
 from embedded.supervisor import Plan, Supervisor, dial
 from embedded.terminal import BLUE, YELLOW, Terminal
-from embedded.welcome import Addresses, welcome
+from embedded.welcome import (
+    DEVELOPMENT_CENTRIFUGO_SECRET,
+    Addresses,
+    warn_of_published_secrets,
+    welcome,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 DEMO_USER = "u123"
-# The API's default. The realtime process has none, so it is passed on.
-DEVELOPMENT_CENTRIFUGO_SECRET = "besedka-development-centrifugo-token-secret"  # noqa: S105 - public
 PUBLISHED = (
     *("DATABASE_URL", "DEBUG", "HOST", "PORT", "REALTIME_PORT"),
     *("JWT_SECRET", "SECRET_KEY", "CENTRIFUGO_TOKEN_SECRET"),
@@ -50,6 +53,7 @@ def plan(terminal: Terminal) -> Plan:
         raise RunError(f"PORT and REALTIME_PORT are both {port}: each needs its own.")
     shared = {"DEBUG": "1", "HOST": host, "PORT": str(port), "REALTIME_PORT": str(realtime_port)}
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", **shared}
+    # The realtime process has no default of its own, so the API's is passed on.
     environment.setdefault("CENTRIFUGO_TOKEN_SECRET", DEVELOPMENT_CENTRIFUGO_SECRET)
     centrifugo = find_realtime()
     realtime = realtime_part(host, realtime_port, centrifugo)
@@ -62,14 +66,18 @@ def plan(terminal: Terminal) -> Plan:
         commands=(prepare_command(),),
         parts=(api_part(host, port), realtime),
         published=PUBLISHED,
-        welcome=functools.partial(greet, addresses, terminal),
+        welcome=functools.partial(
+            greet, addresses, terminal, warn_of_published_secrets(host, os.environ, terminal)
+        ),
     )
 
 
-def greet(addresses: Addresses, terminal: Terminal, outputs: Mapping[str, str]) -> str:
+def greet(
+    addresses: Addresses, terminal: Terminal, warning: list[str], outputs: Mapping[str, str]
+) -> str:
     """Return the first page; the token is the last line of the commands' output."""
     token = outputs["manage.py"].strip().splitlines()[-1]
-    return welcome(addresses, DEMO_USER, token, terminal)
+    return "\n".join([welcome(addresses, DEMO_USER, token, terminal), *warning])
 
 
 def api_part(host: str, port: int) -> Part:
@@ -104,6 +112,7 @@ def realtime_part(host: str, port: int, centrifugo: Path | None) -> Part:
         return centrifugo_environment(
             database_url=shared["DATABASE_URL"],
             token_secret=shared["CENTRIFUGO_TOKEN_SECRET"],
+            token_secret_before=shared.get("CENTRIFUGO_TOKEN_SECRET_BEFORE", ""),
             partitions=read_partitions(shared["DATABASE_URL"]),
             host=host,
             port=port,

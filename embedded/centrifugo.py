@@ -6,8 +6,9 @@ import os
 import shutil
 from pathlib import Path
 
+from embedded.gateway.origins import parse_origins
+
 CONFIGURATION = Path(__file__).resolve().parent.parent / "centrifugo" / "config.json"
-LOOPBACK_ORIGINS = ("http://localhost:*", "http://127.0.0.1:*")
 
 
 def find_centrifugo() -> Path | None:
@@ -32,23 +33,28 @@ def centrifugo_environment(  # noqa: PLR0913 - each keyword is one line of the e
     *,
     database_url: str,
     token_secret: str,
+    token_secret_before: str = "",
     partitions: int,
     host: str = "127.0.0.1",
     port: int = 8000,
     internal_port: int | None = None,
-    allowed_origins: tuple[str, ...] = LOOPBACK_ORIGINS,
+    allowed_origins: tuple[str, ...] | None = None,
 ) -> dict[str, str]:
     """Return the values that the configuration does not have: secrets, addresses, partitions.
 
-    Without `internal_port`, health and metrics are served on `port` as well.
+    Without `internal_port`, health and metrics are served on `port` as well. Without
+    `allowed_origins`, those of `ALLOWED_ORIGINS` are.
     """
+    origins = allowed_origins or parse_origins(os.environ.get("ALLOWED_ORIGINS", ""))
     return {
         "CENTRIFUGO_HTTP_SERVER_ADDRESS": host,
         "CENTRIFUGO_HTTP_SERVER_PORT": str(port),
         "CENTRIFUGO_HTTP_SERVER_INTERNAL_ADDRESS": host,
         "CENTRIFUGO_HTTP_SERVER_INTERNAL_PORT": str(internal_port or port),
         "CENTRIFUGO_CLIENT_TOKEN_HMAC_SECRET_KEY": token_secret,
-        "CENTRIFUGO_CLIENT_ALLOWED_ORIGINS": " ".join(allowed_origins),
+        # Empty: there is none.
+        "CENTRIFUGO_CLIENT_TOKEN_HMAC_PREVIOUS_SECRET_KEY": token_secret_before,
+        "CENTRIFUGO_CLIENT_ALLOWED_ORIGINS": " ".join(origins),
         "CENTRIFUGO_CONSUMERS_OUTBOX_POSTGRESQL_DSN": _consumer_dsn(database_url, partitions),
         "CENTRIFUGO_CONSUMERS_OUTBOX_POSTGRESQL_NUM_PARTITIONS": str(partitions),
     }

@@ -1,12 +1,18 @@
 """The page that is printed when everything runs: addresses, and lines to paste."""
 
 import http.client
+import ipaddress
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from embedded.terminal import BOLD, CYAN, DIM, GREEN, Terminal
+from embedded.terminal import BOLD, CYAN, DIM, GREEN, RED, Terminal
+
+# The API's default. Its other one is for SECRET_KEY, from which JWT_SECRET follows.
+DEVELOPMENT_CENTRIFUGO_SECRET = "besedka-development-centrifugo-token-secret"  # noqa: S105 - public
+PUBLISHED_BEGINNINGS = ("django-insecure-", DEVELOPMENT_CENTRIFUGO_SECRET)
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,49 @@ def welcome(addresses: Addresses, user: str, token: str, terminal: Terminal) -> 
         page += [paste(f"{curl} {messages}"), paste(f"{curl} {body} {messages}")]
     watch = f"{manage} watch --sub {user}"
     return "\n".join([*page, "", title("Watch the events arrive in a third:"), paste(watch), ""])
+
+
+def warn_of_published_secrets(
+    host: str, environment: Mapping[str, str], terminal: Terminal
+) -> list[str]:
+    """Return the lines of a warning where others reach this run and anyone knows its secrets.
+
+    `host` is the address that it listens on, `environment` what the person who started it has set.
+    """
+    if _is_loopback(host):
+        return []
+    own = {name: environment.get(name, "") for name in ("SECRET_KEY", "CENTRIFUGO_TOKEN_SECRET")}
+    secrets = {"JWT_SECRET": environment.get("JWT_SECRET") or own["SECRET_KEY"], **own}
+    names = [
+        name
+        for name, value in secrets.items()
+        if not value or value.startswith(PUBLISHED_BEGINNINGS)
+    ]
+    if not names:
+        return []
+    listed = " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
+    loud = f"{BOLD};{RED}"
+    return [
+        "",
+        terminal.paint(
+            f"WARNING: with HOST={host} others reach this run. Its secrets are public.", loud
+        ),
+        terminal.paint(
+            "Anyone who reaches a port of this run can sign tokens for every user and", RED
+        ),
+        terminal.paint(
+            "for the host's service: the defaults of development are in the source code.", RED
+        ),
+        f"Set {listed} to secrets of your own, or leave HOST out.",
+        "",
+    ]
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def find_room(addresses: Addresses, token: str) -> int | None:

@@ -21,7 +21,7 @@ def start_over() -> Call[Beginning]:
 
     For a database that lost events after it had sent them: every client reads its rooms again.
     """
-    return Call("start_over", Beginning, {}, read_single_row, is_repeatable=False)
+    return Call("start_over", Beginning, {}, read_single_row, is_repeatable=False, publishes=True)
 
 
 def accept_identity() -> Call[str | None]:

@@ -32,6 +32,9 @@ class Listener(msgspec.Struct, frozen=True):
     until: datetime
     is_settled: bool
     is_resuming: bool
+    not_before: float | None = None
+    """From when on the user's tokens of the host are accepted, in seconds since 1970; None for a
+    user of whom none was revoked."""
 
 
 class _Id(msgspec.Struct, frozen=True):

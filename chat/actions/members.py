@@ -81,8 +81,14 @@ def remove_member(room_id: int, user_id: str) -> Call[EventRoom]:
 
     The user receives the event too. Errors: `NotFoundError`.
     """
-    parameters = {"room_id": room_id, "user_id": user_id}
-    return Call("remove_member", _RemoveRow, parameters, _read_room, lock=room_id)
+    return Call(
+        "remove_member",
+        _RemoveRow,
+        {"room_id": room_id, "user_id": user_id},
+        _read_room,
+        publishes=True,
+        lock=room_id,
+    )
 
 
 def _change_own_membership(
@@ -100,8 +106,14 @@ def _change_own_membership(
 def _make_addition(
     room_id: int, user_ids: Sequence[str], read: Callable[[list[_AddRow]], Result]
 ) -> Call[Result]:
-    parameters = {"room_id": room_id, "user_ids": list(user_ids)}
-    return Call("add_members", _AddRow, parameters, read, lock=room_id)
+    return Call(
+        "add_members",
+        _AddRow,
+        {"room_id": room_id, "user_ids": list(user_ids)},
+        read,
+        publishes=True,
+        lock=room_id,
+    )
 
 
 def _read_addition(rows: list[_AddRow]) -> Addition:

@@ -115,7 +115,9 @@ def delete_message(message_id: int) -> Call[bool]:
 
     Errors: `NotFoundError`.
     """
-    return Call("delete_message", _DeleteRow, {"message_id": message_id}, _read_deleted)
+    return Call(
+        "delete_message", _DeleteRow, {"message_id": message_id}, _read_deleted, publishes=True
+    )
 
 
 def _make_call(
@@ -140,6 +142,7 @@ def _make_call(
             "wait": wait,
         },
         read,
+        publishes=True,
     )
 
 

@@ -56,6 +56,7 @@ def create_room(
         },
         _read_created,
         is_repeatable=client_id is not None,
+        publishes=True,
         # Of two calls with one key the second waits for the first.
         lock=(created_by, client_id) if client_id else None,
     )
@@ -68,7 +69,13 @@ def rename_room(room_id: int, name: str) -> Call[bool]:
 
     Errors: `NotFoundError`, `InvalidInputError`.
     """
-    return Call("rename_room", _RenameRow, {"room_id": room_id, "name": name}, _read_renamed)
+    return Call(
+        "rename_room",
+        _RenameRow,
+        {"room_id": room_id, "name": name},
+        _read_renamed,
+        publishes=True,
+    )
 
 
 def _refuse_name() -> InvalidInputError:

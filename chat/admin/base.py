@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.utils import quote, unquote
 from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.forms import Media
@@ -13,6 +14,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from chat.admin.columns import NOTHING
 from chat.admin.lists import Find, IndexedChangeList, Term, read_number
 from chat.admin.refusals import REFUSALS, explain
+from chat.visible import make_visible
 
 if TYPE_CHECKING:
     Base = admin.ModelAdmin[Any]
@@ -137,6 +139,15 @@ class ChatAdmin(Base):
             # `get_form` makes a form that finds this at fault.
             request.META[REFUSED] = explain(error)
         return super().changeform_view(request, object_id, form_url, extra_context)
+
+    def _get_obj_does_not_exist_redirect(
+        self, request: HttpRequest, opts: Any, object_id: str
+    ) -> HttpResponse:
+        """Say that there is no such row, with nothing hidden in the key from the address."""
+        shown = quote(make_visible(unquote(object_id)))
+        redirect = super()._get_obj_does_not_exist_redirect  # type: ignore[misc] # not in the stubs
+        answer: HttpResponse = redirect(request, opts, shown)
+        return answer
 
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None

@@ -10,6 +10,8 @@ from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 from django.utils.timezone import now
 
+from chat.visible import make_text_visible, make_visible
+
 EXCERPT_LENGTH = 100
 NOTHING = "–"
 """Shown where a row has no such value."""
@@ -34,15 +36,34 @@ def _say_age(moment: datetime) -> str:
 
 
 def shorten(text: str) -> str:
-    """Return the beginning of a text, on one line."""
-    line = " ".join(text[: EXCERPT_LENGTH * 4].split())
+    """Return the beginning of a text, on one line, with nothing hidden in it."""
+    beginning = text[: EXCERPT_LENGTH * 4]
+    return _cut(make_text_visible(" ".join(beginning.split()) or beginning))
+
+
+def shorten_name(name: str) -> SafeString:
+    """Show the beginning of a name, with nothing hidden in it."""
+    return format_html("<bdi>{}</bdi>", _cut(make_visible(name)))
+
+
+def show_name(name: str) -> SafeString:
+    """Show a name or an id with nothing hidden in it; it turns nothing around beside it."""
+    return format_html("<bdi>{}</bdi>", make_visible(name))
+
+
+def show_text(text: str) -> SafeString:
+    """Show a whole text, line by line, with nothing hidden in it."""
+    return format_html('<div class="message-text">{}</div>', make_text_visible(text))
+
+
+def _cut(line: str) -> str:
     return line if len(line) <= EXCERPT_LENGTH else line[: EXCERPT_LENGTH - 1] + "…"
 
 
 def link_list(model: str, text: object, **terms: object) -> SafeString:
     """Return a link to the list of a model, narrowed to what the terms find."""
     address = reverse(f"admin:chat_{model}_changelist")
-    return format_html('<a href="{}?{}">{}</a>', address, urlencode(terms), text)
+    return format_html('<a href="{}?{}">{}</a>', address, urlencode(terms), show_name(str(text)))
 
 
 def link_page(model: str, key: int, text: object) -> SafeString:

@@ -15,6 +15,7 @@ from django.http import HttpRequest
 
 from chat.conf import BIGINT_MAX
 from chat.realtime.channels import describe_invalid_user_id
+from chat.visible import make_visible
 
 
 def read_number(text: str) -> int | None:
@@ -69,9 +70,20 @@ class Find(admin.ListFilter):
     def choices(self, changelist: Any) -> Iterator[Any]:
         """Give the template an input for each term, and the other parameters to keep."""
         for name, term in self.terms.items():
-            yield {"name": name, "label": term.label, "text": self.used_parameters.get(name, "")}
+            yield self._describe(name, term.label)
         if changelist.query:
             yield {"name": "q", "label": None, "text": changelist.query}
+
+    def _describe(self, name: str, label: str) -> dict[str, str]:
+        """Return what the template needs; `hidden`: the text, where an input would hide a part."""
+        text = str(self.used_parameters.get(name, ""))
+        shown = make_visible(text)
+        return {
+            "name": name,
+            "label": label,
+            "text": text,
+            "hidden": "" if shown == text else shown,
+        }
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Narrow the list; a text that cannot be such a value finds nothing."""

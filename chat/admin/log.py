@@ -12,6 +12,7 @@ from chat.admin.base import ChatAdmin
 from chat.admin.columns import NOTHING, link_list, link_page, show_age
 from chat.admin.lists import Term
 from chat.models import Event, OutboxRow
+from chat.visible import make_visible
 
 
 @admin.register(Event)
@@ -71,7 +72,7 @@ class OutboxAdmin(ChatAdmin):
     @admin.display(description="event")
     def event(self, row: OutboxRow) -> str:
         """Show the type of the event."""
-        return str(_read_event(row).get("type", NOTHING))
+        return make_visible(str(_read_event(row).get("type", NOTHING)))
 
     @admin.display(description="room")
     def room(self, row: OutboxRow) -> str:
@@ -90,7 +91,7 @@ class OutboxAdmin(ChatAdmin):
     def whole_payload(self, row: OutboxRow) -> SafeString:
         """Show the command as Centrifugo will read it."""
         text = json.dumps(row.payload, indent=2, ensure_ascii=False)
-        return format_html('<pre class="payload">{}</pre>', text)
+        return format_html('<pre class="payload">{}</pre>', make_visible(text, keep=" \n"))
 
 
 def _read_event(row: OutboxRow) -> dict[str, Any]:

@@ -11,7 +11,15 @@ from django.utils.safestring import SafeString
 
 from chat.actions.messages import delete_message
 from chat.admin.base import ChatAdmin, is_permitted
-from chat.admin.columns import NOTHING, link_list, link_page, shorten, show_age
+from chat.admin.columns import (
+    NOTHING,
+    link_list,
+    link_page,
+    shorten,
+    show_age,
+    show_name,
+    show_text,
+)
 from chat.admin.lists import Term, read_user
 from chat.conf import SERVER_KEY_PREFIX
 from chat.models import Message
@@ -44,7 +52,8 @@ class MessageAdmin(ChatAdmin):
     def describe(self, row: Any) -> str:
         """Name a message by its place, its sender and the beginning of its text."""
         text = "(deleted before)" if row.deleted_at else shorten(row.content)
-        return f"Room {row.room_id}, {row.user_id}: {text}"
+        user = show_name(row.user_id)
+        return format_html("Room {}, {}: <bdi>{}</bdi>", row.room_id, user, text)
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
         """Delete one message and send the members an event."""
@@ -78,13 +87,13 @@ class MessageAdmin(ChatAdmin):
         """Show the whole text, line by line."""
         if message.deleted_at:
             return _mark_deleted()
-        return format_html('<div class="message-text">{}</div>', message.content)
+        return show_text(message.content)
 
     @admin.display(description="client_id")
     def key(self, message: Message) -> str:
         """Show the sender's key; a key that the service made is not shown."""
         is_own = message.client_id.startswith(SERVER_KEY_PREFIX)
-        return NOTHING if is_own else message.client_id
+        return NOTHING if is_own else show_name(message.client_id)
 
     @admin.display(description="sent")
     def sent(self, message: Message) -> SafeString:

@@ -8,20 +8,21 @@ from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db.models import BooleanField, QuerySet
 from django.db.models.expressions import RawSQL
-from django.http import HttpRequest
-from django.utils.html import format_html_join
+from django.http import HttpRequest, QueryDict
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from chat.actions.members import add_members, remove_member
 from chat.actions.rooms import create_room, rename_room
 from chat.admin.base import REFUSED, ChatAdmin, is_permitted
-from chat.admin.columns import link_list, shorten, show_age
+from chat.admin.columns import link_list, shorten, shorten_name, show_age, show_name
 from chat.admin.lists import read_number
 from chat.admin.roommembers import MembersInline
 from chat.conf import MEMBERS_PER_CALL, ROOM_NAME_MAX_LENGTH
 from chat.models import Room
 from chat.realtime.channels import describe_invalid_user_id
 from chat.sql.database import run_call_in_django
+from chat.visible import make_visible
 
 if TYPE_CHECKING:
     Form = forms.ModelForm[Room]
@@ -43,11 +44,33 @@ class RoomForm(Form):
         model = Room
         fields: ClassVar = ["name"]
 
+    def __init__(self, data: QueryDict | None = None, *args: Any, **options: Any) -> None:
+        room: Room | None = options.get("instance")
+        if room is not None and room.pk:
+            if data is not None and data.get("name") == _send_from_input(room.name):
+                # The input held all of the name that an input can hold, and nobody touched it.
+                data = data.copy()
+                data["name"] = room.name
+            super().__init__(data, *args, **options)
+            if "name" in self.fields and (shown := make_visible(room.name)) != room.name:
+                self.fields["name"].help_text = format_html(
+                    "With what cannot be seen: <bdi>{}</bdi>. An input has no line breaks: a name "
+                    "that you do not touch keeps its own.",
+                    shown,
+                )
+            return
+        super().__init__(data, *args, **options)
+
     def clean(self) -> dict[str, Any] | None:
         """Show why the change was refused, where it was."""
         if self.refusal:
             raise ValidationError(self.refusal)
         return super().clean()
+
+
+def _send_from_input(text: str) -> str:
+    """Return what a browser sends from a text input that was filled with this and not touched."""
+    return text.replace("\r", "").replace("\n", "")
 
 
 class RoomFormWithMembers(RoomForm):
@@ -64,7 +87,7 @@ class RoomFormWithMembers(RoomForm):
     def clean_add_users(self) -> list[str]:
         """Return the ids, each exactly as written."""
         lines = re.split(r"\r?\n", self.cleaned_data["add_users"])
-        user_ids = [line for line in lines if line.strip()]
+        user_ids = [line for line in lines if line]
         if len(user_ids) > MEMBERS_PER_CALL:
             raise ValidationError(f"At most {MEMBERS_PER_CALL:,} users at once.")
         for user_id in user_ids:
@@ -72,7 +95,7 @@ class RoomFormWithMembers(RoomForm):
                 raise ValidationError(f"“{shorten(user_id)}”: {reason}")
             if user_id != user_id.strip():
                 # Ids are never normalised, so this would be another user than the one meant.
-                raise ValidationError(f"“{user_id}” begins or ends with a space.")
+                raise ValidationError(f"“{make_visible(user_id)}” begins or ends with a space.")
         return user_ids
 
 
@@ -84,7 +107,9 @@ class RoomAdmin(ChatAdmin):
     list_display_links = ("name_column",)
     search_fields = ("name",)
     search_help_text = "A part of the name, or the exact id."
-    readonly_fields = ("id", "member_count", "last_seq", "version", "bumped", "created", "lists")
+    readonly_fields = (
+        *("whole_name", "id", "member_count", "last_seq", "version", "bumped", "created", "lists"),
+    )
     inlines = (MembersInline,)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -99,7 +124,8 @@ class RoomAdmin(ChatAdmin):
         """Offer what the person may do with this room."""
         may_save = self.has_change_permission(request) if obj else True
         may_add = may_save and is_permitted(request, "add", "member")
-        entries = ["name", "add_users"] if may_add else ["name"]
+        entries = ["name"] if may_save else ["whole_name"]
+        entries += ["add_users"] if may_add else []
         if obj is None:
             return [(None, {"fields": entries})]
         facts = ["id", ("member_count", "last_seq", "version"), ("bumped", "created"), "lists"]
@@ -134,18 +160,19 @@ class RoomAdmin(ChatAdmin):
         """Find rooms by any part of the name, by the same index as the API, or by the id."""
         if not search_term:
             return queryset, False
-        containing = "casefold(name COLLATE pg_unicode_fast) LIKE chat.containing(%s)"
+        containing = "chat.search_text(name) COLLATE pg_unicode_fast LIKE chat.search_pattern(%s)"
         ids = queryset.filter(pk=read_number(search_term) or 0)
         return queryset.filter(RawSQL(containing, [search_term], BooleanField())) | ids, False  # noqa: S611 - the text is a parameter
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: Any) -> None:
         """Create the room with its first members, or rename it; the members receive events."""
         user_ids = form.cleaned_data.get("add_users", [])
+        if unseen := [shown for name in user_ids if (shown := make_visible(name)) != name]:
+            messages.warning(request, f"With characters that cannot be seen: {', '.join(unseen)}")
         if not change:
             obj.pk = run_call_in_django(create_room(obj.name, user_ids)).room.id
         elif "name" in form.changed_data:
             run_call_in_django(rename_room(obj.pk, obj.name))
-        del request
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: Any) -> None:
         """Remove the ticked members, then add the named users, in the transaction of the page."""
@@ -163,9 +190,14 @@ class RoomAdmin(ChatAdmin):
             run_call_in_django(remove_member(member.room_id, member.user_id))
 
     @admin.display(description="name")
-    def name_column(self, room: Room) -> str:
-        """Show the name on one line."""
-        return shorten(room.name) or "(blank)"
+    def name_column(self, room: Room) -> SafeString:
+        """Show the beginning of the name on one line."""
+        return shorten_name(room.name)
+
+    @admin.display(description="name")
+    def whole_name(self, room: Room) -> SafeString:
+        """Show the whole name to a person who may not change it."""
+        return show_name(room.name)
 
     @admin.display(description="last activity")
     def bumped(self, room: Room) -> SafeString:

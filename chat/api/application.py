@@ -6,21 +6,35 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from litestar import Litestar
 from litestar.datastructures import State
 from litestar.di import Provide
+from litestar.types import ASGIApp
 
 from app.authentication import load_token_verifier
 from chat.actions.listeners import Listeners
 from chat.actions.messages import SendLimits
 from chat.actions.send_queue import SendQueue, open_send_queue
-from chat.api import documentation, events, health, members, messages, rooms, search, tokens
+from chat.api import (
+    documentation,
+    events,
+    health,
+    members,
+    messages,
+    rooms,
+    search,
+    tokens,
+    users,
+)
 from chat.api.bodies import with_body_deadline
 from chat.api.direct import DirectRoutes
 from chat.api.openapi.document import build_document
 from chat.api.openapi.page import render_page
-from chat.api.options import answer_options
-from chat.api.problems import EXCEPTION_HANDLERS
+from chat.api.options import answer_head, answer_options
+from chat.api.problems import EXCEPTION_HANDLERS, NO_STORE
+from chat.api.security import RevocationVerifier
 from chat.conf import BODY_MAX_BYTES, load_configuration
 from chat.metrics import OutboxCollector, PoolCollector, serve_metrics
+from chat.queries.revocations import Revocations, keep_revocations
 from chat.sql.database import Database, open_database, share_connections
+from chat.sql.notifier import open_notifier
 
 ROUTES = [
     rooms.list_rooms,
@@ -33,6 +47,7 @@ ROUTES = [
     members.leave_room,
     members.add_members,
     members.remove_member,
+    users.revoke_tokens,
     events.list_events,
     search.search_rooms,
     tokens.read_connection_token,
@@ -42,6 +57,9 @@ ROUTES = [
     documentation.read_schema,
     documentation.read_docs,
 ]
+
+# All that some address of the API takes.
+METHODS = {"HEAD", "OPTIONS"}.union(*(route.http_methods for route in ROUTES))
 
 # What clients ask for all the time.
 HOT_ROUTES = [
@@ -56,18 +74,23 @@ HOT_ROUTES = [
 @asynccontextmanager
 async def _open_resources(application: Litestar) -> AsyncIterator[None]:
     configuration = load_configuration()
-    application.state.token_verifier = load_token_verifier()
     url, session_settings = configuration.database_url, configuration.session_settings
     share = share_connections(configuration.database_pool_size)
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
-        database = await enter(
-            open_database(url, configuration.database_pool_size - share.own, session_settings)
-        )
+        # The first to open, so the last to close: the queue's last sends are notified of too.
+        notify = (await enter(open_notifier(url))).notify
+        common = configuration.database_pool_size - share.own
+        database = await enter(open_database(url, common, session_settings, notify))
         pools = [database]
         if share.own:
-            pools.append(await enter(open_database(url, share.own, session_settings)))
+            pools.append(await enter(open_database(url, share.own, session_settings, notify)))
         application.state.database = database
+        # Of its own: a revocation is in force within a second, however busy the other ones are.
+        own = await enter(open_database(url, 1, application_name="besedka-revocations"))
+        revocations = await enter(keep_revocations(own, configuration.revocations_kept_seconds))
+        application.state.revocations = revocations
+        application.state.token_verifier = RevocationVerifier(load_token_verifier(), revocations)
         application.state.listeners = Listeners(database, configuration.listening_seconds)
         limits = SendLimits(configuration.sends_per_user, configuration.sends_per_room)
         queue = open_send_queue(pools[-1], share, limits)
@@ -91,12 +114,17 @@ async def _provide_listeners(state: State) -> Listeners:
     return listeners
 
 
+async def _provide_revocations(state: State) -> Revocations:
+    revocations: Revocations = state.revocations
+    return revocations
+
+
 async def _provide_send_queue(state: State) -> SendQueue:
     queue: SendQueue = state.send_queue
     return queue
 
 
-def create_api() -> DirectRoutes:
+def create_api() -> ASGIApp:
     """Return the API; its connections to PostgreSQL open with its lifespan."""
     document = build_document(ROUTES)
     application = Litestar(
@@ -106,13 +134,15 @@ def create_api() -> DirectRoutes:
         dependencies={
             "database": Provide(_provide_database),
             "listeners": Provide(_provide_listeners),
+            "revocations": Provide(_provide_revocations),
             "send_queue": Provide(_provide_send_queue),
         },
         exception_handlers=EXCEPTION_HANDLERS,
         request_max_body_size=BODY_MAX_BYTES,
+        response_headers=NO_STORE,
         state=State({"document": document, "page": render_page(document)}),
         # The description is of our own making; logging belongs to the process.
         openapi_config=None,
         logging_config=None,
     )
-    return DirectRoutes(application, application.state, HOT_ROUTES)
+    return answer_head(DirectRoutes(application, application.state, HOT_ROUTES))

@@ -23,12 +23,13 @@ from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
 from app.authentication import authenticate
 from chat.api.bodies import read_body
-from chat.api.problems import answer_error
+from chat.api.problems import NO_STORE, answer_error
 from chat.api.security import authenticated
 from chat.conf import BODY_MAX_BYTES
 
 _PARAMETER = re.compile(r"\{(?P<name>\w+):str\}")
 _JSON = (b"content-type", b"application/json")
+_NO_STORE = [(name.lower().encode(), value.encode()) for name, value in NO_STORE.items()]
 # A request with one of them twice is not ordinary.
 _JUDGED = frozenset(
     {b"authorization", b"content-length", b"content-type", b"host", b"transfer-encoding"}
@@ -141,6 +142,6 @@ async def _send(answer: object, route: _Route, request: Request[Any, Any, Any]) 
             return
         status, answer = answer.status_code or status, answer.content
     body = _encode(answer)
-    headers = [_JSON, (b"content-length", b"%d" % len(body))]
+    headers = [_JSON, *_NO_STORE, (b"content-length", b"%d" % len(body))]
     await request.send({"type": "http.response.start", "status": status, "headers": headers})
     await request.send({"type": "http.response.body", "body": body, "more_body": False})

@@ -11,6 +11,7 @@ from chat.api.schemas import DatabaseState, Liveness, Readiness
 from chat.errors import ChatError
 from chat.migrations import known_migrations
 from chat.queries.readiness import ReadinessRow
+from chat.queries.revocations import Revocations
 from chat.sql.database import Database
 from chat.sql.install import FUNCTIONS_RELEASE, read_installed
 
@@ -27,8 +28,10 @@ async def check_live() -> Liveness:
 
 
 @get("/health/ready", operation=Operation(answers={503: "The service cannot serve now."}))
-async def check_ready(database: Database) -> Response[Readiness]:
+async def check_ready(database: Database, revocations: Revocations) -> Response[Readiness]:
     """Answer 200 when the database is there, migrated and has this code's functions; else 503.
+
+    503 with `revocations not read` means that this process has just started.
 
     Realtime being late is `degraded` in the body, never a reason to take the API out: sends are
     stored, and delivered when Centrifugo is back. `warnings` names what an operator should look at:
@@ -38,10 +41,13 @@ async def check_ready(database: Database) -> Response[Readiness]:
     try:
         row = await database.run(queries.readiness.read_readiness(), within=READINESS_SECONDS)
     except ChatError:
-        return _answer("unavailable", None, [])
+        state: DatabaseState = "unavailable" if database.refusal is None else "too old"
+        return _answer(state, None, [], database.refusal)
     except psycopg.errors.UndefinedTable:
         return _answer("not migrated", None, [])
     state = _judge(row)
+    if state == "ok" and not revocations.is_loaded:
+        state = "revocations not read"
     warnings = await _find_warnings(database, deadline) if state == "ok" else []
     return _answer(state, row.outbox_age, warnings)
 
@@ -73,7 +79,10 @@ def _judge(row: ReadinessRow) -> DatabaseState:
 
 
 def _answer(
-    database: DatabaseState, outbox_age: float | None, warnings: list[str]
+    database: DatabaseState,
+    outbox_age: float | None,
+    warnings: list[str],
+    detail: str | None = None,
 ) -> Response[Readiness]:
     is_late = outbox_age is not None and outbox_age > REALTIME_LATE_SECONDS
     return Response(
@@ -83,6 +92,7 @@ def _answer(
             realtime="degraded" if is_late else "ok",
             outbox_age_seconds=outbox_age,
             warnings=warnings,
+            detail=detail,
         ),
         status_code=200 if database == "ok" else 503,
     )

@@ -3,14 +3,12 @@
 import base64
 import binascii
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
-from django.conf import settings
-from django.http.request import split_domain_port, validate_host
 
+from chat.api.addresses import read_origin, read_prefix
 from chat.api.query import PageQuery
 from chat.api.schemas import Page
 from chat.api.security import ApiRequest
@@ -36,20 +34,8 @@ def page_url(request: ApiRequest, **parameters: str | int) -> str:
         if (value := request.query_params.get(name)) is not None
     }
     query = urlencode(kept | parameters)
-    return f"{_read_origin(request)}{request.scope['path'].rstrip('/')}/?{query}"
-
-
-def _read_origin(request: ApiRequest) -> str:
-    """Return the address the client used, if it is one of ours: links repeat no other host."""
-    host = request.headers.get("host", "")
-    return f"{request.scope['scheme']}://{host}" if _is_ours(host) else ""
-
-
-# Clients use few hosts, and a check costs as much as reading ten rows.
-@lru_cache(maxsize=64)
-def _is_ours(host: str) -> bool:
-    domain, _ = split_domain_port(host)
-    return bool(domain) and validate_host(domain, settings.ALLOWED_HOSTS)
+    path = read_prefix(request) + request.scope["path"].rstrip("/")
+    return f"{read_origin(request)}{path}/?{query}"
 
 
 def read_slice(

@@ -4,6 +4,7 @@
 in docs/api.md are made from it, and nginx's answers are tested against it.
 """
 
+import math
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -14,12 +15,15 @@ import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
-from app.authentication import InvalidTokenError
+from app.authentication import CannotVerifyNowError, InvalidTokenError
+from chat.api.options import list_methods
 from chat.conf import BODY_MAX_BYTES, BODY_SECONDS
 from chat.errors import ChatError, EventsGoneError, InvalidInputError, RateLimitedError
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 1
+# With every answer of the API: what a user may read is kept by no cache, and no error is either.
+NO_STORE: Mapping[str, str] = {"Cache-Control": "no-store"}
 
 log = structlog.get_logger("besedka.api")
 
@@ -64,6 +68,12 @@ PROBLEMS: Mapping[str, ProblemKind] = {
     "invalid_token": ProblemKind(
         HTTPStatus.UNAUTHORIZED,
         "there is no valid token; with `WWW-Authenticate: Bearer`",
+        headers={"WWW-Authenticate": "Bearer"},
+    ),
+    "token_revoked": ProblemKind(
+        HTTPStatus.UNAUTHORIZED,
+        "the host has revoked the user's tokens that were issued before a time, and this is one of "
+        "them, or has no `iat`: log in again; with `WWW-Authenticate: Bearer`",
         headers={"WWW-Authenticate": "Bearer"},
     ),
     "service_rights_required": ProblemKind(
@@ -125,10 +135,23 @@ PROBLEMS: Mapping[str, ProblemKind] = {
         "was changed, with `Retry-After`",
         headers=_RETRY,
     ),
+    "too_many_requests": ProblemKind(
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "too many requests from one network or one token; nothing was done, with `Retry-After`",
+        "Too many requests come from this address, or with this token. Try again.",
+        headers=_RETRY,
+        is_from_proxy=True,
+    ),
     "internal_error": ProblemKind(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         "the service failed; `request_id` finds the cause in its log",
         "The service failed. Its operators find the cause under the request id.",
+    ),
+    "identity_unavailable": ProblemKind(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "whether the token is valid cannot be found out now: the keys of the identity provider, or "
+        "the host, cannot be asked; with `Retry-After`: keep the token and repeat",
+        headers=_RETRY,
     ),
     "room_busy": ProblemKind(
         HTTPStatus.SERVICE_UNAVAILABLE,
@@ -202,7 +225,7 @@ def _answer(
         encode_problem(code, detail, facts),
         status_code=kind.status.value,
         media_type=MEDIA_TYPE,
-        headers={**kind.headers, **(headers or {})},
+        headers={**NO_STORE, **kind.headers, **(headers or {})},
     )
 
 
@@ -227,6 +250,12 @@ def answer_invalid_token(_: Request[Any, Any, Any], error: InvalidTokenError) ->
     return _answer("invalid_token", str(error))
 
 
+def answer_cannot_verify(_: Request[Any, Any, Any], error: CannotVerifyNowError) -> Response[bytes]:
+    """Answer a request of which cannot be said now who sent it."""
+    headers = {"Retry-After": str(math.ceil(error.retry_after))}
+    return _answer("identity_unavailable", str(error), headers=headers)
+
+
 def answer_request_error(_: Request[Any, Any, Any], error: RequestError) -> Response[bytes]:
     """Answer a request that was refused before its content was looked at."""
     return _answer(error.code)
@@ -239,7 +268,9 @@ def answer_http_exception(request: Request[Any, Any, Any], error: HTTPException)
     code = _CODE_OF_STATUS.get(HTTPStatus(error.status_code), "bad_request")
     detail = error.detail if code == "bad_request" else None
     allow = {
-        name: value for name, value in (error.headers or {}).items() if name.lower() == "allow"
+        name: list_methods(value.split(", "))
+        for name, value in (error.headers or {}).items()
+        if name.lower() == "allow"
     }
     return _answer(code, detail, headers=allow)
 
@@ -274,6 +305,7 @@ def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[
 EXCEPTION_HANDLERS: dict[int | type[Exception], Any] = {
     ChatError: answer_chat_error,
     InvalidTokenError: answer_invalid_token,
+    CannotVerifyNowError: answer_cannot_verify,
     RequestError: answer_request_error,
     HTTPException: answer_http_exception,
     Exception: answer_defect,

@@ -1,5 +1,6 @@
 """What clients send, and the shapes of answers that no other module owns."""
 
+from datetime import datetime
 from typing import Annotated, Generic, Literal, TypeVar
 
 import msgspec
@@ -66,6 +67,12 @@ class AddMembersBody(msgspec.Struct, forbid_unknown_fields=True):
     users: Annotated[list[UserId], msgspec.Meta(max_length=MEMBERS_PER_CALL)]
 
 
+class RevokeTokensBody(msgspec.Struct, forbid_unknown_fields=True):
+    """From when on a user's tokens are accepted."""
+
+    not_before: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+
+
 class Page(msgspec.Struct, Generic[Item]):
     """One page of a list, with the addresses of its neighbours."""
 
@@ -102,6 +109,13 @@ class Membership(msgspec.Struct):
     joined: bool
 
 
+class Revocation(msgspec.Struct):
+    """From when on the user's tokens are accepted: those that were issued earlier are refused."""
+
+    user: str
+    not_before: Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
+
+
 class CentrifugoToken(msgspec.Struct):
     """A token for Centrifugo, and the channel that carries the user's events."""
 
@@ -110,7 +124,14 @@ class CentrifugoToken(msgspec.Struct):
 
 
 DatabaseState = Literal[
-    "ok", "unavailable", "not migrated", "read only", "without functions", "older functions"
+    "ok",
+    "unavailable",
+    "too old",
+    "not migrated",
+    "read only",
+    "without functions",
+    "older functions",
+    "revocations not read",
 ]
 
 
@@ -129,3 +150,5 @@ class Readiness(msgspec.Struct, omit_defaults=True):
     outbox_age_seconds: float | None
     warnings: list[str] = []
     """Codes of `manage.py doctor` that do not keep the process from serving."""
+    detail: str | None = None
+    """Which version of PostgreSQL was found and which is needed, where it is too old."""

@@ -1,4 +1,4 @@
-"""The guards of the routes: who is calling, and whether it is the host's service."""
+"""Who is calling, whether the token was revoked, and whether it is the host's service."""
 
 from typing import Any
 
@@ -7,8 +7,10 @@ from litestar.connection import ASGIConnection
 from litestar.datastructures import State
 from litestar.handlers import BaseRouteHandler
 
-from app.authentication import Principal, authenticate
+from app.authentication import CannotVerifyNowError, Principal, TokenVerifier, authenticate
 from app.permissions import require_service
+from chat.errors import TokenRevokedError
+from chat.queries.revocations import Revocations
 
 ApiRequest = Request[Principal, None, State]
 """A request whose token was verified: `request.user` is the principal."""
@@ -30,3 +32,34 @@ def service_only(
 ) -> None:
     """Let the host's service pass."""
     require_service(connection.user)
+
+
+def require_not_revoked(principal: Principal, revocations: Revocations) -> None:
+    """Let a caller pass whose token was not revoked, as far as this process knows.
+
+    Errors: `TokenRevokedError`; `CannotVerifyNowError` before the revocations were read.
+    """
+    not_before = revocations.find_not_before(principal.user_id)
+    if not_before is not None:
+        issued_at = principal.issued_at
+        if issued_at is None or not issued_at >= not_before:  # `not >=` for what is no number
+            raise TokenRevokedError
+    if not revocations.is_loaded:
+        raise CannotVerifyNowError("This process has not read yet which tokens were revoked.")
+
+
+class RevocationVerifier:
+    """Verifies tokens with another verifier, and refuses those that were revoked."""
+
+    def __init__(self, verifier: TokenVerifier, revocations: Revocations) -> None:
+        self._verifier = verifier
+        self._revocations = revocations
+
+    async def verify(self, token: str) -> Principal:
+        """Return who the token speaks for.
+
+        Errors: those of the verifier and of `require_not_revoked`.
+        """
+        principal = await self._verifier.verify(token)
+        require_not_revoked(principal, self._revocations)
+        return principal

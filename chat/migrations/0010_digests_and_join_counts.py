@@ -8,7 +8,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
 
-    dependencies = [("chat", "0007_functions_of_two_releases_ago")]
+    dependencies = [("chat", "0009_bump_ids")]
 
     operations = [
         migrations.AddField(

@@ -44,6 +44,8 @@ class Call(Generic[Result]):
     is_repeatable: bool = True
     """Whether running it twice has the effect of running it once. Such a call is run again where
     the connection was lost and it is unknown whether the first run was committed."""
+    publishes: bool = False
+    """Whether it can queue events. After the commit realtime is notified that there are some."""
     lock: Hashable = None
     """What it waits for if another call has locked it, such as a room's id; see `Bulkhead`."""
 

@@ -2,16 +2,15 @@
 
 import asyncio
 import contextlib
-import os
 import select
-import socket
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import psycopg
-from django.db import connections
+from django.db import DatabaseError, connections, transaction
 from psycopg.rows import class_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
@@ -19,6 +18,8 @@ from chat.conf import compose_conninfo
 from chat.sql import Call, Result
 from chat.sql.bulkhead import Bulkhead
 from chat.sql.errors import ROLLED_BACK, find_meaning
+from chat.sql.server import describe_old_server
+from chat.sql.severing import severed_at
 
 # How long a request may take in all, in seconds: to get a connection and the answer. A database
 # that is silent, frozen or behind a dead network is answered with 503 by then; no request hangs.
@@ -59,28 +60,6 @@ _SESSION_SETTINGS: Mapping[str, str | int] = {
 }
 
 
-def _sever(connection: psycopg.AsyncConnection[Any]) -> None:
-    """Break the connection's socket, so that the task that waits on it gets an error.
-
-    Cancelling the task would not do: psycopg then asks the server to stop and waits for the answer,
-    two times five seconds where the server is silent.
-    """
-    with (
-        contextlib.suppress(OSError, psycopg.OperationalError),  # it was closed before
-        socket.socket(fileno=os.dup(connection.fileno())) as twin,
-    ):
-        twin.shutdown(socket.SHUT_RDWR)
-
-
-@contextlib.contextmanager
-def _severed_at(deadline: float, connection: psycopg.AsyncConnection[Any]) -> Iterator[None]:
-    timer = asyncio.get_running_loop().call_at(deadline, _sever, connection)
-    try:
-        yield
-    finally:
-        timer.cancel()
-
-
 def _is_silent(connection: psycopg.AsyncConnection[Any]) -> bool:
     """Whether an idle connection has nothing to read, as it should.
 
@@ -97,10 +76,25 @@ def _is_silent(connection: psycopg.AsyncConnection[Any]) -> bool:
 class Database:
     """The API's way to PostgreSQL: each call is one statement, one transaction, one round trip."""
 
-    def __init__(self, pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]]) -> None:
+    refusal: str | None = None
+    """Why the server that was found last cannot be used; the pool opens no connection to it."""
+
+    def __init__(
+        self,
+        pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]],
+        notify: Callable[[], None] | None,
+    ) -> None:
         self._pool = pool
+        self._notify = notify
         # Two of five connections are never taken by calls that wait for a lock.
         self._bulkhead = Bulkhead(places=(pool.max_size + 1) // 2)
+
+    async def require_version(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        """Raise `NotSupportedError` where the server is older than the functions need."""
+        # The server named its version when it accepted the connection: this asks it nothing.
+        self.refusal = describe_old_server(connection.info.server_version)
+        if self.refusal is not None:
+            raise psycopg.NotSupportedError(self.refusal)
 
     async def run(self, call: Call[Result], *, within: float = ANSWER_SECONDS) -> Result:
         """Run the call and return its result within so many seconds, or raise.
@@ -125,6 +119,10 @@ class Database:
             if meaning is None:
                 raise
             raise meaning from error
+        finally:
+            # Also after an error: if the connection was lost, the commit may have been made.
+            if call.publishes and self._notify is not None:
+                self._notify()
         return call.read(rows)
 
     def read_statistics(self) -> dict[str, int]:
@@ -149,7 +147,7 @@ class Database:
     async def _run(self, call: Call[Any], deadline: float) -> list[Any]:
         connection = await self._take_connection(deadline)
         try:
-            with _severed_at(deadline, connection):
+            with severed_at(deadline, connection):
                 async with connection.cursor(row_factory=class_row(call.row)) as cursor:
                     await cursor.execute(call.statement.encode(), call.parameters)
                     return await cursor.fetchall()
@@ -212,46 +210,69 @@ def share_connections(pool_size: int) -> Share:
 
 @asynccontextmanager
 async def open_database(
-    url: str, pool_size: int, session_settings: Mapping[str, str | int] | None = None
+    url: str,
+    pool_size: int,
+    session_settings: Mapping[str, str | int] | None = None,
+    notify: Callable[[], None] | None = None,
+    *,
+    application_name: str = "besedka-api",
 ) -> AsyncIterator[Database]:
     """Offer a `Database` on a pool of up to `pool_size` connections.
 
-    session_settings: settings of PostgreSQL for its sessions, besides those here.
+    session_settings: settings of PostgreSQL for its sessions, besides those here. notify: is called
+    after each call that can have queued events. application_name: of the sessions; those that
+    answer requests have the default.
 
     The pool fills in the background: a service that starts before its database is not ready, and
     becomes ready by itself.
     """
     pool = AsyncConnectionPool(
-        compose_conninfo(url, "besedka-api", **_SESSION_SETTINGS, **(session_settings or {})),
+        compose_conninfo(url, application_name, **_SESSION_SETTINGS, **(session_settings or {})),
         min_size=min(2, pool_size),
         max_size=pool_size,
         timeout=POOL_TIMEOUT_SECONDS,
         max_waiting=pool_size * 50,
         reconnect_timeout=30,
         open=False,
+        configure=lambda connection: database.require_version(connection),  # noqa: PLW0108 - made below
         name="api",
         # Threshold 0: a statement is prepared when it is first run.
         kwargs={"autocommit": True, "prepare_threshold": 0},
     )
+    database = Database(pool, notify)
     await pool.open(wait=False)
     try:
-        yield Database(pool)
+        yield database
     finally:
         # Bounded: a connection stuck in a dead network must not hold the process.
         await asyncio.wait_for(pool.close(), timeout=5)
 
 
 def run_call_in_django(call: Call[Result], using: str = "default") -> Result:
-    """Run the call on Django's connection, inside the `atomic` block that may be open."""
+    """Run the call on Django's connection, inside the `atomic` block that may be open.
+
+    Once that is committed, realtime is notified of the events that were queued.
+    """
     connection = connections[using]
     connection.ensure_connection()
-    return run_call(connection.connection, call)
+    result = run_call(connection.connection, call)
+    if call.publishes:
+        # Outside a transaction the call is committed by now, and this runs at once.
+        transaction.on_commit(partial(_notify_in_django, using), using=using)
+    return result
+
+
+def _notify_in_django(using: str) -> None:
+    # What was done is committed. If this fails, realtime finds the events at its next poll.
+    with contextlib.suppress(DatabaseError), connections[using].cursor() as cursor:
+        cursor.execute("SELECT chat.notify_outbox()")
 
 
 def run_call(connection: psycopg.Connection[Any], call: Call[Result]) -> Result:
     """Run the call on an open connection, inside the transaction that may be open there.
 
-    For the admin, commands and the host's own code. Errors: those of the call, and the driver's.
+    For the host's own code, which calls `chat.notify_outbox()` after its commit. Errors: those of
+    the call, and the driver's.
     """
     with connection.cursor(row_factory=class_row(call.row)) as cursor:
         return call.read(cursor.execute(call.statement.encode(), call.parameters).fetchall())

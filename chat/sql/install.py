@@ -43,6 +43,7 @@ _ORDER = (
     "members",
     "joins",
     "rooms",
+    "revocations",
     "installation",
     "repairs",
 )

@@ -12,6 +12,7 @@ import sys
 from embedded.gateway.broker import Broker
 from embedded.gateway.dispatch import Dispatcher
 from embedded.gateway.limits import Limits
+from embedded.gateway.origins import AllowedOrigins, parse_origins
 from embedded.gateway.outbox import OutboxDrain
 from embedded.gateway.server import GatewayServer
 from embedded.gateway.tokens import TokenVerifier
@@ -24,13 +25,11 @@ else:
 logger = logging.getLogger("embedded.gateway")
 
 
-async def serve(limits: Limits, host: str, port: int) -> None:
+async def serve(limits: Limits, origins: AllowedOrigins, host: str, port: int) -> None:
     """Serve clients and drain the outbox until SIGTERM or SIGINT."""
     broker = Broker(limits)
-    origins = [
-        origin.strip() for origin in os.environ.get("ALLOWED_ORIGINS", "").split(",") if origin
-    ]
-    tokens = TokenVerifier(os.environ["CENTRIFUGO_TOKEN_SECRET"])
+    before = os.environ.get("CENTRIFUGO_TOKEN_SECRET_BEFORE", "")
+    tokens = TokenVerifier(os.environ["CENTRIFUGO_TOKEN_SECRET"], before)
     server = GatewayServer(broker, tokens, limits, origins)
     outbox = OutboxDrain(os.environ["DATABASE_URL"], Dispatcher(broker), limits)
     stop = asyncio.Event()
@@ -50,10 +49,11 @@ async def serve(limits: Limits, host: str, port: int) -> None:
 
 
 async def forget_expired(broker: Broker) -> None:
-    """Free memory once a minute."""
+    """Free memory once a minute, whether anybody reads it or not."""
     while True:
         await asyncio.sleep(60)
-        broker.forget_expired()
+        for _ in broker.forget_expired():
+            await asyncio.sleep(0)
 
 
 def main() -> int:
@@ -71,7 +71,12 @@ def main() -> int:
         print(f"The gateway needs {' and '.join(sorted(missing))}.", file=sys.stderr)
         return 1
     try:
-        run(serve(Limits.from_environment(os.environ), host, int(port)))
+        origins = AllowedOrigins(parse_origins(os.environ.get("ALLOWED_ORIGINS", "")))
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
+    try:
+        run(serve(Limits.from_environment(os.environ), origins, host, int(port)))
     except OSError as error:
         fact = "the port is in use" if error.errno == errno.EADDRINUSE else error.strerror
         print(

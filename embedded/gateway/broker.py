@@ -5,59 +5,22 @@ from __future__ import annotations
 import secrets
 import string
 import time
-from collections import OrderedDict, deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass
 
 import msgspec
 
+from embedded.gateway.channels import Channel, Subscriber
 from embedded.gateway.limits import Limits
 from embedded.gateway.protocol import (
-    Disconnect,
     Publication,
-    Unsubscribe,
     encode_publication,
     encode_publication_start,
 )
+from embedded.gateway.records import Histories, UsedKeys
 
-
-class Subscriber(Protocol):
-    """The part of a client session that the broker uses."""
-
-    @property
-    def user(self) -> str:
-        """The user of the connection."""
-
-    def deliver(self, message: bytes) -> None:
-        """Queue an encoded push."""
-
-    def drop_subscription(self, channel: str, unsubscribe: Unsubscribe) -> None:
-        """End a subscription and push the reason to the client."""
-
-    def disconnect(self, disconnect: Disconnect) -> None:
-        """End the connection."""
-
-
-@dataclass(slots=True, eq=False)
-class Channel:
-    """One channel: a position that only increases, and the data of the latest publications.
-
-    Offsets are dense, so the offset of each data follows from its place. All channels of a
-    broadcast share the same bytes.
-    """
-
-    name: str
-    epoch: str
-    history: deque[bytes]
-    until: float
-    """When the history expires, and the position becomes subject to its own expiry."""
-    used: float
-    """When it was last published to or read."""
-    offset: int = 0
-    # A dict keeps the order of subscriptions, and a set does not.
-    subscribers: dict[Subscriber, None] = field(default_factory=dict)
-    publication_start: bytes = b""
+SWEEP_STEP = 1000
+"""How many channels one step of `forget_expired` looks at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +29,6 @@ class Position:
 
     offset: int
     epoch: str
-
-
-@dataclass(slots=True)
-class _UsedKey:
-    """An idempotency key, until when it is remembered, and the channels on which it was used."""
-
-    until: float
-    channels: list[Channel]
 
 
 class Broker:
@@ -86,7 +41,8 @@ class Broker:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._channels: dict[str, Channel] = {}
-        self._keys: OrderedDict[str, _UsedKey] = OrderedDict()
+        self._histories = Histories(limits.history_max_bytes)
+        self._keys = UsedKeys(limits.idempotency_ttl, limits.idempotency_max_bytes)
         self._users: dict[str, dict[Subscriber, None]] = {}
 
     def publish(self, channels: Sequence[str], data: bytes, idempotency_key: str = "") -> None:
@@ -94,17 +50,29 @@ class Broker:
         now = time.monotonic()
         states = [self._find_channel(name, now) for name in channels]
         if idempotency_key:
-            states = self._remember(idempotency_key, states, now)
+            states = self._keys.remember(idempotency_key, states, now)
+        if not states:
+            return
         # A newline separates messages in a frame. In JSON it can only be white space.
         text = data.replace(b"\n", b"")
+        record = self._histories.add(text, states)
+        size = self._limits.history_size
         until = now + self._limits.history_ttl
         for state in states:
             state.offset += 1
-            state.history.append(text)
             state.until = until
             state.used = now
+            history = state.history
+            history.append(record)
+            if len(history) > size:
+                # `release` without a call: there are as many of these as channels.
+                oldest = history.pop(0)
+                oldest.holders -= 1
+                if not oldest.holders:
+                    self._histories.forget(oldest)
             if state.subscribers:
                 self._deliver(state, text)
+        self._histories.shrink()
 
     def get_position(self, channel: str) -> Position:
         """Return the position; a channel has one before its first publication, to recover from."""
@@ -131,18 +99,21 @@ class Broker:
             return None
         first = len(state.history) - missed
         return [
-            _make_publication(state, since.offset + 1 + index, state.history[first + index])
+            _make_publication(state, since.offset + 1 + index, state.history[first + index].data)
             for index in range(missed)
         ]
 
-    def forget_expired(self) -> None:
-        """Free the memory of what has expired."""
-        now = time.monotonic()
-        for state in tuple(self._channels.values()):
+    def forget_expired(self) -> Iterator[None]:
+        """Free the memory of what has expired; other tasks may run between the steps."""
+        self._keys.forget_old(time.monotonic())
+        for number, state in enumerate(tuple(self._channels.values()), start=1):
+            now = time.monotonic()
             if state.until <= now:
-                state.history.clear()
-            if self._is_expired(state, now):
-                del self._channels[state.name]
+                self._histories.clear(state)
+                if self._is_expired(state, now) and self._channels.get(state.name) is state:
+                    del self._channels[state.name]
+            if number % SWEEP_STEP == 0:
+                yield
 
     def add_session(self, session: Subscriber) -> None:
         """Register a connected session under its user."""
@@ -158,6 +129,10 @@ class Broker:
     def find_sessions(self, user: str) -> Iterator[Subscriber]:
         """Yield the sessions of a user; they may end during the iteration."""
         return iter(tuple(self._users.get(user, {})))
+
+    def count_sessions(self, user: str) -> int:
+        """Return how many connections a user has."""
+        return len(self._users.get(user, ()))
 
     @staticmethod
     def _deliver(state: Channel, text: bytes) -> None:
@@ -178,36 +153,17 @@ class Broker:
         state = self._channels.get(name)
         if state is not None and state.until > now:
             return state
+        if state is not None:
+            # All of it expires this long after the latest publication; the position stays.
+            self._histories.clear(state)
         if state is None or self._is_expired(state, now):
             epoch = "".join(secrets.choice(string.ascii_letters) for _ in range(8))
-            history: deque[bytes] = deque(maxlen=self._limits.history_size)
-            state = self._channels[name] = Channel(name, epoch, history, until=now, used=now)
-        # All of the history expires this long after the latest publication; the position stays.
-        state.history.clear()
+            state = self._channels[name] = Channel(name, epoch, now)
         return state
 
     def _is_expired(self, state: Channel, now: float) -> bool:
         # Clients of an expired position are answered that it cannot be recovered: a new epoch.
         return not state.subscribers and state.used + self._limits.history_meta_ttl <= now
-
-    def _remember(self, key: str, channels: list[Channel], now: float) -> list[Channel]:
-        """Note that a key is used on channels; return those on which it was not used yet."""
-        while self._keys:
-            oldest, entry = next(iter(self._keys.items()))
-            if entry.until > now:
-                break
-            del self._keys[oldest]
-        used = self._keys.get(key)
-        if used is None and len(set(channels)) == len(channels):
-            # One entry for a whole broadcast, because nearly every broadcast has a key of its own.
-            self._keys[key] = _UsedKey(now + self._limits.idempotency_ttl, channels)
-            return channels
-        if used is None:
-            used = self._keys[key] = _UsedKey(now + self._limits.idempotency_ttl, [])
-        known = set(used.channels)
-        fresh = [state for state in dict.fromkeys(channels) if state not in known]
-        used.channels = [*used.channels, *fresh]
-        return fresh
 
 
 def _make_publication(state: Channel, offset: int, text: bytes) -> Publication:

@@ -158,6 +158,8 @@ class Session:
         ttl = token.expire_at - int(time.time()) if token.expire_at else 0
         if ttl < 0:
             raise CommandError(protocol.EXPIRED_ERROR)
+        if self._broker.count_sessions(token.user) >= self._limits.user_connection_limit > 0:
+            raise DisconnectError(protocol.CONNECTION_LIMIT)
         self._timers.pop("stale").cancel()
         self._user = token.user
         self._broker.add_session(self)

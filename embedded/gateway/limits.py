@@ -1,4 +1,4 @@
-"""Every size and delay of the gateway, with Centrifugo's values."""
+"""Every size and delay of the gateway, with Centrifugo's values where it has them."""
 
 from __future__ import annotations
 
@@ -29,8 +29,13 @@ class Limits:
     channel_limit: int = 128
     channel_max_length: int = 255
 
+    user_connection_limit: int = 128
+
     history_size: int = 100
     history_ttl: float = 600.0
+    # All histories together, and all idempotency keys. Centrifugo's memory has no such bounds.
+    history_max_bytes: int = 128 * 1024 * 1024
+    idempotency_max_bytes: int = 32 * 1024 * 1024
     # How long a position is known after the last publication or subscription.
     history_meta_ttl: float = 24 * 3600.0
     recovery_max_publication_limit: int = 300

@@ -33,6 +33,7 @@ INVALID_TOKEN = Disconnect(3500, "invalid token")
 BAD_REQUEST = Disconnect(3501, "bad request")
 STALE = Disconnect(3502, "stale")
 FORCE_DISCONNECT = Disconnect(3503, "force disconnect")
+CONNECTION_LIMIT = Disconnect(3504, "connection limit")
 PERMISSION_DENIED = Disconnect(3507, "permission denied")
 NOT_AVAILABLE = Disconnect(3508, "not available")
 

@@ -6,8 +6,7 @@ import asyncio
 import contextlib
 import http
 import logging
-from collections.abc import Collection
-from urllib.parse import urlsplit
+from collections import Counter
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
@@ -17,11 +16,30 @@ from websockets.protocol import State
 from embedded.gateway.broker import Broker
 from embedded.gateway.connection import Session
 from embedded.gateway.limits import Limits
-from embedded.gateway.protocol import CONNECTION_CLOSED, SERVER_ERROR, SHUTDOWN
+from embedded.gateway.origins import AllowedOrigins
+from embedded.gateway.protocol import (
+    CONNECTION_CLOSED,
+    CONNECTION_EXPIRED,
+    CONNECTION_LIMIT,
+    NO_PONG,
+    SERVER_ERROR,
+    SHUTDOWN,
+    SLOW,
+)
 from embedded.gateway.tokens import TokenVerifier
 
 WEBSOCKET_PATH = "/connection/websocket"
-LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+# What Centrifugo offers beside the WebSocket.
+FALLBACKS = ("/connection/http_stream", "/connection/sse", "/emulation")
+ONLY_WEBSOCKET = (
+    "The embedded gateway speaks WebSocket only. Centrifugo, which production runs, has this "
+    "transport too: name it in CENTRIFUGO_BIN.\n"
+)
+DISCONNECTS = "besedka_gateway_disconnects_total"
+"""Connections that the gateway ended, by code; those that the client closed are not counted."""
+COUNTED_FROM_THE_START = tuple(
+    disconnect.code for disconnect in (CONNECTION_EXPIRED, SLOW, NO_PONG, CONNECTION_LIMIT)
+)
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +51,20 @@ class ClientSocket(ServerConnection):
     """
 
     session: Session | None = None
+    has_begun = False
+
+    def data_received(self, data: bytes) -> None:
+        """Answer what is no handshake: a POST of a transport that only Centrifugo has."""
+        if not self.has_begun:
+            self.has_begun = True
+            if data.startswith(b"POST "):
+                # The library closes such a connection without an answer.
+                head = f"HTTP/1.1 404 Not Found\r\nContent-Length: {len(ONLY_WEBSOCKET)}\r\n"
+                head += "Content-Type: text/plain\r\nConnection: close\r\n\r\n"
+                self.transport.write((head + ONLY_WEBSOCKET).encode())
+                self.transport.close()
+                return
+        super().data_received(data)
 
     @property
     def is_writable(self) -> bool:
@@ -63,13 +95,15 @@ class GatewayServer:
         broker: Broker,
         tokens: TokenVerifier,
         limits: Limits,
-        allowed_origins: Collection[str] = (),
+        origins: AllowedOrigins | None = None,
     ) -> None:
         self._broker = broker
         self._tokens = tokens
         self._limits = limits
-        self._allowed_origins = frozenset(allowed_origins)
+        self._origins = origins or AllowedOrigins()
         self._sessions: set[Session] = set()
+        # An alert needs series that exist before the first such end.
+        self._disconnects: Counter[int] = Counter(dict.fromkeys(COUNTED_FROM_THE_START, 0))
         self._server: Server | None = None
 
     async def start(self, host: str, port: int) -> None:
@@ -104,27 +138,28 @@ class GatewayServer:
         if path == "/health":
             return _respond(connection, "{}", "application/json")
         if path == "/metrics":
-            # Prometheus' text format 0.0.4; one gauge needs no library.
-            gauge = f"besedka_gateway_connections {len(self._sessions)}\n"
-            return _respond(connection, gauge, "text/plain; version=0.0.4")
+            return _respond(connection, self._describe(), "text/plain; version=0.0.4")
         if path != WEBSOCKET_PATH:
-            return connection.respond(http.HTTPStatus.NOT_FOUND, "not found\n")
+            text = ONLY_WEBSOCKET if path in FALLBACKS else "not found\n"
+            return connection.respond(http.HTTPStatus.NOT_FOUND, text)
         if "=protobuf" in query:
             return connection.respond(http.HTTPStatus.BAD_REQUEST, "only JSON is spoken here\n")
-        if not self._is_origin_allowed(request.headers.get("Origin")):
+        if not self._origins.permits(request.headers.get("Origin")):
             logger.info("origin refused; see ALLOWED_ORIGINS")
             return connection.respond(http.HTTPStatus.FORBIDDEN, "origin not allowed\n")
         return None
 
-    def _is_origin_allowed(self, origin: str | None) -> bool:
-        if origin is None:
-            return True
-        if self._allowed_origins:
-            return origin in self._allowed_origins
-        try:
-            return urlsplit(origin).hostname in LOOPBACK
-        except ValueError:
-            return False
+    def _describe(self) -> str:
+        """Return the metrics in Prometheus' text format 0.0.4, which needs no library."""
+        counts = "".join(
+            f'{DISCONNECTS}{{code="{code}"}} {count}\n'
+            for code, count in sorted(self._disconnects.items())
+        )
+        gauge = f"besedka_gateway_connections {len(self._sessions)}\n"
+        return (
+            f"# TYPE besedka_gateway_connections gauge\n{gauge}"
+            f"# TYPE {DISCONNECTS} counter\n{counts}"
+        )
 
     async def _serve_client(self, connection: ServerConnection) -> None:
         assert isinstance(connection, ClientSocket)  # noqa: S101 - `create_connection` above
@@ -135,6 +170,8 @@ class GatewayServer:
             tasks.create_task(_read(connection, session))
             await session.closed.wait()
             self._sessions.discard(session)
+            if session.closing not in {None, CONNECTION_CLOSED}:
+                self._disconnects[session.closing.code] += 1
             # A client that does not read must not delay the end, above all not a shutdown.
             closing = tasks.create_task(_close(connection, session))
             await asyncio.wait([closing], timeout=self._limits.write_timeout)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -68,10 +69,13 @@ class SubscriptionToken:
 
 
 class TokenVerifier:
-    """Accepts only tokens that are signed with the secret."""
+    """Accepts only tokens that are signed with the secret, or with the one before.
 
-    def __init__(self, secret: str) -> None:
-        self._secret = secret
+    The one before is Centrifugo's `hmac_previous_secret_key`; empty, as there, it is none.
+    """
+
+    def __init__(self, secret: str, before: str = "") -> None:
+        self._secrets = [secret, before] if before else [secret]
 
     def verify_connection(self, token: str) -> ConnectionToken:
         """Return the claims of a connection token.
@@ -107,10 +111,16 @@ class TokenVerifier:
 
     def _verify_signature(self, token: str) -> _Claims:
         try:
-            claims = jwt.decode(token, self._secret, ALGORITHMS, options=UNCHECKED)  # type: ignore[arg-type]
-            return msgspec.convert(claims, _Claims)
+            return msgspec.convert(self._decode(token), _Claims)
         except (jwt.InvalidTokenError, msgspec.ValidationError, RecursionError) as error:
             raise InvalidTokenError(str(error)) from None
+
+    def _decode(self, token: str) -> dict[str, Any]:
+        *others, last = self._secrets
+        for secret in others:
+            with contextlib.suppress(jwt.InvalidSignatureError):
+                return jwt.decode(token, secret, ALGORITHMS, options=UNCHECKED)  # type: ignore[arg-type]
+        return jwt.decode(token, last, ALGORITHMS, options=UNCHECKED)  # type: ignore[arg-type]
 
 
 def _check_time(claims: _Claims) -> None:

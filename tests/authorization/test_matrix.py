@@ -24,6 +24,7 @@ send_message              401       401          404      404       201    404
 list_members              401       401          404      404       200    404
 add_members               401       401          403      403       403    200
 remove_member             401       401          403      403       403    204
+revoke_tokens             401       401          403      403       403    200
 join_room                 401       401          200      200       200    200
 leave_room                401       401          200      200       200    200
 list_events               401       401          404      404       200    404

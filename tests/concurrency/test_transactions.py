@@ -143,10 +143,10 @@ def test_a_refusal_does_not_abort_the_hosts_transaction(
     assert read_exact_ledger(connection, room).seqs == [1]
 
 
-def test_subscribers_are_notified_by_the_commit(
+def test_subscribers_are_notified_of_what_was_committed(
     place: Place, first: Session, connect: Callable[[], Connection]
 ) -> None:
-    """The consumer of the outbox is woken with the room's partition, and only once it can see."""
+    """After its commit the host notifies of the room's partition; its transaction does not."""
     room = place.room("alice")
     consumer = connect()
     consumer.execute("LISTEN chat_outbox")
@@ -157,10 +157,12 @@ def test_subscribers_are_notified_by_the_commit(
     first.run(send_messages([place.message(room, "alice", "k")]))
     assert list(consumer.notifies(timeout=0)) == []
     first.commit()
+    assert list(consumer.notifies(timeout=0)) == []
+    consumer.execute("SELECT chat.notify_outbox()")
 
-    notices = list(consumer.notifies(timeout=10, stop_after=1))
+    notices = list(consumer.notifies(timeout=0))
 
-    assert [notice.payload for notice in notices] == [str(room % 6)]
+    assert str(room % 6) in {notice.payload for notice in notices}
     assert len(read_outbox(consumer, room_id=room)) == 2
 
 

@@ -20,11 +20,11 @@ Message = dict[str, Any]
 ANSWER_TIMEOUT = 10.0
 
 
-def run(scenario: Coroutine[Any, Any, None]) -> None:
-    """Run an asynchronous test, with a limit of 30 seconds."""
+def run(scenario: Coroutine[Any, Any, None], *, within: float = 30) -> None:
+    """Run an asynchronous test, with a limit in seconds."""
 
     async def limited() -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(within):
             await scenario
         # The SDK closes its sockets in tasks; a socket that is still open causes a warning later.
         if left := asyncio.all_tasks() - {asyncio.current_task()}:

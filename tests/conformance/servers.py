@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from embedded.centrifugo import centrifugo_command, centrifugo_environment, find_centrifugo
+from embedded.gateway.origins import parse_origins
 from embedded.processes import die_with_parent
 from tests.support.processes import find_free_port
 
@@ -98,15 +99,17 @@ def start_server(
     log: Path | None = None,
     host: str = "127.0.0.1",
     prefix: Sequence[str] = (),
+    origins: str = "",
 ) -> RunningServer:
     """Start a server, on a free port unless one is given, and wait until it accepts clients.
 
-    `prefix` is a command that runs another command elsewhere, for example in another network.
+    `prefix` is a command that runs another command elsewhere, for example in another network;
+    `origins` is what `ALLOWED_ORIGINS` has.
     """
     port = port or find_free_port()
     if kind == "gateway":
         command = [sys.executable, "-m", "embedded.gateway"]
-        environment = _gateway_environment(database_url, host, port)
+        environment = _gateway_environment(database_url, host, port) | {"ALLOWED_ORIGINS": origins}
     else:
         binary = find_centrifugo()
         assert binary is not None
@@ -117,6 +120,7 @@ def start_server(
             partitions=partitions,
             host=host,
             port=port,
+            allowed_origins=parse_origins(origins),
         )
     environment |= _name_delays(kind, delays or {})
     command = [*prefix, *command]
@@ -125,14 +129,9 @@ def start_server(
 
 
 def _name_delays(kind: str, delays: dict[str, str]) -> dict[str, str]:
-    """Return the environment that sets delays like `{"PING_INTERVAL": "1s"}`."""
+    """Return the environment that sets delays like `{"PING_INTERVAL": "1s"}`, and numbers."""
     if kind == "gateway":
-        return {
-            f"GATEWAY_{name}": str(
-                float(value[:-2]) / 1000 if value.endswith("ms") else value.removesuffix("s")
-            )
-            for name, value in delays.items()
-        }
+        return {f"GATEWAY_{name}": _seconds(value) for name, value in delays.items()}
     sections = {
         "HISTORY_TTL": "CHANNEL_NAMESPACES_PERSONAL_HISTORY_TTL",
         # Not the namespace's: Centrifugo prolongs a position that is read by the common value.
@@ -142,6 +141,12 @@ def _name_delays(kind: str, delays: dict[str, str]) -> dict[str, str]:
         f"CENTRIFUGO_{sections.get(name, f'CLIENT_{name}')}": value
         for name, value in delays.items()
     }
+
+
+def _seconds(value: str) -> str:
+    if value.endswith("ms"):
+        return str(float(value[:-2]) / 1000)
+    return value.removesuffix("s")
 
 
 def _gateway_environment(database_url: str, host: str, port: int) -> dict[str, str]:

@@ -229,3 +229,61 @@ def test_clients_may_only_listen(server: RunningServer, action: str, code: int) 
             assert await device.expect("refused") == {"code": code}
 
     run(scenario())
+
+
+def test_without_websockets_the_sdk_streams_by_http(
+    server: RunningServer, database_url: str
+) -> None:
+    """Where no WebSocket gets through, the SDK takes the next transport, and misses nothing."""
+    if server.is_gateway:
+        return  # it speaks WebSocket only
+
+    async def scenario() -> None:
+        base = f"http://127.0.0.1:{server.port}"
+        # As with a proxy that answers a handshake by itself.
+        blocked = {"transport": "websocket", "endpoint": f"ws://127.0.0.1:{server.port}/health"}
+        streamed = {"transport": "http_stream", "endpoint": f"{base}/connection/http_stream"}
+        async with Device.start() as device, Outbox.open(database_url) as outbox:
+            await outbox.publish(device.channel, {"n": 1})
+            await outbox.wait_drained()
+            await device.do(
+                "connect",
+                transports=[blocked, streamed],
+                emulationEndpoint=f"{base}/emulation",
+                token=connection_token(device.user),
+            )
+            assert (await device.expect("connected"))["transport"] == "http_stream"
+            token = subscription_token(device.user, device.channel)
+            await device.do("subscribe", channel=device.channel, token=token)
+            assert (await device.expect("subscribed"))["streamPosition"]["offset"] == 1
+            await outbox.publish(device.channel, {"n": 2}, {"n": 3})
+            assert [await device.expect("publication") for _ in range(2)] == [
+                {"data": {"n": 2}, "offset": 2},
+                {"data": {"n": 3}, "offset": 3},
+            ]
+
+    run(scenario())
+
+
+def test_a_revocation_makes_the_sdk_ask_for_new_tokens(
+    server: RunningServer, database_url: str
+) -> None:
+    """It forgets both tokens that it holds, although they are valid, and resyncs with new ones."""
+
+    async def scenario() -> None:
+        async with Device.start() as device, Outbox.open(database_url) as outbox:
+            await device.connect(server)
+            await outbox.connection.execute("SELECT chat.revoke_tokens(%s)", [device.user])
+            assert await device.expect("token wanted") == {"kind": "connection"}
+            await device.do("token", token=connection_token(device.user))
+            # Both commands are in the first frame, so it needs both tokens before that.
+            assert await device.expect("token wanted") == {"kind": "subscription"}
+            token = subscription_token(device.user, device.channel)
+            await device.do("token", token=token)
+            await device.expect("connected")
+            subscribed = await device.expect("subscribed")
+            assert (subscribed["wasRecovering"], subscribed["recovered"]) == (True, False)
+            await outbox.publish(device.channel, {"n": 1})
+            assert (await device.expect("publication"))["data"] == {"n": 1}
+
+    run(scenario())

@@ -15,7 +15,7 @@ JSON = {"Content-Type": "application/json"}
 LIMIT = 65_536
 # The methods that the description has for each address.
 METHODS = {
-    address: {method.upper() for method in item}
+    address: {method.upper() for method in item} | ({"HEAD"} if "get" in item else set())
     for address, item in build_document(ROUTES)["paths"].items()
 }
 
@@ -52,21 +52,21 @@ def chunks(size: int) -> Iterator[bytes]:
 @pytest.mark.parametrize(
     "method, path, allowed",
     [
-        ("PUT", "/api/rooms/", {"GET", "POST"}),
-        ("DELETE", "/api/rooms/", {"GET", "POST"}),
-        ("HEAD", "/api/rooms/", {"GET", "POST"}),
-        ("POST", "/api/rooms/1/", {"GET"}),
-        ("PATCH", "/api/rooms/1/", {"GET"}),
-        ("DELETE", "/api/rooms/1/messages/", {"GET", "POST"}),
-        ("PUT", "/api/rooms/1/members/", {"GET", "POST"}),
+        ("PUT", "/api/rooms/", {"GET", "HEAD", "POST"}),
+        ("DELETE", "/api/rooms/", {"GET", "HEAD", "POST"}),
+        ("HEAD", "/api/rooms/1/join/", {"POST"}),
+        ("POST", "/api/rooms/1/", {"GET", "HEAD"}),
+        ("PATCH", "/api/rooms/1/", {"GET", "HEAD"}),
+        ("DELETE", "/api/rooms/1/messages/", {"GET", "HEAD", "POST"}),
+        ("PUT", "/api/rooms/1/members/", {"GET", "HEAD", "POST"}),
         ("GET", "/api/rooms/1/members/alice/", {"DELETE"}),
         ("POST", "/api/rooms/1/members/alice/", {"DELETE"}),
         ("GET", "/api/rooms/1/join/", {"POST"}),
         ("GET", "/api/rooms/1/leave/", {"POST"}),
-        ("POST", "/api/rooms/1/events/", {"GET"}),
-        ("POST", "/api/token/connection/", {"GET"}),
-        ("TRACE", "/api/token/subscription/", {"GET"}),
-        ("POST", "/health/live", {"GET"}),
+        ("POST", "/api/rooms/1/events/", {"GET", "HEAD"}),
+        ("POST", "/api/token/connection/", {"GET", "HEAD"}),
+        ("TRACE", "/api/token/subscription/", {"GET", "HEAD"}),
+        ("POST", "/health/live", {"GET", "HEAD"}),
     ],
 )
 def test_a_wrong_method_is_told_the_right_ones(

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import psycopg
 import pytest
 
@@ -59,6 +60,60 @@ def test_a_defect_is_found_by_its_id_and_shows_no_content(lines_of_a_failure: li
     assert "canary" not in everything
     assert "eyJ" not in everything
     assert "the-log-tests" not in everything
+
+
+def send_and_be_refused(cast: Cast, room: int) -> list[httpx.Response]:
+    """Send by the framework's way (a chunked body) and by the short one, and provoke refusals."""
+    alice, charlie = cast.user("alice"), cast.user("charlie")
+    path = f"/api/rooms/{room}/messages/"
+    chunks = iter([b'{"content":"the canary", ', b'"client_id":"a-canary"}'])
+    return [
+        alice.http.post(path, content=chunks, headers={"Content-Type": "application/json"}),
+        alice.send(room, "the canary", "a-canary"),
+        alice.send(room, '{"id":7,"a":"canary"}'),
+        alice.send(room, "another canary", "a-canary"),
+        charlie.send(room, "canary"),
+        alice.post(path, {"content": ""}),
+        cast.anonymous().get(path),
+        alice.get(f"/api/rooms/{room}/", canary="canary"),
+        alice.get("/api/rooms/99999999999999999999/"),
+    ]
+
+
+@pytest.mark.slow
+def test_a_complaint_leads_to_its_requests(
+    clone_database: Callable[[], str], tmp_path: Path
+) -> None:
+    """Each line names the user, the room, the message that was sent and the code of a refusal.
+
+    Of a send, of a repeated one, and of every refusal; and nothing of what was written.
+    """
+    log = tmp_path / "log"
+    with (
+        log.open("wb") as output,
+        serve_api(clone_database(), output=output, **PRODUCTION) as url,
+        Cast(url, secret=JWT_SECRET) as cast,
+    ):
+        alice, charlie = cast.user("alice").user_id, cast.user("charlie").user_id
+        room = cast.service().create_room(alice)
+        answers = send_and_be_refused(cast, room)
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    by_id = {line["request_id"]: line for line in lines if line["event"] == "request"}
+    found = [by_id[answer.headers["x-request-id"]] for answer in answers]
+
+    first, second = answers[0].json()["id"], answers[2].json()["id"]
+    assert [(line["user"], line["room"], line["message"], line["code"]) for line in found] == [
+        (alice, room, first, None),
+        (alice, room, first, None),
+        (alice, room, second, None),
+        (alice, room, None, "client_id_conflict"),
+        (charlie, room, None, "not_found"),
+        (alice, room, None, "invalid_input"),
+        (None, room, None, "invalid_token"),
+        (alice, room, None, None),
+        (alice, None, None, "not_found"),
+    ]
+    assert "canary" not in log.read_text()
 
 
 @pytest.mark.slow

@@ -19,7 +19,6 @@ from chat.api.openapi.examples import EXAMPLES
 from chat.api.openapi.page import render_page
 from chat.api.problems import PROBLEMS
 from chat.events import Event
-from tests.contract.test_errors import post_bytes
 from tests.support.actors import Actor, make_token
 from tests.support.processes import PROJECT, serve_api
 
@@ -39,8 +38,8 @@ SEED = (
 STORY = (
     *("create_room", "list_rooms", "read_room", "search_rooms", "send_message", "list_messages"),
     *("add_members", "list_members", "list_events", "join_room", "read_connection_token"),
-    *("read_subscription_token", "leave_room", "remove_member", "check_live", "check_ready"),
-    *("read_schema", "read_docs"),
+    *("read_subscription_token", "leave_room", "remove_member", "revoke_tokens"),
+    *("check_live", "check_ready", "read_schema", "read_docs"),
 )
 
 
@@ -86,6 +85,15 @@ def send_example(api: httpx.Client, name: str) -> httpx.Response:
     headers = {"Authorization": f"Bearer {token}"} if operation["security"] else {}
     content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
     return api.request(method, address, params=query, json=content.get("example"), headers=headers)
+
+
+def send_body(
+    actor: Actor, method: str, address: str, content: bytes, media_type: str = "application/json"
+) -> httpx.Response:
+    """Send a body as it is."""
+    return actor.http.request(
+        method, address, content=content, headers={"Content-Type": media_type}
+    )
 
 
 def is_for_service(operation: Schema) -> bool:
@@ -215,19 +223,34 @@ def test_every_code_is_described() -> None:
 
 
 @pytest.mark.parametrize(
+    "name",
+    [name for name in OPERATIONS if OPERATIONS[name][2].get("requestBody", {}).get("required")],
+)
+def test_a_body_that_has_to_be_there_has_its_fields(host: Actor, alice: Actor, name: str) -> None:
+    """Where the description demands a body, one without any field is refused."""
+    address, method, operation = OPERATIONS[name]
+    address = address.replace("{room_id}", str(host.create_room(alice)))
+
+    answer = send_body(host if is_for_service(operation) else alice, method, address, b"{}")
+
+    assert answer.status_code == 422
+
+
+@pytest.mark.parametrize(
     "name", [name for name in OPERATIONS if "requestBody" in OPERATIONS[name][2]]
 )
 def test_what_a_body_can_provoke_is_described(host: Actor, alice: Actor, name: str) -> None:
     """A body that is broken in any way is refused in a way that the operation describes."""
-    address, _, operation = OPERATIONS[name]
+    address, method, operation = OPERATIONS[name]
     address = address.replace("{room_id}", str(host.create_room(alice)))
+    address = address.replace("{user_id}", alice.user_id)
     actor = host if is_for_service(operation) else alice
 
     answers = [
-        post_bytes(actor, address, b"{"),
-        post_bytes(actor, address, b"{}"),
-        post_bytes(actor, address, b"{}", "text/plain"),
-        post_bytes(actor, address, b" " * 70_000),
+        send_body(actor, method, address, b"{"),
+        send_body(actor, method, address, b"[]"),
+        send_body(actor, method, address, b"{}", "text/plain"),
+        send_body(actor, method, address, b" " * 70_000),
     ]
 
     assert [answer.status_code for answer in answers] == [400, 422, 415, 413]

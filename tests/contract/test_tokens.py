@@ -188,3 +188,50 @@ def test_a_plus_may_stand_unescaped(cast: Cast) -> None:
     answer = user.http.get("/api/token/subscription/?channel=personal:a+b@c")
 
     assert answer.json()["channel"] == "personal:a+b@c"
+
+
+def ask_both(actor: Actor) -> list[httpx.Response]:
+    """Ask for a token of each kind."""
+    return [actor.get("/api/token/connection/"), subscribe(actor, f"personal:{actor.user_id}")]
+
+
+@pytest.mark.parametrize("left", [-20, 0, 60, 400])
+def test_no_token_outlives_the_one_it_was_asked_for_with(cast: Cast, left: int) -> None:
+    """A JWT is valid until `exp` and 30 seconds of leeway, and what it gets is not valid longer."""
+    until = int(time.time()) + left + 30
+    user = cast.with_token(make_token("short", exp=until - 30), "short")
+
+    expiries = [read_claims(answer)["exp"] for _ in range(5) for answer in ask_both(user)]
+
+    assert set(expiries) == {until}
+
+
+def test_a_longer_jwt_changes_nothing(cast: Cast) -> None:
+    """A JWT for a day, or for ever, gets tokens for the time that is configured."""
+    for exp in (int(time.time()) + 86_400, 10**400):
+        for answer in ask_both(cast.with_token(make_token("long", exp=exp), "long")):
+            claims = read_claims(answer)
+            assert 480 <= claims["exp"] - claims["iat"] <= 600
+
+
+@pytest.mark.parametrize("left, status", [(8, 200), (4, 401)])
+def test_a_token_that_is_about_to_end_is_refused_or_usable(
+    cast: Cast, left: int, status: int
+) -> None:
+    """In its last five seconds a JWT gets no token that ends before it is used, but a reason."""
+    user = cast.with_token(make_token("late", exp=int(time.time()) + left - 30), "late")
+    assert user.get("/api/rooms/").status_code == 200
+
+    for answer in ask_both(user):
+        assert answer.status_code == status
+        if status == 401:
+            assert answer.json()["code"] == "invalid_token"
+            assert "less than 5 seconds" in answer.json()["detail"]
+            assert answer.headers["www-authenticate"] == "Bearer"
+        else:
+            assert read_claims(answer)["exp"] - time.time() > 4
+
+
+def test_a_token_is_stored_by_nobody_on_the_way(alice: Actor) -> None:
+    """Caches of proxies and browsers keep no copy of a secret."""
+    assert {answer.headers["cache-control"] for answer in ask_both(alice)} == {"no-store"}

@@ -21,7 +21,9 @@ HERE = Path(__file__).parent
 NEED_NGINX = [
     "test_nginx.py",
     "test_nginx_deadlines.py",
+    "test_nginx_limits.py",
     "test_admin_behind_tls.py",
+    "test_mount.py",
     "test_walk.py",
 ]
 collect_ignore = [] if has_nginx() else [*NEED_NGINX, "test_centrifugo.py"]

@@ -79,9 +79,14 @@ def nginx_command(configuration: Path) -> list[str]:
 
 @contextmanager
 def run_nginx(
-    folder: Path, *, backend: int, admin: int = 9, changes: dict[str, str] | None = None
+    folder: Path,
+    *,
+    backend: int,
+    admin: int = 9,
+    changes: dict[str, str] | None = None,
+    replaced: dict[str, str] | None = None,
 ) -> Iterator[Front]:
-    """Run nginx before these ports of this machine.
+    """Run nginx before these ports of this machine. `replaced`: texts of its configuration.
 
     It inherits its socket, as in its own upgrades, so an early client waits in the backlog.
     """
@@ -90,6 +95,10 @@ def run_nginx(
         configuration = write_configuration(
             folder, port=port, backend=backend, admin=admin, changes=changes
         )
+        for old, new in (replaced or {}).items():
+            text = configuration.read_text(encoding="utf-8")
+            assert old in text, old
+            configuration.write_text(text.replace(old, new), encoding="utf-8")
         process = subprocess.Popen(
             nginx_command(configuration),
             env=os.environ | {"NGINX": f"{listener.fileno()};"},

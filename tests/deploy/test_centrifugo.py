@@ -16,9 +16,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
 from embedded.centrifugo import centrifugo_command, find_centrifugo
-from tests.deploy.compose import service_environment
+from tests.deploy.compose import load_compose, service_environment
 from tests.deploy.front import run_nginx
 from tests.deploy.image import serve_command
+from tests.deploy.mount import run_mount
 from tests.support.actors import Cast
 from tests.support.processes import find_free_port
 
@@ -37,6 +38,19 @@ def wait_until_healthy(port: int, process: subprocess.Popen[bytes]) -> None:
     raise AssertionError(f"Centrifugo did not start: {process.poll()}")
 
 
+def compose_command(binary: Path, action: str = "") -> list[str]:
+    """Return the command that Compose runs, at this machine's paths."""
+    shell, option, script = load_compose()["services"]["centrifugo"]["command"]
+    _, _, configuration = centrifugo_command(binary)
+    called = "exec centrifugo --config /centrifugo/config.json"
+    assert called in script
+    return [
+        shell,
+        option,
+        script.replace(called, f"exec {binary} {action} --config {configuration}"),
+    ]
+
+
 @pytest.fixture(scope="module")
 def centrifugo(database_url: str) -> Iterator[str]:
     """Return where clients connect; only the ports are the test's."""
@@ -44,7 +58,7 @@ def centrifugo(database_url: str) -> Iterator[str]:
     assert binary is not None
     port, internal = find_free_port(), find_free_port()
     process = subprocess.Popen(
-        centrifugo_command(binary),
+        compose_command(binary),
         env={
             "PATH": os.environ["PATH"],
             "CENTRIFUGO_HTTP_SERVER_PORT": str(port),
@@ -131,10 +145,9 @@ def test_the_configuration_is_strictly_valid(centrifugo: str, database_url: str)
     assert centrifugo
     binary = find_centrifugo()
     assert binary is not None
-    _, option, path = centrifugo_command(binary)
 
     done = subprocess.run(
-        [binary, "checkconfig", "--strict", option, path],
+        compose_command(binary, "checkconfig --strict"),
         env={"PATH": os.environ["PATH"], **service_environment("centrifugo", database_url)},
         capture_output=True,
         text=True,
@@ -142,3 +155,58 @@ def test_the_configuration_is_strictly_valid(centrifugo: str, database_url: str)
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("separated", [",", " ", ", ", "\n"])
+def test_allowed_origins_may_be_separated_in_each_way(database_url: str, separated: str) -> None:
+    """Centrifugo gets what it reads: lower case, with spaces; a comma would refuse every page."""
+    binary = find_centrifugo()
+    assert binary is not None
+    words = ["https://App.example.com", "https://*.example.org"]
+    environment = service_environment(
+        "centrifugo", database_url, ALLOWED_ORIGINS=separated.join(words)
+    )
+    shell, option, script = compose_command(binary)
+    # In place of Centrifugo: what it would be given.
+    script = script[: script.index("exec ")] + "printenv CENTRIFUGO_CLIENT_ALLOWED_ORIGINS"
+
+    given = subprocess.run(
+        [shell, option, script],
+        env={"PATH": os.environ["PATH"], **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+    assert [word for word in given.rstrip("\n").split(" ") if word] == [
+        "https://app.example.com",
+        "https://*.example.org",
+    ]
+
+
+def test_realtime_is_reached_below_a_path(centrifugo: str, tmp_path: Path) -> None:
+    """By the page's nginx a WebSocket gets through, and a stream arrives while it is written."""
+    port = int(centrifugo.split(":")[2].partition("/")[0])
+    command = {"id": 1, "connect": {"token": "x"}}
+    refused = {"code": 3500, "reason": "invalid token"}
+
+    async def ask(url: str) -> tuple[int, str]:
+        websocket = f"{url.replace('http', 'ws')}/connection/websocket"
+        async with connect(websocket, origin=ORIGIN, proxy=None) as client:  # type: ignore[arg-type]
+            await client.send(json.dumps(command))
+            await client.wait_closed()
+            return client.close_code or 0, client.close_reason or ""
+
+    with run_mount(tmp_path, realtime=port) as url:
+        closed = asyncio.run(ask(url))
+        stream = httpx.post(
+            f"{url}/connection/http_stream", json=command, headers={"Origin": ORIGIN}, timeout=10
+        )
+        emulation = httpx.post(f"{url}/emulation", json={}, headers={"Origin": ORIGIN})
+
+    assert closed == (3500, "invalid token")
+    assert json.loads(stream.text.splitlines()[-1])["push"]["disconnect"] == refused
+    assert stream.headers["access-control-allow-origin"] == ORIGIN
+    # Centrifugo's own answer for a session that it does not have.
+    assert emulation.status_code in {400, 404}
+    assert emulation.headers["access-control-allow-origin"] == ORIGIN

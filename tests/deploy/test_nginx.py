@@ -2,13 +2,23 @@
 
 import re
 import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import quote
 
 import httpx
 import pytest
 
-from tests.deploy.front import Front, nginx_command, write_configuration
+from tests.deploy.compose import service_environment
+from tests.deploy.front import (
+    CONFIGURATION,
+    Front,
+    nginx_command,
+    run_nginx,
+    write_configuration,
+)
+from tests.deploy.image import serve_command
 from tests.support.actors import Actor, Cast
 
 JSON = {"Content-Type": "application/json"}
@@ -159,3 +169,129 @@ def test_the_log_holds_no_token(front: Front) -> None:
 
     assert re.search(r" GET /api/rooms/ 401 ", front.access_log)
     assert "token-in" not in front.access_log
+
+
+@pytest.mark.parametrize("outer", ["/chat", "/a/b"])
+def test_the_prefix_of_the_outer_proxy_is_passed_on(guests: Cast, outer: str) -> None:
+    """That proxy strips it from the path; links, redirects and cookies have it."""
+    host, alice = guests.service(), guests.user("alice")
+    for _ in range(2):
+        host.create_room(alice)
+    named = OUTER | {"X-Forwarded-Prefix": outer}
+
+    page = alice.http.get("/api/rooms/?limit=1", headers=named).json()
+    admin = guests.anonymous().http.get("/admin/", headers=named)
+    form = guests.anonymous().http.get("/admin/login/", headers=named)
+
+    assert page["next"].startswith(f"https://localhost:8443{outer}/api/rooms/?")
+    assert admin.headers["location"] == f"{outer}/admin/login/?next={outer}/admin/"
+    assert f"Path={outer}/" in form.headers["set-cookie"]
+    assert f'href="{outer}/static/admin/css/base.css"' in form.text
+
+
+@pytest.mark.parametrize("value", ["//evil.com", "https://evil.com", "chat", "/..", "/a b"])
+def test_what_is_no_prefix_is_not_passed_on(guests: Cast, value: str) -> None:
+    """The links are then those without one."""
+    host, alice = guests.service(), guests.user("alice")
+    for _ in range(2):
+        host.create_room(alice)
+
+    answer = alice.http.get("/api/rooms/?limit=1", headers=OUTER | {"X-Forwarded-Prefix": value})
+
+    assert answer.json()["next"].startswith("https://localhost:8443/api/rooms/?")
+
+
+def test_a_prefix_from_a_public_address_is_not_passed_on(database_url: str, tmp_path: Path) -> None:
+    """Only a proxy in a private network names it; here no network is taken for one."""
+    text = CONFIGURATION
+    addresses = re.findall(r"^        (\S+) 1;$", text, re.MULTILINE)
+    trusted = re.findall(r"set_real_ip_from (\S+);", text)
+    assert addresses == trusted != []
+    with (
+        serve_command(service_environment("backend", database_url)) as backend,
+        run_nginx(
+            tmp_path,
+            backend=backend,
+            replaced={f"{address} 1;": f"{address} 0;" for address in addresses},
+        ) as front,
+        Cast(front.url) as people,
+    ):
+        document = people.anonymous().http.get(
+            "/api/schema/", headers={"X-Forwarded-Prefix": "/chat"}
+        )
+
+    assert document.json()["servers"] == [{"url": "/"}]
+
+
+@pytest.fixture(scope="module")
+def eager(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cast]:
+    """Return a cast before an nginx that compresses the shortest answer that it may compress."""
+    folder: Path = tmp_path_factory.mktemp("eager")
+    with ExitStack() as stack:
+        backend, admin = (
+            stack.enter_context(serve_command(service_environment(name, database_url)))
+            for name in ("backend", "admin")
+        )
+        changes = {"gzip_min_length": "1"}
+        front = stack.enter_context(
+            run_nginx(folder, backend=backend, admin=admin, changes=changes)
+        )
+        yield stack.enter_context(Cast(front.url))
+
+
+def test_answers_of_the_api_are_compressed(guests: Cast) -> None:
+    """A page of messages takes less than half of its size; a short answer stays as it is."""
+    host, alice = guests.service(), guests.user("alice")
+    room = host.create_room(alice)
+    for number in range(20):
+        alice.send(room, f"Message number {number}, with a text of some words.")
+
+    page = alice.get(f"/api/rooms/{room}/messages/")
+    plain = alice.http.get(page.url, headers={"Accept-Encoding": "identity"})
+    short = alice.get("/api/rooms/0/")
+
+    assert page.headers["content-encoding"] == "gzip"
+    assert page.headers["vary"] == "Accept-Encoding"
+    assert page.num_bytes_downloaded * 2 < len(page.content)
+    assert page.content == plain.content
+    assert "content-encoding" not in plain.headers
+    assert "content-encoding" not in short.headers
+
+
+def test_tokens_and_pages_of_the_admin_are_never_compressed(eager: Cast) -> None:
+    """The length of an answer says nothing of a secret in it (BREACH), however short it is."""
+    alice = eager.user("alice")
+    secret = [
+        alice.get("/api/token/connection/"),
+        alice.get("/api/token/subscription/", channel=f"personal:{alice.user_id}"),
+        alice.get("/api/token/subscription/", channel="x"),
+        eager.anonymous().get("/admin/login/"),
+    ]
+    other = [alice.get("/api/rooms/"), eager.anonymous().get("/static/admin/css/base.css")]
+
+    assert [answer.status_code for answer in secret] == [200, 200, 422, 200]
+    assert [answer.headers.get("content-encoding") for answer in secret] == [None] * 4
+    assert [answer.headers.get("content-encoding") for answer in other] == ["gzip"] * 2
+
+
+@pytest.mark.parametrize("path", ["/api/rooms/", "/api/%00/"])
+def test_pages_can_read_what_nginx_refuses(guests: Cast, path: str) -> None:
+    """A page of any origin learns why: the texts are the same for everyone."""
+    answer = guests.service().http.post(
+        path, content=b" " * 70_000, headers=JSON | {"Origin": "https://app.example.com"}
+    )
+
+    assert answer.status_code in {400, 413}
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert answer.headers["cache-control"] == "no-store"
+
+
+def test_a_head_through_nginx_has_no_body(guests: Cast) -> None:
+    """Status and length come through as the API answers them."""
+    alice = guests.user("alice")
+    plain = {"Accept-Encoding": "identity"}
+
+    got, head = (alice.http.request(way, "/api/rooms/", headers=plain) for way in ("GET", "HEAD"))
+
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == got.headers["content-length"] == str(len(got.content))

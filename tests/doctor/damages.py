@@ -41,6 +41,14 @@ def queue_with(key: str, value: str) -> str:
     return queue(f"payload = (o.payload::jsonb || jsonb_build_object('{key}', {value}))::json")
 
 
+def disconnect(change: str) -> str:
+    """Return the SQL that ends a user's connections, as a revocation does, and changes the row."""
+    return (
+        "SELECT chat.revoke_tokens('alice');"
+        f" UPDATE chat_outbox o SET {change} WHERE id = (SELECT max(id) FROM chat_outbox)"
+    )
+
+
 def undeliverable(sql: str) -> Damage:
     """Return a damage that is one row which Centrifugo cannot publish."""
     return Damage(sql, {}, ("outbox_undeliverable",))
@@ -74,6 +82,11 @@ ROOMS = {
     ),
     "a room is bumped later than its last message": Damage(
         f"UPDATE chat_room SET bumped_at = now() WHERE id = {BUSY}",
+        {"room": BUSY},
+        ("bumped_at",),
+    ),
+    "a room has the place of another message": Damage(
+        f"UPDATE chat_room SET bump_id = bump_id - 1 WHERE id = {BUSY}",
         {"room": BUSY},
         ("bumped_at",),
     ),
@@ -160,7 +173,7 @@ MESSAGES = {
     "an id is too small": Damage(
         f"UPDATE chat_message SET id = -id WHERE room_id = {FORGOTTEN} AND seq = 3",
         {"room": FORGOTTEN, "seq": 3, "message": -3},
-        ("id_order",),
+        ("id_order", "bumped_at"),
     ),
     "a text is gone without a deletion": Damage(
         f"UPDATE chat_message SET content = '' WHERE room_id = {BUSY} AND seq = 9",
@@ -198,7 +211,8 @@ EVENTS = {
     "the last message is added by no event": Damage(
         "INSERT INTO chat_message (room_id, seq, user_id, client_id, content, created_at)"
         f" SELECT id, 10, 'bob', 'key', 'not logged', bumped_at FROM chat_room WHERE id = {BUSY};"
-        f" UPDATE chat_room SET last_seq = 10 WHERE id = {BUSY}",
+        f" UPDATE chat_room SET last_seq = 10, bump_id = m.id FROM chat_message m"
+        f" WHERE chat_room.id = {BUSY} AND m.room_id = {BUSY} AND m.seq = 10",
         {"room": BUSY, "seq": 10, "after": 9},
         ("log_messages",),
     ),
@@ -206,7 +220,8 @@ EVENTS = {
         "INSERT INTO chat_message (room_id, seq, user_id, client_id, content, created_at)"
         f" SELECT id, 5, 'bob', 'key', 'not logged', bumped_at FROM chat_room"
         f" WHERE id = {HALF_FORGOTTEN};"
-        f" UPDATE chat_room SET last_seq = 5 WHERE id = {HALF_FORGOTTEN}",
+        " UPDATE chat_room SET last_seq = 5, bump_id = m.id FROM chat_message m"
+        f" WHERE chat_room.id = {HALF_FORGOTTEN} AND m.room_id = {HALF_FORGOTTEN} AND m.seq = 5",
         {"room": HALF_FORGOTTEN, "seq": 5, "after": 4},
         ("log_messages",),
     ),
@@ -264,6 +279,16 @@ OUTBOX = {
     ),
     "a row has a key of its own": undeliverable(queue_with("idempotency_key", "'mine'")),
     "a row has text for data": undeliverable(queue_with("data", "'text'")),
+    "a row disconnects nobody": undeliverable(disconnect("payload = '{}'")),
+    "a row disconnects a user without a code": undeliverable(
+        disconnect("payload = (o.payload::jsonb - 'disconnect')::json")
+    ),
+    "a row disconnects with text for a code": undeliverable(
+        disconnect("payload = jsonb_set(o.payload::jsonb, '{disconnect,code}', '\"1\"')::json")
+    ),
+    "a disconnect is in a partition that is not drained": Damage(
+        disconnect("partition = 8"), {"partition": 8}, ("outbox_partition",)
+    ),
     "a row is in another partition": Damage(
         queue("partition = 4"), {"partition": 4}, ("outbox_partition",)
     ),
@@ -328,8 +353,8 @@ DATABASE = {
     ),
     "an index was broken off": Damage(
         "UPDATE pg_index SET indisvalid = false"
-        " WHERE indexrelid = 'chat_room_name_search'::regclass",
-        {"table": "chat_room", "index": "chat_room_name_search"},
+        " WHERE indexrelid = 'chat_room_search_text'::regclass",
+        {"table": "chat_room", "index": "chat_room_search_text"},
         ("index_invalid",),
     ),
     "a function is gone": Damage(

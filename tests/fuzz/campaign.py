@@ -166,8 +166,10 @@ class Campaign:
         place of its own for violations, and for a parameter that is not read.
         """
         described = case.operation.definition.raw.get("requestBody")
-        if described is None or isinstance(case.body, NotSet):
-            return described is None
+        if described is None:
+            return isinstance(case.body, NotSet)
+        if isinstance(case.body, NotSet):
+            return not described["required"]
         schema = described["content"]["application/json"]["schema"]
         validator = OAS31Validator(schema | {"components": self._components})
         return bool(validator.is_valid(case.body))

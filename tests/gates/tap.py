@@ -22,17 +22,24 @@ _LENGTH = struct.Struct("!i")
 
 
 class Tap:
-    """The statements that were run, in order, and the number of round trips they took."""
+    """The statements that were run, in order, and the number of round trips they took.
 
-    def __init__(self) -> None:
+    It counts what sessions do that have the name of the application. What other sessions run, for
+    which no answer waits, is kept apart.
+    """
+
+    def __init__(self, application: str) -> None:
+        self.application = application
         self.statements: list[str] = []
         """Each by its name in `chat/sql/statements`, or as its text where it is none of these."""
         self.round_trips = 0
         """How often the client ended what it sent with a wait for the server (Sync, or Query)."""
+        self.statements_of_others: list[str] = []
 
     def clear(self) -> None:
         """Forget what was counted."""
         self.statements.clear()
+        self.statements_of_others.clear()
         self.round_trips = 0
 
 
@@ -43,6 +50,7 @@ class _Reader:
         self._tap = tap
         self._bytes = bytearray()
         self._has_started = False
+        self._is_counted = False
         self._prepared: dict[bytes, str] = {}
         self._bound: dict[bytes, str] = {}
 
@@ -66,6 +74,9 @@ class _Reader:
 
     def _note(self, kind: bytes, body: bytes) -> None:
         match kind:
+            case b"":
+                parameters = body.split(b"\0")
+                self._is_counted = self._tap.application.encode() in parameters
             case b"P":
                 name, text, _ = body.split(b"\0", 2)
                 self._prepared[name] = name_statement(text.decode())
@@ -73,12 +84,16 @@ class _Reader:
                 portal, name, _ = body.split(b"\0", 2)
                 self._bound[portal] = self._prepared[name]
             case b"E":
-                self._tap.statements.append(self._bound[body.split(b"\0", 1)[0]])
+                self._count(self._bound[body.split(b"\0", 1)[0]])
             case b"Q":
-                self._tap.statements.append(name_statement(body.rstrip(b"\0").decode()))
-                self._tap.round_trips += 1
+                self._count(name_statement(body.rstrip(b"\0").decode()))
+                self._tap.round_trips += self._is_counted
             case b"S":
-                self._tap.round_trips += 1
+                self._tap.round_trips += self._is_counted
+
+    def _count(self, statement: str) -> None:
+        tap = self._tap
+        (tap.statements if self._is_counted else tap.statements_of_others).append(statement)
 
 
 @cache
@@ -136,12 +151,12 @@ def _pump(source: socket.socket, sink: socket.socket, read: Callable[[bytes], No
 
 
 @contextmanager
-def tap_postgres(database_url: str) -> Iterator[tuple[Tap, str]]:
-    """Give a tap and the URL of the same database through it.
+def tap_postgres(database_url: str, application: str) -> Iterator[tuple[Tap, str]]:
+    """Give a tap for sessions of this name, and the URL of the same database through it.
 
     Those who connected through it have to end before the block does.
     """
-    tap = Tap()
+    tap = Tap(application)
     with _Listener(find_postgres_socket(database_url), tap) as listener:
         thread = threading.Thread(target=listener.serve_forever, args=(0.05,))
         thread.start()

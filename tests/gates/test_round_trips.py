@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import httpx
+import psycopg
 import pytest
 
 from chat.api.application import ROUTES
+from chat.sql.notifier import NOTIFY
 from tests.gates.tap import Tap, tap_postgres
 from tests.support.actors import Actor, Cast
 from tests.support.processes import serve_api
@@ -34,7 +36,7 @@ class Place:
 def tapped(database_url: str) -> Iterator[tuple[Tap, str]]:
     """Run an API with one session of PostgreSQL, and listen to it; give its address."""
     with (
-        tap_postgres(database_url) as (tap, url),
+        tap_postgres(database_url, "besedka-api") as (tap, url),
         serve_api(url, DATABASE_POOL_SIZE="1") as address,
     ):
         yield tap, address
@@ -69,6 +71,7 @@ REQUESTS: dict[str, tuple[Request, list[str]]] = {
         lambda at: at.host.delete(f"{at.path}members/{at.newcomer}/"),
         ["remove_member"],
     ),
+    "revoke_tokens": (lambda at: at.host.put("/api/users/nobody/not-before/"), ["revoke_tokens"]),
     "list_events": (lambda at: at.member.get(at.path + "events/"), ["list_events"]),
     "search_rooms": (lambda at: at.member.get("/api/search/", q="gen"), ["search_rooms"]),
     "read_connection_token": (
@@ -109,6 +112,20 @@ def test_an_answer_takes_these_statements_and_as_many_round_trips(
 
         assert tap.statements == statements
         assert tap.round_trips == len(statements)
+
+
+def test_a_change_is_notified_by_another_session(
+    tapped: tuple[Tap, str], place: Place, database_url: str
+) -> None:
+    """No answer waits for the notification, and there is at most one for each change."""
+    tap, _ = tapped
+    with psycopg.connect(database_url, autocommit=True) as listener:
+        listener.execute("LISTEN chat_outbox")
+        tap.clear()
+        place.host.create_room(place.member.listen())
+        assert list(listener.notifies(timeout=10, stop_after=1))
+
+    assert tap.statements_of_others == [NOTIFY.decode()]
 
 
 @pytest.mark.parametrize(

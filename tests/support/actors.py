@@ -37,6 +37,10 @@ class Actor:
         """POST a JSON body."""
         return self.http.post(path, json=body, **options)
 
+    def put(self, path: str, body: object = None) -> httpx.Response:
+        """PUT a JSON body, or none."""
+        return self.http.put(path, json=body) if body is not None else self.http.put(path)
+
     def delete(self, path: str) -> httpx.Response:
         """DELETE a path."""
         return self.http.delete(path)
@@ -58,8 +62,11 @@ class Actor:
 class Cast:
     """The actors of one test; no other test has their ids."""
 
-    def __init__(self, url: str, *, secret: str | None = None) -> None:
+    def __init__(
+        self, url: str, *, secret: str | None = None, headers: dict[str, str] | None = None
+    ) -> None:
         self.url = url
+        self._headers = headers or {}
         self._secret = secret
         self._suffix = secrets.token_hex(4)
         self._clients: list[httpx.Client] = []
@@ -85,7 +92,11 @@ class Cast:
     def _actor(self, user_id: str, headers: dict[str, str]) -> Actor:
         # With `verify` on, certificates are loaded even for http://, which takes 47 ms.
         http = httpx.Client(
-            base_url=self.url, headers=headers, trust_env=False, verify=False, timeout=15
+            base_url=self.url,
+            headers=self._headers | headers,
+            trust_env=False,
+            verify=False,
+            timeout=15,
         )
         self._clients.append(http)
         return Actor(user_id, http)

@@ -4,7 +4,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -47,13 +47,17 @@ def run_manage(*arguments: str, folder: Path | str = PROJECT, **environment: str
 
 @contextmanager
 def start_api(
-    database_url: str, *, output: IO[bytes] | None = None, **environment: str
+    database_url: str,
+    *,
+    output: IO[bytes] | None = None,
+    options: Sequence[str] = (),
+    **environment: str,
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """Start the API under uvicorn, as production does; give its address and its process.
 
     The socket is opened here and passed to the process: a client that connects early waits in its
     backlog, so there is nothing to poll, and nobody else can take the port. `output` receives what
-    the process writes to stderr, in place of the test's own stderr.
+    the process writes to stderr, in place of the test's own stderr. `options` are uvicorn's.
     """
     with socket.create_server(("127.0.0.1", 0)) as listener:
         # uvicorn assumes that a descriptor is a Unix socket and does not set this option. Without
@@ -63,7 +67,7 @@ def start_api(
             [
                 *(sys.executable, "-m", "uvicorn", "app.asgi:application"),
                 *("--fd", str(listener.fileno()), "--no-access-log", "--log-level", "warning"),
-                *("--http", "app.draining:DrainingProtocol"),
+                *("--http", "app.draining:DrainingProtocol", *options),
             ],
             cwd=PROJECT,
             env=os.environ
@@ -82,9 +86,13 @@ def start_api(
 
 @contextmanager
 def serve_api(
-    database_url: str, *, output: IO[bytes] | None = None, **environment: str
+    database_url: str,
+    *,
+    output: IO[bytes] | None = None,
+    options: Sequence[str] = (),
+    **environment: str,
 ) -> Iterator[str]:
     """Run the API until the block ends; give its address once it is ready."""
-    with start_api(database_url, output=output, **environment) as (url, _):
+    with start_api(database_url, output=output, options=options, **environment) as (url, _):
         httpx.get(f"{url}/health/ready", timeout=30).raise_for_status()
         yield url

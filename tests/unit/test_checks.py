@@ -1,8 +1,11 @@
 """With DEBUG off, an unsafe service does not start, and says what to set."""
 
+import base64
+import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from django.core.checks import CheckMessage
@@ -10,9 +13,12 @@ from django.test import override_settings
 
 from chat.checks import (
     check_audience_hours,
+    check_cors_origins,
     check_hosts,
     check_message_length,
+    check_published_keys,
     check_secrets,
+    check_secrets_before,
     check_serve,
 )
 from chat.conf import DEVELOPMENT_CENTRIFUGO_SECRET, DEVELOPMENT_SECRET_KEY
@@ -119,6 +125,106 @@ def test_each_secret_has_its_code(changed: dict[str, str], codes: list[str]) -> 
     assert all(message.hint for message in found)
 
 
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Return keys as hosts copy them from their identity provider, made by OpenSSL."""
+    folder = tmp_path_factory.mktemp("keys")
+    keys: dict[str, str] = {}
+    for kind in ("RSA", "EC -pkeyopt ec_paramgen_curve:P-256", "ED25519"):
+        name = kind.split()[0]
+        call_openssl(folder, "genpkey", "-algorithm", *kind.split(), "-out", name)
+        private = (folder / name).read_text()
+        public = call_openssl(folder, "pkey", "-in", name, "-pubout")
+        keys |= {f"{name} private": private, f"{name} public": public}
+        body = "".join(public.strip().splitlines()[1:-1])
+        keys[f"{name} public, in one line of base64"] = body
+        keys[f"{name} public, with its line breaks escaped"] = public.strip().replace("\n", "\\n")
+    subject = ("-subj", "/CN=x", "-days", "1", "-key", "RSA")
+    certificate = call_openssl(folder, "req", "-x509", "-new", *subject)
+    keys["certificate"] = certificate
+    keys["x5c"] = "".join(certificate.strip().splitlines()[1:-1])
+    keys["JWK"] = json.dumps({"kty": "RSA", "n": "0vx7", "e": "AQAB"})
+    keys["JWKS"] = "https://login.example.com/.well-known/jwks.json"
+    return keys
+
+
+def call_openssl(folder: Path, *arguments: str) -> str:
+    """Return what OpenSSL prints."""
+    command = ["openssl", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize("debug", ["", "1"])
+@pytest.mark.parametrize("name", list(SHORT))
+def test_a_published_key_is_no_secret(published: dict[str, str], name: str, debug: str) -> None:
+    """A service that verified HS256 with a public key would accept what anyone signs."""
+    for kind, value in published.items():
+        with override_settings(**(GOOD | {"DEBUG": bool(debug), name: value})):
+            (message,) = check_published_keys()
+
+        assert (message.id, message.is_serious()) == ("chat.E050", True), kind
+        assert message.msg.startswith(f"{name} is a")
+        assert value.strip() not in f"{message.msg} {message.hint}"
+        is_token_secret = name == "JWT_SECRET"
+        assert ("JWT_PUBLIC_KEY" in str(message.hint)) == is_token_secret
+        assert ("JWT_JWKS_URL" in str(message.hint)) == is_token_secret
+
+
+def test_a_public_key_does_not_start_with_debug(published: dict[str, str]) -> None:
+    """The start itself is refused, in development too, so that the mistake is found there."""
+    done = run("-c", "import app.asgi", DEBUG="1", JWT_SECRET=published["RSA public"])
+
+    assert done.returncode != 0
+    assert "JWT_SECRET is a key or certificate in PEM format" in done.stderr
+    assert "JWT_PUBLIC_KEY" in done.stderr
+
+
+def test_random_secrets_are_no_keys() -> None:
+    """Secrets as people make them are accepted, in base64 too."""
+    for size in range(24, 300):
+        for first in (b"", b"\x30", b"\x30\x82"):
+            secret = base64.b64encode((first + os.urandom(size))[:size]).decode()
+            with override_settings(JWT_SECRET=secret, SECRET_KEY="-" * 40):
+                assert check_published_keys() == [], secret
+
+
+@pytest.mark.parametrize(
+    "changed, codes",
+    [
+        ({}, []),
+        ({"SECRET_KEY_BEFORE": "x" * 32, "CENTRIFUGO_TOKEN_SECRET_BEFORE": "y" * 32}, []),
+        ({"SECRET_KEY_BEFORE": "x" * 31}, ["chat.E030"]),
+        ({"SECRET_KEY_BEFORE": DEVELOPMENT_SECRET_KEY}, ["chat.E030"]),
+        ({"CENTRIFUGO_TOKEN_SECRET_BEFORE": "x" * 31}, ["chat.E031"]),
+        ({"CENTRIFUGO_TOKEN_SECRET_BEFORE": DEVELOPMENT_CENTRIFUGO_SECRET}, ["chat.E031"]),
+        ({"CENTRIFUGO_TOKEN_SECRET_BEFORE": GOOD["JWT_SECRET"]}, ["chat.E032"]),
+        ({"CENTRIFUGO_TOKEN_SECRET_BEFORE": GOOD["SECRET_KEY"]}, ["chat.E032"]),
+        (
+            {"CENTRIFUGO_TOKEN_SECRET_BEFORE": "x" * 32, "JWT_SECRET_BEFORE": "x" * 32},
+            ["chat.E032"],
+        ),
+        (
+            {"CENTRIFUGO_TOKEN_SECRET_BEFORE": "x" * 32, "SECRET_KEY_BEFORE": "x" * 32},
+            ["chat.E032"],
+        ),
+        ({"SECRET_KEY_BEFORE": GOOD["CENTRIFUGO_TOKEN_SECRET"]}, ["chat.E032"]),
+    ],
+)
+def test_a_secret_from_before_is_as_good(changed: dict[str, str], codes: list[str]) -> None:
+    """What is still accepted is long, not published, and used for one purpose, like the new one."""
+    unset = dict.fromkeys(
+        ("SECRET_KEY_BEFORE", "JWT_SECRET_BEFORE", "CENTRIFUGO_TOKEN_SECRET_BEFORE"), ""
+    )
+    values = {name: GOOD[name] for name in SHORT} | unset | changed
+    with override_settings(DEBUG=False, **values):
+        found = list(check_secrets_before())
+    with override_settings(DEBUG=True, **values):
+        assert list(check_secrets_before()) == []
+
+    assert [message.id for message in found] == codes
+    assert all(message.hint for message in found)
+
+
 def test_a_fallback_is_a_warning_only() -> None:
     """The seed's contract verifies tokens with SECRET_KEY, so this alone stops nothing."""
     (message,) = find_secrets(JWT_SECRET=GOOD["SECRET_KEY"])
@@ -183,3 +289,57 @@ def test_a_listener_is_kept_longer_than_a_position(
     """No setting lets a client recover from a history in which an event is missing."""
     with override_settings(CHAT_AUDIENCE_HOURS=hours, CENTRIFUGO_TOKEN_TTL_SECONDS=lifetime):
         assert [message.id for message in check_audience_hours()] == codes
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        *("*", "https://app.example.com", "http://localhost:3000", "https://*.example.com"),
+        *("https://*.example.com:8443", "capacitor://localhost", "http://127.0.0.1:8000"),
+        *("http://[::1]:3000", "https://xn--e1afmkfd.example", "chrome-extension://abcdef"),
+    ],
+)
+def test_an_origin_is_one(word: str) -> None:
+    """What a browser can send as its origin is accepted, and one level of subdomains."""
+    with override_settings(CORS_ALLOWED_ORIGINS=[word]):
+        assert check_cors_origins() == []
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        *("https://app.example.com/", "https://app.example.com/path", "https://app.example.com?x"),
+        *("app.example.com", "//app.example.com", "https:app.example.com", "https://", "null"),
+        *("https://app.example.com:443", "http://app.example.com:80", "https://app.example.com:"),
+        *(
+            "https://user@app.example.com",
+            "https://a.*.example.com",
+            "https://*",
+            "**",
+            "https://.x",
+        ),
+        *("https://*example.com", "*.example.com", "https://юзер.example.com", "https://a b"),
+        "https://app.example.com\r\nX: y",
+    ],
+)
+def test_what_is_no_origin_is_named(word: str) -> None:
+    """It could never equal a browser's origin: the start is refused, and says which word it is."""
+    with override_settings(CORS_ALLOWED_ORIGINS=["https://good.example.com", word]):
+        (message,) = check_cors_origins()
+
+    assert message.is_serious()
+    assert message.id == "chat.E040"
+    assert repr(word) in message.msg
+    assert message.hint
+
+
+@pytest.mark.slow
+def test_a_wrong_origin_does_not_start() -> None:
+    """Also in development, and each is named, however they are separated."""
+    wrong = "https://good.example.com https://a.example.com/,b.example.com"
+    done = run("-c", "import app.asgi", DEBUG="1", CORS_ALLOWED_ORIGINS=wrong)
+
+    assert done.returncode != 0
+    assert done.stderr.count("(chat.E040)") == 2
+    assert "'https://a.example.com/'" in done.stderr
+    assert "'b.example.com'" in done.stderr

@@ -8,7 +8,7 @@ import pytest
 from litestar import get, post
 from litestar.datastructures import State
 
-from app.authentication import SharedSecretVerifier
+from app.jwt_verifier import JwtVerifier
 from chat.api.direct import DirectRoutes
 from chat.api.security import ApiRequest, authenticated, service_only
 from chat.conf import BODY_MAX_BYTES
@@ -71,7 +71,7 @@ def ask(
         assert (receive, send) == (wire.receive, wire.send)
         passed.append(scope)
 
-    state = State({"token_verifier": SharedSecretVerifier(), "suffix": "!"})
+    state = State({"token_verifier": JwtVerifier(), "suffix": "!"})
     routes = DirectRoutes(framework, state, [read_thing, make_thing])
     scope: Any = {"type": "http", "method": method, "path": path, "state": {}}
     scope |= {"query_string": b"", "headers": [(b"host", b"localhost"), *headers]}

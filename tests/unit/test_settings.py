@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from typing import Any
@@ -73,6 +74,61 @@ def test_a_mistake_is_named(variable: str, value: str, message: str) -> None:
 
     assert done.returncode != 0
     assert message in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "variable, values, bounds",
+    [
+        ("DATABASE_POOL_SIZE", ("0", "-1", "1001"), "from 1 to 1000"),
+        ("CHAT_EVENT_RETENTION_DAYS", ("0", "-90", "99999"), "from 1 to 36500"),
+        ("CENTRIFUGO_TOKEN_TTL_SECONDS", ("0", "-600", "29", "31536001"), "from 30 to 31536000"),
+        ("METRICS_PORT", ("-1", "65536"), "from 0 to 65535"),
+        ("CHAT_MESSAGE_MAX_LENGTH", ("-1", "9" * 12), "from 0 to 2147483647"),
+        ("CHAT_AUDIENCE_HOURS", ("-48",), "from 0 to 2147483647"),
+    ],
+)
+def test_a_number_out_of_its_bounds_is_named(
+    variable: str, values: tuple[str, ...], bounds: str
+) -> None:
+    """The process ends at once, with the variable, the number and the numbers that are possible."""
+    for value in values:
+        done = load(**{variable: value})
+
+        expected = f"{variable}={value} is out of bounds: give a number {bounds}."
+        assert done.returncode != 0
+        assert done.stderr.splitlines()[-1].endswith(expected)
+
+
+def test_no_number_is_without_bounds() -> None:
+    """Each setting that is a number refuses one that no service can run with."""
+    numbers = [
+        name for name, value in read().items() if type(value) is int and name in list_numbers()
+    ]
+
+    assert len(numbers) >= 6
+    for name in numbers:
+        assert f"{name}=-99999999 is out of bounds" in load(**{name: "-99999999"}).stderr
+
+
+def list_numbers() -> set[str]:
+    """Return the variables that the settings read."""
+    text = (PROJECT / "app" / "settings.py").read_text(encoding="utf-8")
+    return set(re.findall(r'^[A-Z_]+ = _number\("(\w+)"', text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("level", ["LOUD", "20", "INFO,DEBUG"])
+def test_an_unknown_log_level_is_named(level: str) -> None:
+    """It is refused with the levels that there are."""
+    done = load(LOG_LEVEL=level)
+
+    assert done.returncode != 0
+    expected = f"LOG_LEVEL={level!r} is none of DEBUG, INFO, WARNING, ERROR and CRITICAL."
+    assert done.stderr.splitlines()[-1].endswith(expected)
+
+
+def test_a_log_level_is_read_in_either_case() -> None:
+    """Lower case and spaces are accepted."""
+    assert read(LOG_LEVEL=" warning ")["LOG_LEVEL"] == "WARNING"
 
 
 def test_every_mistake_has_its_line() -> None:

@@ -19,14 +19,15 @@ from chat.actions import installation
 from chat.actions import listeners as listener_actions
 from chat.actions import members as member_actions
 from chat.actions import messages as message_actions
+from chat.actions import revocations as revocation_actions
 from chat.actions import rooms as room_actions
-from chat.queries import events, members, messages, readiness, rooms, search
+from chat.queries import events, members, messages, readiness, revocations, rooms, search
 from chat.queries.keyset import Slice
 from chat.queries.messages import Window
 from chat.queries.rooms import RoomPosition
 from chat.sql import FOLDER, Call, load_statements
 
-POSITION = RoomPosition(datetime.fromisoformat("2026-01-02T03:04:05.678901Z"), 500)
+POSITION = RoomPosition(datetime.fromisoformat("2026-01-02T03:04:05.678901Z"), 500, 500)
 MEMBER = "user-5"
 # One call of each statement, as the code builds it; room 1 and its members are made below.
 CALLS: list[Call[Any]] = [
@@ -42,6 +43,8 @@ CALLS: list[Call[Any]] = [
     member_actions.join_room(1, "zoe", "30/60"),
     message_actions.send_messages([message_actions.NewMessage(1, "user-9", "key", "text")]),
     message_actions.delete_message(500),
+    revocation_actions.revoke_tokens("zoe"),
+    revocation_actions.prune_revocations(seconds=3600),
     room_actions.create_room("general", ["user-9"]),
     room_actions.rename_room(1, "renamed"),
     events.list_events(1, "user-9", after=900, limit=51),
@@ -50,6 +53,7 @@ CALLS: list[Call[Any]] = [
     messages.list_messages(1, "user-9", Window(25, 25, anchor=500, with_anchor=True)),
     readiness.read_readiness(),
     readiness.is_copy(),
+    revocations.list_revocations(seen="500:500:"),
     rooms.list_rooms("user-9", Slice(50, POSITION)),
     rooms.list_rooms("user-9", Slice(50, POSITION, is_backwards=True)),
     rooms.get_room("user-9", 1),
@@ -70,8 +74,8 @@ def session(clone_database: Callable[[], str]) -> Iterator[psycopg.Connection]:
     with psycopg.connect(clone_database()) as connection:
         connection.execute("""
             INSERT INTO chat_room (
-                id, name, version, last_seq, member_count, bumped_at, created_at)
-            SELECT n, 'room ' || n, 1000, 1000, 20, now() - n * interval '1 minute', now()
+                id, name, version, last_seq, member_count, bumped_at, bump_id, created_at)
+            SELECT n, 'room ' || n, 1000, 1000, 20, now() - n * interval '1 minute', n, now()
             FROM generate_series(1, 1000) n;
             SELECT setval(pg_get_serial_sequence('chat_room', 'id'), 1000);
             INSERT INTO chat_member (room_id, user_id, channel, joined_version, joined_at)

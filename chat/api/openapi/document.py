@@ -26,6 +26,7 @@ TAGS = {
     "rooms": "A room has a name, members and messages; `version` counts what happened in it.",
     "messages": "Sent by members, numbered 1, 2, 3… in each room.",
     "members": "Users join and leave by themselves; the host's service adds and removes them.",
+    "users": "Users are the product's: its service can refuse the tokens that they hold.",
     "events": "What a client fetches when it missed an event. The schema `Event` describes what "
     "Centrifugo carries on `personal:<user id>`.",
     "search": "Rooms by any part of their name.",
@@ -39,7 +40,8 @@ the string in `sub`. Some operations are for the product's own service: its toke
 service`, or `chat.manage` in `scp` or `scope`.
 
 Every error is `application/problem+json` (RFC 9457) with a stable `code`. A method that an address
-does not take is 405 with `Allow`. Every answer names its request in `X-Request-Id`.
+does not take is 405 with `Allow`; HEAD is taken wherever GET is. Every answer names its request in
+`X-Request-Id`.
 """
 
 _PATH_SCHEMAS: dict[str, tuple[Schema, str | int]] = {
@@ -49,6 +51,9 @@ _PATH_SCHEMAS: dict[str, tuple[Schema, str | int]] = {
     ),
     "user_id": ({"type": "string", "minLength": 1, "maxLength": USER_ID_MAX_LENGTH}, "u456"),
 }
+
+# Some answers say how long it really takes.
+_SECONDS: Schema = {"type": "integer", "minimum": 1}
 
 
 def build_document(routes: Sequence[HTTPRouteHandler]) -> Schema:
@@ -108,7 +113,10 @@ def _describe(handler: HTTPRouteHandler, path: str) -> Schema:
     }
     if operation.body is not None:
         content = {"schema": refer(operation.body), "example": operation.example}
-        described["requestBody"] = {"required": True, "content": {"application/json": content}}
+        described["requestBody"] = {
+            "required": operation.is_body_required,
+            "content": {"application/json": content},
+        }
     return described
 
 
@@ -167,7 +175,7 @@ def _find_codes(handler: HTTPRouteHandler, path: str) -> set[str]:
     # When each applies, and the codes that it brings.
     brought = [
         (True, {"bad_request", "internal_error"}),
-        (authenticated in guards, {"invalid_token"}),
+        (authenticated in guards, {"invalid_token", "token_revoked", "identity_unavailable"}),
         (service_only in guards, {"service_rights_required"}),
         ("{room_id" in path, {"not_found"}),
         ("{user_id" in path or operation.query is not None, {"invalid_input"}),
@@ -203,7 +211,7 @@ def _describe_problem(status: HTTPStatus, codes: list[str]) -> Schema:
         "content": {MEDIA_TYPE: {"schema": schema}},
     }
     headers = {
-        name: {"schema": {"const": text}}
+        name: {"schema": _SECONDS if name == "Retry-After" else {"const": text}}
         for name, text in PROBLEMS[codes[0]].headers.items()
         if name
         != "Connection"  # it is between two hops, and OpenAPI does not describe such headers

@@ -26,6 +26,7 @@ ROOM: dict[str, Any] = {
     "version": 3,
     "member_count": 2,
     "bumped_at": "2026-01-31T09:30:00.123456Z",
+    "bump_id": 1,
     "last_message": MESSAGE,
     "created_at": "2026-01-31T09:00:00.000000Z",
 }
@@ -38,6 +39,7 @@ DELETED = {
 BODIES: dict[str, dict[str, Any]] = {
     "MessageBody": MESSAGE | {"room": EVENT_ROOM},
     "MemberBody": MEMBER | {"room": EVENT_ROOM},
+    "JoinedBody": MEMBER | {"room": EVENT_ROOM},
     "RoomBody": {"room": EVENT_ROOM},
     "MessageDeleted": DELETED | {"room": EVENT_ROOM},
 }
@@ -67,6 +69,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     **{kind.__name__: make_event(kind) for kind in get_args(Event)},
     "Membership": {"room": EVENT_ROOM, "user": "u123", "joined": True},
     "Addition": {"added": ["u789"], "already": ["u123"]},
+    "Revocation": {"user": "u456", "not_before": "2026-01-31T09:30:00.000000Z"},
     "CentrifugoToken": {"token": "eyJhbGciOiJIUzI1NiIs…", "channel": "personal:u123"},
     "Liveness": {"status": "ok"},
     "Readiness": {

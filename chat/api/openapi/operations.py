@@ -20,6 +20,7 @@ class Operation:
     query: type[msgspec.Struct] | None = None
     """What `chat.api.query.parse_query` reads."""
     body: type[Any] | None = None
+    is_body_required: bool = True
     example: Mapping[str, Any] = field(default_factory=dict)
     """A body that a test sends."""
     answers: Mapping[int, str] = field(default_factory=dict)

@@ -26,6 +26,8 @@ CONTENT_SECURITY_POLICY = (
     f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'"
 )
+EXAMPLE_ORIGIN = "http://localhost:9000"
+"""Where the examples of the page send their requests."""
 register = Library()
 
 
@@ -46,6 +48,7 @@ def render_page(document: Schema) -> str:
     ]
     style = mark_safe(_STYLE)  # noqa: S308 - a file of this package
     context = {"document": document, "operations": operations, "style": style}
+    context |= {"origin": EXAMPLE_ORIGIN}
     return engine.get_template("page.html").render(Context(context))
 
 

@@ -19,6 +19,8 @@ from chat.conf import compose_conninfo, load_configuration
 from chat.doctor.catalogue import CODES, Check, Place
 from chat.doctor.examination import Examination, UnfinishedError
 from chat.doctor.repairs import REPAIRS, repair
+from chat.sql.server import describe_old_server
+from chat.visible import make_visible
 
 HELP = """\
 Check a database in use, without writing to it: counters, the log, the outbox, sequences, functions,
@@ -106,7 +108,7 @@ class Command(BaseCommand):
                 report.problem = "It was interrupted."
             report.seconds = round(time.monotonic() - began, 3)
             if options["json"]:
-                self.stdout.write(json.dumps(msgspec.to_builtins(report), ensure_ascii=False))
+                self.stdout.write(json.dumps(msgspec.to_builtins(report)))
             else:
                 self._print(report)
             self.stdout.flush()
@@ -120,6 +122,8 @@ class Command(BaseCommand):
         output = self.stderr if options["json"] else self.stdout
         say = partial(output.write, style_func=str)
         with closing(_connect()) as connection:
+            if reason := describe_old_server(connection.info.server_version):
+                raise UnfinishedError(reason)
             examination = Examination(connection, deadline, options["late"], options["from_room"])
             report.checked = examination.checked
             try:
@@ -140,7 +144,8 @@ class Command(BaseCommand):
             self.stdout.write(style(f"{finding.severity}: {finding.code} ({finding.count}{state})"))
             self.stdout.write(f"  {finding.meaning}{hint}")
             for example in finding.examples:
-                self.stdout.write(f"  {json.dumps(example, ensure_ascii=False)}")
+                line = json.dumps(example, ensure_ascii=False)
+                self.stdout.write(f"  {make_visible(line)}")
         counts = ", ".join(f"{count:,} {name}" for name, count in report.checked.items())
         self.stdout.write(f"Checked {counts or 'nothing'} in {report.seconds:.1f} s.")
         if report.problem is not None:

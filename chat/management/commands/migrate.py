@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
+from django.core.management.base import CommandError
 from django.core.management.commands import migrate
-from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
+from django.db import DEFAULT_DB_ALIAS, NotSupportedError, OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 from django.db.migrations.executor import MigrationExecutor
@@ -106,7 +107,14 @@ class Command(migrate.Command):
     """Django's `migrate`, one at a time, while the service goes on."""
 
     def handle(self, *arguments: Any, **options: Any) -> None:
-        """Migrate while no other `migrate` does, then install the functions."""
+        """Migrate while no other `migrate` does, then install the functions.
+
+        A server that is too old is refused before anything is written.
+        """
+        try:
+            connections[options.get("database") or DEFAULT_DB_ALIAS].ensure_connection()
+        except NotSupportedError as error:
+            raise CommandError(f"{error} Nothing was changed.") from None
         with self._alone(options.get("database") or DEFAULT_DB_ALIAS):
             super().handle(*arguments, **options)
 

@@ -1,4 +1,7 @@
-"""`manage.py prune_events`: deletes old events from the log, and users who stopped listening."""
+"""`manage.py prune_events`: deletes what is too old to be needed.
+
+Events of the log, users who stopped listening, and revocations of tokens that have expired.
+"""
 
 from argparse import ArgumentTypeError
 
@@ -7,6 +10,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from chat.actions.events import PRUNE_BATCH, prune_events
 from chat.actions.listeners import PRUNE_BATCH as LISTENERS_BATCH
 from chat.actions.listeners import prune_listeners
+from chat.actions.revocations import PRUNE_BATCH as REVOCATIONS_BATCH
+from chat.actions.revocations import prune_revocations
 from chat.conf import load_configuration
 from chat.sql.database import run_call_in_django
 
@@ -46,3 +51,15 @@ class Command(BaseCommand):
             pruned = run_call_in_django(prune_listeners())
             users += pruned
         self.stdout.write(f"Pruned {users} users who stopped listening.")
+        self._prune_revocations()
+
+    def _prune_revocations(self) -> None:
+        """Delete the revocations of which all tokens have expired; tokens may be valid for ever."""
+        seconds = load_configuration().revocations_kept_seconds
+        if seconds is None:
+            return
+        total, pruned = 0, REVOCATIONS_BATCH
+        while pruned == REVOCATIONS_BATCH:
+            pruned = run_call_in_django(prune_revocations(seconds))
+            total += pruned
+        self.stdout.write(f"Pruned {total} revocations of tokens that have expired.")

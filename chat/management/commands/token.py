@@ -6,8 +6,9 @@ import time
 
 import jwt
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from chat.identity_checks import verifies_by_secret
 from chat.realtime.channels import describe_invalid_user_id
 
 _DURATION = re.compile(r"(?P<number>[1-9][0-9]*)(?P<unit>[smhd]?)", re.ASCII)
@@ -46,7 +47,24 @@ class Command(BaseCommand):
 
     def handle(self, *, sub: str, service: bool, ttl: int, **_: object) -> None:
         """Print only the token."""
-        claims: dict[str, object] = {"sub": sub, "exp": int(time.time()) + ttl}
-        if service:
+        if not verifies_by_secret() or "HS256" not in settings.JWT_ALGORITHMS:
+            raise CommandError(
+                "Tokens of JWT_SECRET are not accepted: they are verified with JWT_PUBLIC_KEY, "
+                "JWT_JWKS_URL, AUTH_VERIFY_URL or other JWT_ALGORITHMS than HS256. Get one where "
+                "your tokens are signed."
+            )
+        longest = settings.JWT_MAX_LIFETIME_SECONDS
+        if longest and ttl > longest:
+            self.stderr.write(f"It is valid for {longest} seconds: see JWT_MAX_LIFETIME_SECONDS.")
+            ttl = longest
+        now = int(time.time())
+        claims: dict[str, object] = {settings.JWT_USER_CLAIM: sub, "iat": now, "exp": now + ttl}
+        if settings.JWT_ISSUER:
+            claims["iss"] = settings.JWT_ISSUER[0]
+        if settings.JWT_AUDIENCE:
+            claims[settings.JWT_AUDIENCE_CLAIM[0]] = settings.JWT_AUDIENCE[0]
+        if service and settings.JWT_SERVICE_CLAIM:
+            claims[settings.JWT_SERVICE_CLAIM[0]] = settings.JWT_SERVICE_VALUE
+        elif service:
             claims["role"] = "service"
         self.stdout.write(jwt.encode(claims, settings.JWT_SECRET, algorithm="HS256"))

@@ -49,10 +49,11 @@ CREATE OR REPLACE FUNCTION chat.event_body(
     SELECT json_build_object('type', p_event.type, 'body', CASE
         WHEN p_event.type IN ('message_added', 'message_deleted') THEN
             chat.message_body(p_message, chat.room_of_event(p_event, p_room_name))
-        WHEN p_event.type IN ('user_joined', 'user_left') THEN
-            json_build_object(
-                'user', p_event.user_id, 'joined_at', chat.time_text(p_event.joined_at),
-                'room', chat.room_of_event(p_event, p_room_name))
+        WHEN p_event.type IN ('user_joined', 'user_left') THEN JSON_OBJECT(
+            'user': p_event.user_id, 'joined_at': chat.time_text(p_event.joined_at),
+            'first_version': p_event.first_version,
+            'room': chat.room_of_event(p_event, p_room_name)
+            ABSENT ON NULL RETURNING json)
         WHEN p_event.type = 'room_updated' THEN
             json_build_object('room', chat.room_of_event(p_event, p_room_name))
         ELSE chat.refuse_event_type(p_event.type) END)
@@ -94,9 +95,9 @@ $$;
 -- order. The arrays of rooms, events and chunks are in one order of rooms; there is at least one event.
 --
 -- p_rooms: each room once, as it is after the changes; each has an event. p_events: `room_id`,
--- `type`, `message_id`, `user_id` and `joined_at` are read. p_messages: parallel to p_events, the
--- message of each event, or null. p_chunk_rooms, p_chunks: parallel, the channels to publish to, as
--- `audiences` returns them; the events of a room without a chunk are only logged.
+-- `type`, `message_id`, `user_id`, `joined_at` and `first_version` are read. p_messages: parallel to
+-- p_events, the message of each event, or null. p_chunk_rooms, p_chunks: parallel, the channels to
+-- publish to, as `audiences` returns them; the events of a room without a chunk are only logged.
 --
 -- An outbox row's idempotency key begins with the installation's epoch: without it a restored
 -- database would use keys again, and Centrifugo would drop the events.
@@ -160,21 +161,20 @@ BEGIN
     v_rooms := v_rooms || v_room;
 
     INSERT INTO chat_event (
-        room_id, version, type, message_id, user_id, joined_at, member_count, bumped_at, created_at)
-    SELECT e.room_id, e.version, e.type, e.message_id, e.user_id, e.joined_at, e.member_count,
-           e.bumped_at, v_now
+        room_id, version, type, message_id, user_id, joined_at, first_version, member_count,
+        bumped_at, created_at)
+    SELECT e.room_id, e.version, e.type, e.message_id, e.user_id, e.joined_at, e.first_version,
+           e.member_count, e.bumped_at, v_now
     FROM unnest(v_events) AS e;
     IF cardinality(v_payloads) > 0 THEN
         INSERT INTO chat_outbox (method, payload, partition, created_at)
         SELECT 'broadcast', item.payload, item.partition, v_now
         FROM unnest(v_payloads, v_partitions) AS item (payload, partition);
-        -- PostgreSQL sends equal notifications of one transaction once.
-        PERFORM pg_notify('chat_outbox', item.partition::text)
-        FROM unnest(v_partitions) AS item (partition);
     END IF;
     UPDATE chat_room r
     SET name = changed.name, version = changed.version, last_seq = changed.last_seq,
-        member_count = changed.member_count, bumped_at = changed.bumped_at
+        member_count = changed.member_count, bumped_at = changed.bumped_at,
+        bump_id = changed.bump_id
     FROM unnest(v_rooms) AS changed WHERE r.id = changed.id;
     RETURN v_rooms;
 END $$;
@@ -200,6 +200,22 @@ BEGIN
     RETURN (chat.record_events(
         ARRAY[p_room], ARRAY[v_event], ARRAY[p_message],
         array_fill(p_room.id, ARRAY[cardinality(v_chunks)]), v_chunks))[1];
+END $$;
+
+-- Notifies Centrifugo of the partitions of the outbox that have rows. Without it Centrifugo finds them at its
+-- next poll (`partition_poll_interval`).
+--
+-- It is called after the commit of what was queued, in a transaction of its own. A transaction that
+-- notifies holds a lock of the whole database from its commit until that is on disk, so all such
+-- commits happen one after another, and it cannot be prepared for a commit in two phases. This one does
+-- not wait for the disk: a notification that a crash loses is one that the poll makes up for.
+CREATE OR REPLACE FUNCTION chat.notify_outbox() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('synchronous_commit', 'off', true);
+    PERFORM pg_notify('chat_outbox', p.partition::text)
+    FROM generate_series(0, (SELECT i.outbox_partitions FROM chat_installation i) - 1)
+        AS p (partition)
+    WHERE EXISTS (SELECT FROM chat_outbox o WHERE o.partition = p.partition);
 END $$;
 
 -- Refuses to run where a snapshot could be older than the room's lock: order and idempotency need

@@ -14,6 +14,17 @@ CREATE OR REPLACE FUNCTION chat.database_identity() RETURNS text LANGUAGE sql ST
     FROM pg_control_system() s, pg_database d WHERE d.datname = current_database()
 $$;
 
+-- Makes each revocation a change of this transaction. Another cluster counts transactions from a lower
+-- number: each process would read the rows from before again and again.
+CREATE OR REPLACE FUNCTION chat.renumber_revocations() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF (SELECT max(r.changed_in) FROM chat_revocation r)
+        >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint
+    THEN
+        UPDATE chat_revocation r SET changed_in = pg_current_xact_id()::text::bigint;
+    END IF;
+END $$;
+
 -- Starts over in a database that lost events after it had sent them: no version, id or event from now
 -- on can be taken for an earlier one. One row: the number of rooms, and the new epoch.
 --
@@ -50,6 +61,7 @@ BEGIN
         FROM (SELECT pg_get_serial_sequence(v_table, 'id') AS name) s;
     END LOOP;
     UPDATE chat_room r SET version = greatest(v_start, r.version + 1);
+    PERFORM chat.renumber_revocations();
     FOR v_room IN SELECT * FROM chat_room r WHERE r.member_count > 0 ORDER BY r.id LOOP
         PERFORM chat.record_event('room_updated', v_room, chat.audience_of(v_room));
     END LOOP;
@@ -60,5 +72,6 @@ END $$;
 -- Accepts this database as the same one, after a move that lost nothing. One row: its identity.
 CREATE OR REPLACE FUNCTION chat.accept_identity() RETURNS TABLE (identity text)
 LANGUAGE sql AS $$
+    SELECT chat.renumber_revocations();
     UPDATE chat_installation SET identity = chat.database_identity() RETURNING identity
 $$;

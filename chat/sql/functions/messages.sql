@@ -258,7 +258,9 @@ BEGIN
 
         IF outcome = 'sent' THEN
             v_room.last_seq := v_message.seq;
-            v_room.bumped_at := v_now;
+            -- A clock can go back; the room's time and place do not.
+            v_room.bumped_at := greatest(v_room.bumped_at, v_now);
+            v_room.bump_id := v_message.id;
             v_event.room_id := v_room.id;
             v_event.type := 'message_added';
             v_event.message_id := v_message.id;

@@ -16,12 +16,17 @@ END $$;
 
 -- Why Centrifugo could not deliver a row of the outbox, or null if it can. A command of ours is a
 -- broadcast of one object to 1 to 1,000 personal channels of at most 255 bytes, with a key
--- `<epoch>:<room>:<version>:<chunk>`.
+-- `<epoch>:<room>:<version>:<chunk>`; or a disconnect of one user, with a code and a reason.
 CREATE OR REPLACE FUNCTION chat.outbox_fault(p_method text, p_payload json) RETURNS text
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
     RETURN CASE
-        WHEN p_method <> 'broadcast' THEN 'the method is not broadcast'
+        WHEN p_method = 'disconnect' THEN CASE
+            WHEN chat.is_user_id(p_payload->>'user') IS NOT true THEN 'user is not a user id'
+            WHEN json_typeof(p_payload #> '{disconnect,code}') IS DISTINCT FROM 'number'
+                OR json_typeof(p_payload #> '{disconnect,reason}') IS DISTINCT FROM 'string'
+                THEN 'disconnect is not a code and a reason' END
+        WHEN p_method <> 'broadcast' THEN 'the method is neither broadcast nor disconnect'
         WHEN json_typeof(p_payload) <> 'object'
             OR json_typeof(p_payload->'data') IS DISTINCT FROM 'object'
             THEN 'data is not an object'
@@ -109,15 +114,17 @@ BEGIN
 END $$;
 
 -- The partition in which a row of the outbox belongs: by its room, and by the number of members in
--- its event. The row can be delivered.
+-- its event, or by its user. The row can be delivered.
 CREATE OR REPLACE FUNCTION chat.partition_of_row(p_payload json, p_partitions int) RETURNS int
 LANGUAGE sql IMMUTABLE AS $$
-    SELECT chat.partition_of(
-        (chat.outbox_key(p_payload))[2]::bigint,
-        CASE WHEN json_typeof(p_payload #> '{data,body,room,member_count}') = 'number'
-             THEN least((p_payload #>> '{data,body,room,member_count}')::numeric, 1000000)::int
-        END,
-        p_partitions)
+    SELECT CASE WHEN chat.outbox_key(p_payload) IS NULL
+        THEN chat.partition_of_user(p_payload->>'user', p_partitions)
+        ELSE chat.partition_of(
+            (chat.outbox_key(p_payload))[2]::bigint,
+            CASE WHEN json_typeof(p_payload #> '{data,body,room,member_count}') = 'number'
+                 THEN least((p_payload #>> '{data,body,room,member_count}')::numeric, 1000000)::int
+            END,
+            p_partitions) END
 $$;
 
 -- Moves a row of the outbox that can be delivered into the partition of its room. It may come after
@@ -138,9 +145,6 @@ BEGIN
         UPDATE chat_outbox o SET partition = v_partition
         WHERE o.id = p_id AND o.partition <> v_partition
         RETURNING old.partition::text, new.partition::text;
-    IF FOUND THEN
-        PERFORM pg_notify('chat_outbox', v_partition::text);
-    END IF;
 END $$;
 
 -- Removes a row of the outbox that can never be delivered; `before` is the whole row. Its event

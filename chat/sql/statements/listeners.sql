@@ -1,7 +1,10 @@
 -- name: keep_listeners
--- Makes users listeners, a row for each; see functions/listeners.sql.
-SELECT user_id, until, is_settled, is_resuming
-FROM chat.keep_listeners(%(user_ids)s::text[], %(seconds)s::int);
+-- Makes users listeners, a row for each, and reads from when on their tokens are accepted: see
+-- functions/listeners.sql and functions/revocations.sql.
+SELECT k.user_id, k.until, k.is_settled, k.is_resuming, (
+    SELECT extract(epoch FROM r.not_before)::float8 FROM chat_revocation r
+    WHERE r.user_id = k.user_id) AS not_before
+FROM chat.keep_listeners(%(user_ids)s::text[], %(seconds)s::int) AS k;
 
 -- name: list_running_writes
 -- The transactions of the API that may have changed something; see functions/listeners.sql.

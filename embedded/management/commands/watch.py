@@ -12,6 +12,7 @@ from typing import Any
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from chat.visible import make_visible
 from embedded.supervisor import dial
 from embedded.welcome import Addresses
 
@@ -27,12 +28,14 @@ def describe_event(event: dict[str, Any]) -> str:
     body = event["body"]
     room = body.get("room")
     if room is None:
-        return str(event["type"])  # of a later release
-    place = f"{room['name']} (room {room['id']}, version {room['version']})"
+        return make_visible(str(event["type"]))  # of a later release
+    name, user = make_visible(room["name"]), make_visible(body.get("user", ""))
+    place = f"{name} (room {room['id']}, version {room['version']})"
     if event["type"] == "message_added":
-        return f"{place}  {body['user']}: {body['content']}"
+        content = make_visible(body["content"], keep=" \n")
+        return f"{place}  {user}: {content}"
     verb = {"user_joined": "joined", "user_left": "left"}.get(event["type"], event["type"])
-    return f"{place}  {body.get('user', '')} {verb}"
+    return f"{place}  {user} {make_visible(verb)}"
 
 
 def sign_token(user_id: str) -> str:
@@ -103,7 +106,7 @@ class Command(BaseCommand):
         self.stdout.flush()
 
     def _print_json(self, event: dict[str, Any]) -> None:
-        self.stdout.write(json.dumps(event, ensure_ascii=False))
+        self.stdout.write(json.dumps(event))
         self.stdout.flush()
 
     def _say(self, text: str) -> None:

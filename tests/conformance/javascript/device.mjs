@@ -28,15 +28,18 @@ let client;
 let subscription;
 
 const actions = {
-  connect({ url, token }) {
-    client = new Centrifuge(url, {
+  connect({ url, token, transports, emulationEndpoint }) {
+    client = new Centrifuge(transports ?? url, {
       websocket: Socket,
+      ...(emulationEndpoint && { emulationEndpoint }),
       token,
       getToken: () => askForToken("connection"),
       minReconnectDelay: 50,
       maxReconnectDelay: 200,
     });
-    client.on("connected", ({ client: id }) => say("connected", { client: id }));
+    client.on("connected", ({ client: id, transport }) =>
+      say("connected", { client: id, transport }),
+    );
     client.on("disconnected", ({ code, reason }) => say("disconnected", { code, reason }));
     client.connect();
   },

@@ -1,0 +1,124 @@
+"""Realtime is notified of events after their commit, so no commit waits for another one."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+
+from chat.actions.members import add_members, remove_member
+from chat.actions.messages import NewMessage, send_messages
+from chat.actions.rooms import create_room
+from chat.sql.database import run_call
+from embedded.postgres import PostgresServer
+from tests.conftest import Connection
+from tests.support.actors import Actor
+from tests.support.processes import run_manage
+
+SESSIONS = 8
+FLUSH_SECONDS = 0.1
+# A disk that takes long for a write, and then has written everything that was committed meanwhile.
+SLOW_DISK = f"SET commit_delay = {int(FLUSH_SECONDS * 1_000_000)}; SET commit_siblings = 0"
+# More than any notification takes, less than a test may.
+PATIENCE = 10.0
+
+
+@pytest.fixture(scope="module")
+def durable_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Return the database of a server that writes to disk and allows prepared transactions."""
+    folder: Path = tmp_path_factory.mktemp("durable")
+    with PostgresServer.start(folder, settings={"max_prepared_transactions": "4"}) as server:
+        run_manage("migrate", "--no-input", DATABASE_URL=server.url())
+        yield server.url()
+
+
+@pytest.fixture
+def open_durable(durable_url: str) -> Iterator[Callable[[], Connection]]:
+    """Open sessions of that database."""
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(
+            psycopg.connect(durable_url, autocommit=True, row_factory=psycopg.rows.dict_row)
+        )
+
+
+def test_commits_share_a_write_to_a_slow_disk(open_durable: Callable[[], Connection]) -> None:
+    """Sends of several sessions are committed together, not one after another."""
+    sessions = [open_durable() for _ in range(SESSIONS)]
+    rooms = [run_call(session, create_room("room", ["alice"])).room.id for session in sessions]
+    together = threading.Barrier(SESSIONS)
+
+    def send(session: Connection, room: int) -> float:
+        session.execute(SLOW_DISK)
+        together.wait(PATIENCE)
+        began = time.monotonic()
+        run_call(session, send_messages([NewMessage(room, "alice", "key", "hello")]))
+        return time.monotonic() - began
+
+    with ThreadPoolExecutor(SESSIONS) as threads:
+        slowest = max(threads.map(send, sessions, rooms))
+
+    # One after another, the last one would have waited for eight writes.
+    assert slowest < SESSIONS / 2 * FLUSH_SECONDS
+
+
+def test_a_change_takes_part_in_a_commit_of_two_phases(
+    open_durable: Callable[[], Connection],
+) -> None:
+    """A host that prepares its transaction, with a message in it, commits both or neither."""
+    host, reader = open_durable(), open_durable()
+    room = run_call(host, create_room("room", ["alice", "bob"])).room.id
+    for name in ("kept", "undone"):
+        host.execute("BEGIN")
+        run_call(host, send_messages([NewMessage(room, "alice", name, name)]))
+        run_call(host, add_members(room, [name]))
+        run_call(host, remove_member(room, name))
+        host.execute(f"PREPARE TRANSACTION '{name}'")
+        host.execute(f"{'COMMIT' if name == 'kept' else 'ROLLBACK'} PREPARED '{name}'")
+
+    rows = reader.execute("SELECT content FROM chat_message WHERE room_id = %s", [room]).fetchall()
+
+    assert [row["content"] for row in rows] == ["kept"]
+
+
+def test_a_change_through_the_api_is_notified(
+    alice: Actor, bob: Actor, host: Actor, connection: Connection
+) -> None:
+    """After each kind of change, realtime is notified of the partition that has the event."""
+    alice.listen()
+    connection.execute("LISTEN chat_outbox")
+    room = host.create_room(alice)
+    partition = _find_partition(connection, room)
+    changes: list[Callable[[], httpx.Response]] = [
+        lambda: alice.send(room, "hello"),
+        lambda: bob.post(f"/api/rooms/{room}/join/"),
+        lambda: bob.post(f"/api/rooms/{room}/leave/"),
+        lambda: host.post(f"/api/rooms/{room}/members/", {"users": [bob.user_id]}),
+        lambda: host.delete(f"/api/rooms/{room}/members/{bob.user_id}/"),
+    ]
+
+    assert partition in _read_notified(connection)
+    for change in changes:
+        assert change().is_success
+        assert partition in _read_notified(connection)
+
+
+def _read_notified(listener: Connection) -> set[str]:
+    """Wait for a notification; return the partitions that it and those with it name."""
+    first = list(listener.notifies(timeout=PATIENCE, stop_after=1))
+    return {notice.payload for notice in [*first, *listener.notifies(timeout=0)]}
+
+
+def _find_partition(connection: Connection, room: int) -> str:
+    row = connection.execute(
+        "SELECT chat.partition_of(r.id, r.member_count, i.outbox_partitions)::text AS partition"
+        " FROM chat_room r, chat_installation i WHERE r.id = %s",
+        [room],
+    ).fetchone()
+    assert row is not None
+    partition: str = row["partition"]
+    return partition
