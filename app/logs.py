@@ -68,6 +68,9 @@ def configure_logs() -> None:
                     "uvicorn": "WARNING",
                     "uvicorn.error": "WARNING",
                     "psycopg.pool": "WARNING",
+                    # One line for each token that the host is asked about.
+                    "httpx": "WARNING",
+                    "httpcore": "WARNING",
                     # Its warnings repeat the request's own line.
                     "django.request": "ERROR",
                 }.items()

@@ -142,11 +142,11 @@ def _check_database_url(url: str) -> None:
 
 
 def _check_rate(text: str) -> None:
-    """Raise where a limit of sends is not `<messages>/<seconds>`, each at least 1."""
+    """Raise where a limit is not `<how many>/<seconds>`, each at least 1."""
     if text and re.fullmatch(r"[1-9][0-9]{0,3}/[1-9][0-9]{0,4}", text) is None:
         raise ValidationError(
-            f"={text!r} is not a number of messages and a number of seconds, like 30/60: "
-            "at most 9999 messages in at most 99999 seconds."
+            f"={text!r} is not a number and a number of seconds, like 30/60: "
+            "at most 9999 in at most 99999 seconds."
         )
 
 
@@ -242,6 +242,8 @@ CHAT_AUDIENCE_HOURS = _number("CHAT_AUDIENCE_HOURS", 48)
 # For example 30/60: at most 30 messages in any 60 seconds.
 CHAT_SENDS_PER_USER = _text("CHAT_SENDS_PER_USER", validate=_check_rate)
 CHAT_SENDS_PER_ROOM = _text("CHAT_SENDS_PER_ROOM", validate=_check_rate)
+# The same for joins and leaves of a user, which each send an event to everyone in the room.
+CHAT_JOINS_PER_USER = _text("CHAT_JOINS_PER_USER", validate=_check_rate)
 
 LOG_LEVEL = _read(_environment.str, "LOG_LEVEL", "INFO", _shout, validate=_check_log_level)
 # Prometheus metrics, on a port of their own; 0 serves none.

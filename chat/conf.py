@@ -31,6 +31,9 @@ class ChatConfiguration:
     jwt_max_lifetime_seconds: int
     """How long the host's tokens are valid at most; 0 for no limit."""
 
+    joins_per_user: str
+    """`30/60`: a user joins and leaves at most 30 times in any 60 seconds; empty for no limit."""
+
     centrifugo_token_secret: str
     centrifugo_token_ttl_seconds: int
 
@@ -77,6 +80,7 @@ def load_configuration() -> ChatConfiguration:
         sends_per_user=settings.CHAT_SENDS_PER_USER,
         sends_per_room=settings.CHAT_SENDS_PER_ROOM,
         jwt_max_lifetime_seconds=settings.JWT_MAX_LIFETIME_SECONDS,
+        joins_per_user=settings.CHAT_JOINS_PER_USER,
         centrifugo_token_secret=settings.CENTRIFUGO_TOKEN_SECRET,
         centrifugo_token_ttl_seconds=settings.CENTRIFUGO_TOKEN_TTL_SECONDS,
         database_url=settings.DATABASE_URL,

@@ -8,7 +8,7 @@
     ├── ServiceRightsRequiredError                                          403
     ├── IdempotencyConflictError one client_id, two contents               409
     ├── EventsGoneError          a position outside the kept log           410
-    ├── RateLimitedError         too many messages in a short time         429
+    ├── RateLimitedError         too many messages, or joins, in a time    429
     ├── RoomBusyError            a room stayed locked too long             503
     ├── OverloadedError          more sends wait than can be stored        503
     └── DatabaseUnavailableError                                            503
@@ -104,7 +104,7 @@ class RoomBusyError(ChatError):
 
 
 class RateLimitedError(ChatError):
-    """The sender, or the room, has had as many messages as `CHAT_SENDS_PER_…` allows."""
+    """As many as `CHAT_SENDS_PER_…` or `CHAT_JOINS_PER_USER` allows were accepted before."""
 
     code = "rate_limited"
     default_message = "Too many messages in a short time. Nothing was stored; try again later."

@@ -2,7 +2,8 @@
 
 Every event carries its room with the room's version at that event. Versions count a room's events
 1, 2, 3…, so a client at version v applies v + 1, ignores anything up to v, and fetches
-`events/?after=v` when it receives a version beyond v + 1.
+`events/?after=v` when it receives a version beyond v + 1, unless the event stands for those
+between (`first_version`).
 """
 
 from typing import Literal
@@ -54,6 +55,15 @@ class MemberBody(msgspec.Struct, frozen=True):
     room: EventRoom
 
 
+class JoinedBody(MemberBody, frozen=True, kw_only=True, omit_defaults=True):
+    """Who joined, when, and the room."""
+
+    first_version: int | None = None
+    """Where so many users were added at once that only this event, the last one, was published: the
+    version of the first. It stands for all of them: a client that holds `first_version` - 1, or
+    more, misses nothing but the other users."""
+
+
 class MessageAdded(msgspec.Struct, frozen=True):
     """A member sent a message."""
 
@@ -79,7 +89,7 @@ class UserJoined(msgspec.Struct, frozen=True):
     """A user became a member; that user receives the event too."""
 
     type: Literal["user_joined"]
-    body: MemberBody
+    body: JoinedBody
 
 
 class UserLeft(msgspec.Struct, frozen=True):

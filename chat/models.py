@@ -73,6 +73,12 @@ class Room(models.Model):
     """How many messages the room has had."""
     member_count = models.IntegerField(default=0)
     bumped_at = models.DateTimeField()
+    """The time of the last message, or of the creation; it never falls, even where a clock does."""
+    bump_id = models.BigIntegerField()
+    """The id of the last message, the room's place in lists: time orders nothing. Before the first
+    message it is the last id that any message had at the creation, by the column's default: a new
+    room is listed above the rooms of all messages so far. Each message changes it, so it has no
+    index."""
     created_at = models.DateTimeField()
 
     class Meta:
@@ -162,11 +168,9 @@ class JoinCount(models.Model):
     user_id = ExactCharField(primary_key=True, max_length=USER_ID_MAX_LENGTH, db_collation="C")
     times = ArrayField(models.DateTimeField())
     """The latest ones, the newest last, at most as many as the limit allows."""
-    changed_at = models.DateTimeField()
 
     class Meta:
         db_table = "chat_join_count"
-        indexes: ClassVar = [Index(fields=["changed_at"], name="chat_join_count_changed_at")]
 
     def __str__(self) -> str:
         return f"{make_visible(self.user_id)}: {len(self.times)}"
@@ -207,7 +211,7 @@ class Message(models.Model):
     created_at = models.DateTimeField()
     deleted_at = models.DateTimeField(null=True)
     digest = models.IntegerField(null=True)
-    """Of a deleted text: 16 bits that tell whether a repeated send is the same as the first one."""
+    """Of a deleted text: 24 bits that tell whether a repeated send is the same as the first one."""
 
     class Meta:
         db_table = "chat_message"
@@ -233,6 +237,9 @@ class Event(models.Model):
     message = models.ForeignKey(Message, on_delete=models.PROTECT, null=True, db_index=False)
     user_id = models.CharField(max_length=USER_ID_MAX_LENGTH, db_collation="C", null=True)  # noqa: DJ001 - events of the room itself have no user
     joined_at = models.DateTimeField(null=True)
+    first_version = models.BigIntegerField(null=True)
+    """Of the last event of a call that added many users: the version of the first one. Only the
+    last was published, and stands for them all."""
     member_count = models.IntegerField()
     bumped_at = models.DateTimeField()
     created_at = models.DateTimeField()

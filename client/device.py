@@ -63,6 +63,7 @@ class Device:
         self._farewell: asyncio.Task[None] | None = None
         self._frames: deque[Json] = deque()
         self._must_resync = False
+        self._wanted_members: set[int] = set()
         self._is_subscribed = False
         self._is_working = False
         self._has_work = asyncio.Event()
@@ -114,6 +115,7 @@ class Device:
             await asyncio.wait([self._worker])
             self._worker = None
         self._frames.clear()
+        self._wanted_members.clear()
 
     async def pause(self) -> None:
         """Go offline, as a phone without a network; the SDK keeps its position in the channel."""
@@ -152,6 +154,16 @@ class Device:
                     for room_id, version in versions.items()
                 )
             )
+
+    async def read_members(self, room_id: int) -> None:
+        """Read the members of a room if the reducer lacks some; call it when they are to be shown.
+
+        Errors: `DeviceEndedError` if the device ended first.
+        """
+        if self.reducer.lacks_members(room_id):
+            self._wanted_members.add(room_id)
+            self._has_work.set()
+            await self.wait_until(lambda: not self.reducer.lacks_members(room_id))
 
     # What the SDK's handlers call. They return at once, because the SDK reads nothing meanwhile.
 
@@ -224,7 +236,7 @@ class Device:
             await self.end(str(error) or repr(error), error)
 
     async def _do_next(self) -> None:
-        """Resync, or process one event, or note that there is no work.
+        """Resync, or read wanted members, or process one event, or note that there is no work.
 
         A resync comes first. Events in the queue that are older than its answers are dropped by
         their version. Two resyncs that are requested before one begins are done once.
@@ -233,6 +245,8 @@ class Device:
         if self._must_resync:
             self._must_resync = False
             await self._resync()
+        elif self._wanted_members:
+            await self._read_members(self._wanted_members.pop())
         elif self._frames:
             await self._take(self._frames.popleft())
         else:
@@ -301,6 +315,14 @@ class Device:
         self.reducer.replace(room, members, messages)
         self.observer.on_snapshot(room_id, self.reducer.version(room_id))
         await self._notify()
+
+    async def _read_members(self, room_id: int) -> None:
+        """Read a room's members again; the events of later changes wait in the queue."""
+        members = await self._api.list(f"/api/rooms/{room_id}/members/")
+        if members is None:
+            self._forget(room_id)
+        else:
+            self.reducer.replace_members(room_id, members)
 
     def _receive(self, event: Json) -> Outcome:
         outcome = self.reducer.receive(event)

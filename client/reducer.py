@@ -24,11 +24,15 @@ class Outcome(Enum):
 
 @dataclass(slots=True)
 class _Held:
-    """A room with its members by user id and its newest messages by id."""
+    """A room with its members by user id and its newest messages by id.
+
+    `lacks_members`: an event stood for many users who joined, and named only the last of them.
+    """
 
     room: Json
     members: dict[str, Json] = field(default_factory=dict)
     messages: dict[int, Json] = field(default_factory=dict)
+    lacks_members: bool = False
 
 
 class Reducer:
@@ -55,8 +59,10 @@ class Reducer:
             return Outcome.DROPPED if has_left else Outcome.UNKNOWN_ROOM
         if version <= held.room["version"]:
             return Outcome.DROPPED
-        if version > held.room["version"] + 1:
+        if body.get("first_version", version) > held.room["version"] + 1:
             return Outcome.GAP
+        if version > held.room["version"] + 1:
+            held.lacks_members = True
         self._apply(held, event)
         return Outcome.APPLIED
 
@@ -68,13 +74,14 @@ class Reducer:
             case "message_added":
                 # A held one was read after this was published, and its text may be deleted.
                 held.messages.setdefault(body["id"], body)
+                held.room["bump_id"] = body["id"]
                 if len(held.messages) > self.keep:
                     del held.messages[min(held.messages)]
             case "message_deleted":
                 if body["id"] in held.messages:
                     held.messages[body["id"]] = body
             case "user_joined":
-                held.members[body["user"]] = body
+                held.members[body["user"]] = {"user": body["user"], "joined_at": body["joined_at"]}
             case "user_left":
                 held.members.pop(body["user"], None)
                 if body["user"] == self.user_id:
@@ -98,6 +105,17 @@ class Reducer:
         last_seq = newest[-1]["seq"] if newest else 0
         self._positions[room["id"]] = min(last_seq, self.position(room["id"]))
 
+    def replace_members(self, room_id: int, members: Iterable[Json]) -> None:
+        """Hold a room's members as they were read; the events of later changes still follow."""
+        if (held := self._rooms.get(room_id)) is not None:
+            held.members = {member["user"]: member for member in members}
+            held.lacks_members = False
+
+    def lacks_members(self, room_id: int) -> bool:
+        """Say whether members of a held room are unknown: read them when somebody looks at them."""
+        held = self._rooms.get(room_id)
+        return held is not None and held.lacks_members
+
     def forget(self, room_id: int) -> None:
         """Stop holding the room; the read position stays, because the user may join again."""
         self._rooms.pop(room_id, None)
@@ -112,14 +130,17 @@ class Reducer:
         return {room_id: self.version(room_id) for room_id in self._rooms}
 
     def state(self) -> Json:
-        """Return everything that the user sees, in the order and form of the API's answers."""
+        """Return everything that the user sees, in the order and form of the API's answers.
+
+        The members of a room are those that are known: see `lacks_members`.
+        """
         messages = {room_id: _newest_first(held) for room_id, held in self._rooms.items()}
         rooms = [
             held.room | {"last_message": next(iter(messages[room_id]), None)}
             for room_id, held in self._rooms.items()
         ]
         return {
-            "rooms": sorted(rooms, key=lambda room: (room["bumped_at"], room["id"]), reverse=True),
+            "rooms": sorted(rooms, key=lambda room: (room["bump_id"], room["id"]), reverse=True),
             "members": {
                 room_id: sorted(held.members.values(), key=lambda member: member["user"].encode())
                 for room_id, held in self._rooms.items()

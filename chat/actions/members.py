@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from chat.errors import InvalidInputError, NotFoundError
+from chat.errors import InvalidInputError, NotFoundError, RateLimitedError
 from chat.events import EventRoom
 from chat.sql import Call, Result
 
@@ -31,6 +31,15 @@ class _RemoveRow(msgspec.Struct, frozen=True):
     room: str | None
 
 
+class _ChangeRow(msgspec.Struct, frozen=True):
+    """The outcome of a user's own change; see chat/sql/functions/joins.sql."""
+
+    outcome: str
+    room: str | None
+    retry_after: float | None
+    """Seconds, for `rate_limited`."""
+
+
 _ROOM = msgspec.json.Decoder(EventRoom)
 
 
@@ -45,12 +54,26 @@ def add_members(room_id: int, user_ids: Sequence[str]) -> Call[Addition]:
     return _make_addition(room_id, user_ids, _read_addition)
 
 
-def join_room(room_id: int, user_id: str) -> Call[EventRoom]:
+def join_room(room_id: int, user_id: str, limit: str = "") -> Call[EventRoom]:
     """Make a user a member and return the room as it is then; repeating it changes nothing.
 
-    Errors: `NotFoundError`.
+    `limit`: how often the user may join and leave, as `30/60`; empty for no limit.
+
+    Errors: `NotFoundError`, `RateLimitedError`.
     """
+    if limit:
+        return _change_own_membership(room_id, user_id, limit, is_joining=True)
     return _make_addition(room_id, [user_id], _read_room)
+
+
+def leave_room(room_id: int, user_id: str, limit: str = "") -> Call[EventRoom]:
+    """End the user's own membership, as `remove_member` does, within the limit of `join_room`.
+
+    Errors: `NotFoundError`, `RateLimitedError`.
+    """
+    if limit:
+        return _change_own_membership(room_id, user_id, limit, is_joining=False)
+    return remove_member(room_id, user_id)
 
 
 def remove_member(room_id: int, user_id: str) -> Call[EventRoom]:
@@ -66,6 +89,18 @@ def remove_member(room_id: int, user_id: str) -> Call[EventRoom]:
         publishes=True,
         lock=room_id,
     )
+
+
+def _change_own_membership(
+    room_id: int, user_id: str, limit: str, *, is_joining: bool
+) -> Call[EventRoom]:
+    parameters = {
+        "room_id": room_id,
+        "user_id": user_id,
+        "is_joining": is_joining,
+        "changes_per_user": limit,
+    }
+    return Call("change_own_membership", _ChangeRow, parameters, _read_change, lock=room_id)
 
 
 def _make_addition(
@@ -90,6 +125,18 @@ def _read_addition(rows: list[_AddRow]) -> Addition:
             raise InvalidInputError(f"{row.user_id!r} is not a user id.", pointer="/users")
         users[row.outcome].append(row.user_id)
     return Addition(**users)
+
+
+def _read_change(rows: list[_ChangeRow]) -> EventRoom:
+    (row,) = rows
+    if row.retry_after is not None:
+        raise RateLimitedError(
+            "You joined and left too often in a short time. Nothing was changed; try again later.",
+            seconds=row.retry_after,
+        )
+    if row.room is None:
+        raise NotFoundError
+    return _ROOM.decode(row.room)
 
 
 def _read_room(rows: list[_AddRow] | list[_RemoveRow]) -> EventRoom:

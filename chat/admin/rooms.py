@@ -160,7 +160,7 @@ class RoomAdmin(ChatAdmin):
         """Find rooms by any part of the name, by the same index as the API, or by the id."""
         if not search_term:
             return queryset, False
-        containing = "casefold(name COLLATE pg_unicode_fast) LIKE chat.containing(%s)"
+        containing = "chat.search_text(name) COLLATE pg_unicode_fast LIKE chat.search_pattern(%s)"
         ids = queryset.filter(pk=read_number(search_term) or 0)
         return queryset.filter(RawSQL(containing, [search_term], BooleanField())) | ids, False  # noqa: S611 - the text is a parameter
 

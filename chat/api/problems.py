@@ -131,8 +131,8 @@ PROBLEMS: Mapping[str, ProblemKind] = {
     ),
     "rate_limited": ProblemKind(
         HTTPStatus.TOO_MANY_REQUESTS,
-        "the sender, or the room, has had as many messages as the host allows; nothing was stored, "
-        "with `Retry-After`",
+        "as many messages, or joins and leaves, as the host allows were accepted before; nothing "
+        "was changed, with `Retry-After`",
         headers=_RETRY,
     ),
     "too_many_requests": ProblemKind(

@@ -35,8 +35,8 @@ class SearchQuery(PageQuery, frozen=True):
 async def search_rooms(request: ApiRequest, database: Database) -> FoundRoomPage:
     """List the rooms whose name contains a text, newest first, each with `is_member`.
 
-    Query: `q`, up to 255 characters, in either case of any script, every character as it is;
-    without it all rooms. `limit`, 1 to 200, default 50; `cursor`, from `next` or `previous`.
+    Query: `q`, up to 255 characters, in either case and any spelling of any script; without it all
+    rooms. `limit`, 1 to 200, default 50; `cursor`, from `next` or `previous`.
 
     A page is at most `limit` rooms and not the last one while `next` is not null. For one or two
     letters it can have fewer rooms, even none, in an installation with more than 100,000.

@@ -17,7 +17,7 @@ def list_expected() -> dict[str, Any]:
     constraints = [(meta.db_table, name) for meta in metas for name in _list_constraints(meta)]
     indexes = [(meta.db_table, index.name) for meta in metas for index in meta.indexes]
     # Created by a migration, because Django cannot name its expression.
-    indexes.append(("chat_room", "chat_room_name_search"))
+    indexes.append(("chat_room", "chat_room_search_text"))
     return {
         "migrations": sorted(known_migrations()),
         "fingerprint": functions_fingerprint(),

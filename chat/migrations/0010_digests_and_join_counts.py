@@ -8,7 +8,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
 
-    dependencies = [("chat", "0007_functions_of_two_releases_ago")]
+    dependencies = [("chat", "0009_bump_ids")]
 
     operations = [
         migrations.AddField(
@@ -21,11 +21,9 @@ class Migration(migrations.Migration):
             fields=[
                 ("user_id", chat.models.ExactCharField(db_collation="C", max_length=128, primary_key=True, serialize=False)),
                 ("times", django.contrib.postgres.fields.ArrayField(base_field=models.DateTimeField(), size=None)),
-                ("changed_at", models.DateTimeField()),
             ],
             options={
                 "db_table": "chat_join_count",
-                "indexes": [models.Index(fields=["changed_at"], name="chat_join_count_changed_at")],
             },
         ),
     ]

@@ -21,15 +21,23 @@ class Room(msgspec.Struct, frozen=True):
     version: int
     member_count: int
     bumped_at: str
+    bump_id: int
+    """The list is by this, the highest first: the id of the last message. Before the first message,
+    the last id that any message had when the room was created."""
     last_message: Message | None
     created_at: str
 
 
 class RoomPosition(msgspec.Struct, frozen=True, array_like=True):
-    """A place in a user's list of rooms."""
+    """A place in a user's list of rooms.
+
+    The release before ordered the list by time. Its cursors have no `bump_id`, and of those of this
+    release it reads the first two parts: so a walk goes on through a rolling deploy.
+    """
 
     bumped_at: Annotated[datetime, Meta(tz=True)]
     id: Annotated[int, Meta(ge=1, le=BIGINT_MAX)]
+    bump_id: Annotated[int, Meta(ge=0, le=BIGINT_MAX)] | None = None
 
     def __post_init__(self) -> None:
         """Refuse a time that is not in UTC: answers have no such times."""
@@ -48,6 +56,7 @@ class _RoomPlace(msgspec.Struct, frozen=True):
 
     id: int
     bumped_at: datetime
+    bump_id: int
 
 
 _ROOM = msgspec.json.Decoder(Room)
@@ -58,15 +67,18 @@ _decode_place = msgspec.json.Decoder(_RoomPlace).decode
 def list_rooms(user_id: str, part: Slice[RoomPosition]) -> Call[list[msgspec.Raw]]:
     """Return a part of the user's rooms; in the list the latest message comes first.
 
-    Each is a `Room` in JSON, as it was composed in SQL.
+    Each is a `Room` in JSON, as it was composed in SQL. A room that was in one part is not in a
+    later one of the same walk, whatever happens meanwhile: its place only rises.
     """
+    position = part.position
     return Call(
         part.choose("list_rooms"),
         _RoomRow,
         {
             "user_id": user_id,
-            "bumped_at": part.position.bumped_at if part.position else None,
-            "room_id": part.position.id if part.position else None,
+            "bump_id": position.bump_id if position else None,
+            "bumped_at": position.bumped_at if position and position.bump_id is None else None,
+            "room_id": position.id if position else None,
             "limit": part.limit + 1,
         },
         _read_rooms,
@@ -76,7 +88,7 @@ def list_rooms(user_id: str, part: Slice[RoomPosition]) -> Call[list[msgspec.Raw
 def read_position(room: msgspec.Raw) -> RoomPosition:
     """Return the place of one of the listed rooms."""
     place = _decode_place(room)
-    return RoomPosition(place.bumped_at, place.id)
+    return RoomPosition(place.bumped_at, place.id, place.bump_id)
 
 
 def get_room(user_id: str, room_id: int) -> Call[Room]:

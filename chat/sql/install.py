@@ -41,6 +41,7 @@ _ORDER = (
     "events",
     "messages",
     "members",
+    "joins",
     "rooms",
     "revocations",
     "installation",

@@ -223,10 +223,11 @@ def test_rooms_are_never_deleted(staff: Client, stage: Stage) -> None:
 
 
 def test_rooms_are_found_by_name_and_id(staff: Client, stage: Stage) -> None:
-    """Any part of the name in either case and any script, or the exact id."""
-    room = stage.make_room(name=f"Команда {stage.alice}")
+    """Any part of the name in either case, any spelling and any script, or the exact id."""
+    room = stage.make_room(name=f"Мой İstanbul {stage.alice}")
+    spelled = f"МОИ\u0306 ıSTANBUL {stage.alice.upper()}"
 
-    for text in (f"КОМАНДА {stage.alice.upper()}", str(room)):
+    for text in (f"МОЙ İSTANBUL {stage.alice.upper()}", spelled, str(room)):
         answer = staff.get("/admin/chat/room/", {"q": text})
         assert f"/admin/chat/room/{room}/change/" in answer.text
     assert "0 rooms" in staff.get("/admin/chat/room/", {"q": f"%{stage.alice}"}).text

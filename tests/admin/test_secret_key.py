@@ -12,7 +12,7 @@ OLD, NEW = "the old secret key " * 3, "the new secret key " * 3
 
 
 def read_user(database_url: str, cookies: httpx.Cookies, secret: str, before: str) -> int:
-    """Open a page with these cookies at a process with these secrets; return the status."""
+    """Open a page in a browser with these cookies, which it keeps up to date; return the status."""
     with (
         serve_api(
             database_url,
@@ -22,7 +22,9 @@ def read_user(database_url: str, cookies: httpx.Cookies, secret: str, before: st
         ) as url,
         httpx.Client(base_url=url, trust_env=False, timeout=15, cookies=cookies) as browser,
     ):
-        return browser.get("/admin/chat/room/").status_code
+        status = browser.get("/admin/chat/room/").status_code
+        cookies.update(browser.cookies)
+        return status
 
 
 @pytest.mark.slow

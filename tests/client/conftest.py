@@ -9,12 +9,15 @@ import httpx
 import psycopg
 import pytest
 
+from chat.actions.messages import NewMessage, send_messages
+from chat.sql.database import run_call
 from client.api import Backoff, Read
 from client.device import Device
 from client.reducer import Reducer
 from tests.client.notebook import Notebook
 from tests.client.reading import fetch_state, make_read
 from tests.conformance.servers import SECRET, RunningServer, find_kinds, restart, start_server
+from tests.conftest import Connection
 from tests.support.actors import Actor
 from tests.support.processes import serve_api
 
@@ -56,6 +59,17 @@ def start_again(server: RunningServer) -> None:
     started it ends.
     """
     server.process = restart(server).process
+
+
+def send_unheard(connection: Connection, room_id: int, user: Actor) -> None:
+    """Send a message whose event is in the log, and is published to nobody."""
+    with connection.transaction():
+        run_call(connection, send_messages([NewMessage(room_id, user.user_id, "k", "unheard")]))
+        connection.execute(
+            "DELETE FROM chat_outbox WHERE payload #>> '{data,body,room,id}' = %s"
+            " AND payload #>> '{data,body,content}' = 'unheard'",
+            [str(room_id)],
+        )
 
 
 @dataclass

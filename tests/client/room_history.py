@@ -17,6 +17,7 @@ class RoomHistory:
 
     def __init__(self, *members: str) -> None:
         self.published: dict[int, Json] = {}
+        self._only_logged: set[int] = set()
         self._audiences: dict[int, set[str]] = {}
         self._members: dict[str, Json] = {}
         self._messages: list[Json] = []
@@ -25,6 +26,7 @@ class RoomHistory:
             "name": "first",
             "version": 0,
             "bumped_at": "t000",
+            "bump_id": 1,
             "member_count": 0,
         }
         self._kept: dict[int, tuple[Json, dict[str, Json], list[Json]]] = {}
@@ -48,7 +50,8 @@ class RoomHistory:
         seq = self.last_seq + 1
         message = {"id": 100 + seq, "seq": seq, "user": user, "content": f"text {seq}"}
         self._messages.append(message)
-        self._publish("message_added", message, bumped_at=f"t{self.head:03}")
+        bumped_at, bump_id = f"t{self.head:03}", message["id"]
+        self._publish("message_added", message, bumped_at=bumped_at, bump_id=bump_id)
 
     def delete(self, seq: int) -> None:
         """Delete a message's text, once."""
@@ -68,6 +71,17 @@ class RoomHistory:
             self._members[user] = member
             self._publish("user_joined", member)
 
+    def join_in_bulk(self, *users: str) -> None:
+        """Add users of whom only the last one's event is published; it stands for all."""
+        joined_at, first = f"t{self.head:03}", self.head + 1
+        new = [user for user in users if user not in self._members]
+        self._members |= {user: {"user": user, "joined_at": joined_at} for user in new}
+        for user in new:
+            if user != new[-1]:
+                self._only_logged.add(self.head + 1)
+            more = {"first_version": first} if user == new[-1] != new[0] else {}
+            self._publish("user_joined", self._members[user] | more)
+
     def leave(self, user: str) -> None:
         """Remove a user, who receives the event; removing someone else changes nothing."""
         if user in self._members:
@@ -77,7 +91,8 @@ class RoomHistory:
         self, kind: str, body: Json, *, audience: set[str] | None = None, **room: Any
     ) -> None:
         self._room |= room | {"version": self.head + 1, "member_count": len(self._members)}
-        event = copy.deepcopy({"type": kind, "body": body | {"room": self._room}})
+        shown = {name: value for name, value in self._room.items() if name != "bump_id"}
+        event = copy.deepcopy({"type": kind, "body": body | {"room": shown}})
         self.published[self.head] = event
         self._audiences[self.head] = set(self._members) | (audience or set())
         self._kept[self.head] = copy.deepcopy((self._room, self._members, self._messages))
@@ -120,7 +135,9 @@ class RoomHistory:
         return [
             event
             for version, event in self.published.items()
-            if version > after and ME in self._audiences[version]
+            if version > after
+            and ME in self._audiences[version]
+            and version not in self._only_logged
         ]
 
     def state(self, keep: int) -> Json:

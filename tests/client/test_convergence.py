@@ -16,6 +16,7 @@ CHANGES: dict[str, Callable[[RoomHistory, int], None]] = {
     "delete_last": lambda world, _: world.delete(world.last_seq) if world.last_seq else None,
     "rename": lambda world, _: world.rename(),
     "join": lambda world, n: world.join(USERS[n % 4]),
+    "join_in_bulk": lambda world, n: world.join_in_bulk(*USERS[n % 2 :]),
     "leave": lambda world, n: world.leave(USERS[n % 4]),
 }
 
@@ -76,12 +77,22 @@ class Reader:
         first, second, third, fourth = versions
         self.reducer.replace(
             self.world.room(first),
-            [
-                *(member for member in self.world.members(second) if member["user"] < "b"),
-                *(member for member in self.world.members(third) if member["user"] >= "b"),
-            ],
+            self._read_members(second, third),
             self.world.messages(fourth, KEEP),
         )
+
+    def look_at_members(self) -> None:
+        """Read the members if some are unknown, in two pages."""
+        if self.reducer.lacks_members(ROOM):
+            second, third = self._pass_time(), self._pass_time()
+            if self.world.is_mine(second) and self.world.is_mine(third):
+                self.reducer.replace_members(ROOM, self._read_members(second, third))
+
+    def _read_members(self, second: int, third: int) -> list[Json]:
+        return [
+            *(member for member in self.world.members(second) if member["user"] < "b"),
+            *(member for member in self.world.members(third) if member["user"] >= "b"),
+        ]
 
     def _pass_time(self) -> int:
         self.now = self._draw(max(self.now, 1), self.world.head)
@@ -103,6 +114,9 @@ def test_a_room_read_piece_by_piece_converges(
     reader.read_again()
     for event in world.frames(after=subscribed_at):
         reader.deliver(event)
+        if data.draw(st.booleans(), label="somebody looks"):
+            reader.look_at_members()
+    reader.look_at_members()
 
     assert reader.reducer.state() == world.state(KEEP)
 
@@ -120,5 +134,6 @@ def test_any_order_of_deliveries_converges(
 
     for event in data.draw(st.permutations(frames + again), label="order"):
         reader.deliver(event)
+    reader.look_at_members()
 
     assert reader.reducer.state() == world.state(KEEP)

@@ -57,6 +57,62 @@ def test_an_applied_event_is_dropped(world: RoomHistory) -> None:
     assert reducer.state() == world.state(keep=200)
 
 
+def test_an_event_that_stands_for_others_leaves_no_gap(world: RoomHistory) -> None:
+    """The last event of many joins is applied at once; only the other members are unknown."""
+    reducer = read(world)
+    world.join_in_bulk("bob", "eve", "zoe")
+    (event,) = world.frames(after=2)
+
+    outcome = reducer.receive(event)
+
+    assert outcome is Outcome.APPLIED
+    assert reducer.versions() == {ROOM: 5}
+    assert reducer.state()["rooms"] == world.state(keep=200)["rooms"]
+    assert reducer.lacks_members(ROOM)
+    reducer.replace_members(ROOM, world.members(world.head))
+    assert not reducer.lacks_members(ROOM)
+    assert reducer.state() == world.state(keep=200)
+
+
+def test_a_client_that_does_not_know_what_an_event_stands_for_has_a_gap(
+    world: RoomHistory,
+) -> None:
+    """Without `first_version` it is an event beyond the next one, and the log has all between."""
+    reducer = read(world)
+    world.join_in_bulk("bob", "eve", "zoe")
+    (event,) = world.frames(after=2)
+    del event["body"]["first_version"]
+
+    assert reducer.receive(event) is Outcome.GAP
+    for logged in world.log(2, world.head):
+        assert reducer.receive(logged) is Outcome.APPLIED
+    assert not reducer.lacks_members(ROOM)
+    assert reducer.state() == world.state(keep=200)
+
+
+def test_a_client_within_what_an_event_stands_for_has_no_gap(world: RoomHistory) -> None:
+    """A client that has read a part of the joins from the log applies the last one too."""
+    world.join_in_bulk("bob", "eve", "zoe")
+    reducer = read(world, version=3)
+
+    assert reducer.receive(world.frames(after=2)[0]) is Outcome.APPLIED
+    assert reducer.lacks_members(ROOM)
+
+
+def test_a_client_that_missed_more_than_an_event_stands_for_has_a_gap(world: RoomHistory) -> None:
+    """An earlier event is missing: the log repairs it, and then no member is unknown."""
+    reducer = read(world)
+    world.send()
+    world.join_in_bulk("bob", "eve", "zoe")
+    _, joined = world.frames(after=2)
+
+    assert reducer.receive(joined) is Outcome.GAP
+    for event in world.log(2, world.head):
+        assert reducer.receive(event) is Outcome.APPLIED
+    assert not reducer.lacks_members(ROOM)
+    assert reducer.state() == world.state(keep=200)
+
+
 def test_a_gap_is_reported_and_nothing_is_applied(world: RoomHistory) -> None:
     """An event after the next one is not applied: those before it have to be fetched."""
     reducer = read(world)
@@ -161,20 +217,39 @@ def test_no_more_messages_are_held_than_keep(world: RoomHistory) -> None:
 
 
 def test_rooms_are_in_the_order_of_their_last_message() -> None:
-    """The room with the latest message comes first; of two with equal times, the newer room."""
+    """The room with the latest message comes first, whatever the time of any clock was."""
     reducer = Reducer(ME)
-    for room_id, bumped_at in [(1, "t1"), (2, "t3"), (3, "t2"), (4, "t3")]:
-        room = {"id": room_id, "version": 1, "bumped_at": bumped_at}
+    for room_id, bump_id in [(1, 5), (2, 8), (3, 7), (4, 8)]:
+        room = {"id": room_id, "version": 1, "bumped_at": f"t{9 - bump_id}", "bump_id": bump_id}
         reducer.replace(room, [{"user": ME}], [])
 
     assert [room["id"] for room in reducer.state()["rooms"]] == [4, 2, 3, 1]
+
+
+def test_a_message_brings_its_room_to_the_front() -> None:
+    """The place of a room is the id of its last message, also where the clock went back."""
+    reducer = Reducer(ME)
+    for room_id in (1, 2):
+        room = {"id": room_id, "version": 1, "bumped_at": "t9", "bump_id": room_id}
+        reducer.replace(room, [{"user": ME}], [])
+    message = {"id": 3, "room_id": 1, "seq": 1, "user": ME, "content": "text", "created_at": "t1"}
+
+    reducer.receive(
+        {
+            "type": "message_added",
+            "body": message | {"room": {"id": 1, "version": 2, "bumped_at": "t9"}},
+        }
+    )
+
+    assert [room["id"] for room in reducer.state()["rooms"]] == [1, 2]
 
 
 def test_members_are_in_the_order_of_the_service() -> None:
     """Members are ordered by the bytes of their ids, as the API lists them."""
     users = ["я", "b", "B", "a", "€"]
     reducer = Reducer(ME)
-    reducer.replace({"id": 1, "version": 1, "bumped_at": "t"}, [{"user": u} for u in users], [])
+    room = {"id": 1, "version": 1, "bumped_at": "t", "bump_id": 1}
+    reducer.replace(room, [{"user": u} for u in users], [])
 
     assert [member["user"] for member in reducer.state()["members"][1]] == [
         *("B", "a", "b", "я", "€")

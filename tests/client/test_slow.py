@@ -8,7 +8,8 @@ import pytest
 from chat.actions.messages import NewMessage, send_messages
 from chat.sql.database import run_call
 from tests.client.conftest import Follow
-from tests.conformance.clients import Outbox, run
+from tests.client.test_device import wait_drained
+from tests.conformance.clients import run
 from tests.conformance.servers import RunningServer, start_server
 from tests.conftest import Connection
 from tests.support.actors import Actor
@@ -29,6 +30,13 @@ def server(kind: str, database_url: str) -> Iterator[RunningServer]:
     running.stop()
 
 
+def send_long(connection: Connection, sender: Actor, room_id: int) -> None:
+    """Send 40 messages, together longer than the queue."""
+    messages = [NewMessage(room_id, sender.user_id, f"{n}", f"{n} ".ljust(1000)) for n in range(40)]
+    sent = run_call(connection, send_messages(messages))
+    assert {name_outcome(one) for one in sent} == {"sent"}
+
+
 @pytest.mark.slow
 def test_a_device_that_cannot_recover_reads_its_rooms_instead(
     follow: Follow,
@@ -41,16 +49,13 @@ def test_a_device_that_cannot_recover_reads_its_rooms_instead(
 ) -> None:
     """It drops its position, subscribes afresh and resyncs; later events arrive as ever."""
     room_id = host.create_room(alice, bob)
-    missed = [NewMessage(room_id, alice.user_id, f"{n}", f"{n} ".ljust(1000)) for n in range(40)]
 
     async def scenario() -> None:
         async with follow(bob) as follower:
             await follower.device.start()
             await follower.device.pause()
-            sent = run_call(connection, send_messages(missed))
-            assert {name_outcome(one) for one in sent} == {"sent"}
-            async with Outbox.open(database_url) as outbox:
-                await outbox.wait_drained()
+            send_long(connection, alice, room_id)
+            await wait_drained(database_url)
             subscribed = len(follower.notebook.subscriptions)
 
             await follower.device.resume()

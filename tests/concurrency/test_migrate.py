@@ -9,7 +9,10 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
+from chat.actions.messages import NewMessage, send_message
+from chat.actions.rooms import create_room
 from chat.management.commands.migrate import LOCK_TIMEOUT_MS
+from chat.sql.database import run_call
 from tests.support.processes import run_manage
 from tests.support.sessions import wait_until_waiting
 
@@ -63,3 +66,69 @@ def test_a_table_in_use_stops_nobody_for_long(clone_database: Callable[[], str])
     assert max(took) < 2 * LOCK_TIMEOUT_MS / 1000
     assert said.count("a table is in use; again") >= 2
     assert tables == [{"key": None}]
+
+
+def test_rooms_get_their_places_while_messages_are_sent(clone_database: Callable[[], str]) -> None:
+    """Each room's place is its last message, also where the functions of before sent it meanwhile.
+
+    A room without messages has the place of the room before it by time.
+    """
+    url = clone_database()
+    with psycopg.connect(url, autocommit=True) as connection:
+        rooms = [make_room(connection, text) for text in ("one", None, "two", "three")]
+        run_manage("migrate", "chat", "0007", DATABASE_URL=url)
+
+        run_manage("migrate", "chat", "0009", DATABASE_URL=url)
+        send_as_before(connection, rooms[0])
+        locked = psycopg.connect(url)
+        locked.execute("SELECT FROM chat_room WHERE id = %s FOR NO KEY UPDATE", [rooms[2]])
+        with ThreadPoolExecutor(max_workers=1) as thread:
+            migrating = thread.submit(run_manage, "migrate", DATABASE_URL=url)
+            wait_until_filled(connection, without=rooms[2])
+            send_as_before(connection, rooms[3])
+            locked.close()
+            migrating.result()
+
+        places = connection.execute("SELECT bump_id FROM chat_room ORDER BY id").fetchall()
+        last = connection.execute(
+            "SELECT max(id) FROM chat_message GROUP BY room_id ORDER BY room_id"
+        ).fetchall()
+    first, third, fourth = last
+    assert places[0] == first
+    assert places[2:] == [third, fourth]
+    assert 0 <= places[1][0] < third[0]
+
+
+def make_room(connection: psycopg.Connection, text: str | None) -> int:
+    """Create a room of Alice's, with a message."""
+    room_id = run_call(connection, create_room("room", ["alice"])).room.id
+    if text is not None:
+        run_call(connection, send_message(NewMessage(room_id, "alice", text, text)))
+    return room_id
+
+
+def send_as_before(connection: psycopg.Connection, room_id: int) -> None:
+    """Write what the functions of the release before write for a message."""
+    connection.execute(
+        "WITH sent AS (INSERT INTO chat_message"
+        " (room_id, seq, user_id, client_id, content, created_at)"
+        " SELECT id, last_seq + 1, 'alice', 'before ' || last_seq, 'text', now() FROM chat_room"
+        " WHERE id = %(room)s RETURNING 1)"
+        " SELECT FROM sent",
+        {"room": room_id},
+    )
+    connection.execute(
+        "UPDATE chat_room SET last_seq = last_seq + 1, version = version + 1, bumped_at = now()"
+        " WHERE id = %s",
+        [room_id],
+    )
+
+
+def wait_until_filled(connection: psycopg.Connection, *, without: int) -> None:
+    """Wait until all rooms but one have their places."""
+    deadline = time.monotonic() + 30
+    while connection.execute(
+        "SELECT FROM chat_room WHERE bump_id = -1 AND id <> %s", [without]
+    ).fetchall():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

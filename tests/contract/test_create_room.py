@@ -20,6 +20,7 @@ def test_the_service_creates_a_room(host: Actor, alice: Actor, bob: Actor) -> No
         "version": 2,
         "member_count": 2,
         "bumped_at": room["created_at"],
+        "bump_id": room["bump_id"],
         "last_message": None,
         "created_at": room["created_at"],
     }

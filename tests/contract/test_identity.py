@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import pytest
@@ -17,12 +18,14 @@ pytestmark = pytest.mark.slow
 
 KEY, STRANGER = make_key("RS256"), make_key("RS256", 1)
 ISSUER = "https://id.example.com/"
+# No test has so many rooms.
+NOWHERE = 10**15
 
 
 @contextmanager
 def serve(database_url: str, **environment: str) -> Iterator[Cast]:
     """Run an API with these settings; give the cast that calls it."""
-    with start_api(database_url, **environment) as (url, _), Cast(url) as cast:
+    with start_api(database_url, output=None, **environment) as (url, _), Cast(url) as cast:
         httpx.get(f"{url}/health/live", timeout=30).raise_for_status()
         yield cast
 
@@ -44,9 +47,9 @@ def call_all(cast: Cast, token: str) -> list[httpx.Response]:
     user = cast.with_token(token)
     return [
         user.get(PATH),
-        user.send(1, "hello"),
-        user.get("/api/rooms/1/members/"),
-        user.post("/api/rooms/1/join/"),
+        user.send(NOWHERE, "hello"),
+        user.get(f"/api/rooms/{NOWHERE}/members/"),
+        user.post(f"/api/rooms/{NOWHERE}/join/"),
     ]
 
 
@@ -112,6 +115,26 @@ def test_a_host_is_asked(database_url: str) -> None:
                 break_it(host)
                 for answer in call_all(cast, "opaque"):
                     assert_told_to_wait(answer)
+
+
+def test_questions_leave_no_line(database_url: str, tmp_path: Path) -> None:
+    """Asking the host or a provider is no event of its own, and no token is ever written down."""
+    with serve_endpoint() as host, (tmp_path / "log").open("wb") as output:
+        host.answer({"sub": "alice"})
+        settings = {"AUTH_VERIFY_URL": host.address, "LOG_LEVEL": "DEBUG"}
+        with (
+            start_api(database_url, output=output, **settings) as (url, _),
+            Cast(url) as cast,
+        ):
+            assert cast.with_token("a-token-of-the-host").get(PATH).status_code == 200
+            host.status = 500
+            assert_told_to_wait(cast.with_token("another-token-of-the-host").get(PATH))
+    written = (tmp_path / "log").read_text(encoding="utf-8")
+
+    assert "host_cannot_verify" in written
+    assert "token-of-the-host" not in written
+    assert "httpx" not in written
+    assert "httpcore" not in written
 
 
 def host_fails(host: Endpoint) -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -42,6 +43,7 @@ def test_a_room_shows_its_state(host: Actor, alice: Actor, bob: Actor) -> None:
         "version": 4,
         "member_count": 2,
         "bumped_at": last["created_at"],
+        "bump_id": last["id"],
         "last_message": last,
         "created_at": shown["created_at"],
     }
@@ -49,13 +51,16 @@ def test_a_room_shows_its_state(host: Actor, alice: Actor, bob: Actor) -> None:
 
 
 def test_a_room_without_messages_has_no_last_message(host: Actor, alice: Actor) -> None:
-    """Before the first message the place of a room is the time of its creation."""
-    host.create_room(alice)
+    """Before the first message the place of a room is that of its creation."""
+    older = host.create_room(alice)
+    alice.send(older, "text")
+    newer = host.create_room(alice)
 
-    (shown,) = read_page(alice, PATH)["results"]
+    shown, below = read_page(alice, PATH)["results"]
 
     assert shown["last_message"] is None
     assert shown["bumped_at"] == shown["created_at"]
+    assert [shown["id"], below["id"]] == [newer, older]
 
 
 def test_the_latest_message_comes_first(host: Actor, alice: Actor, bob: Actor) -> None:
@@ -96,18 +101,110 @@ def test_walking_to_the_end_and_back_meets_every_room_once(
     assert max(len(page) for page in down + up) <= limit
 
 
+@pytest.mark.parametrize("column, value", [("bumped_at", TIME), ("bump_id", 7)])
 def test_rooms_bumped_at_one_time_are_told_apart(
-    host: Actor, alice: Actor, connection: Connection
+    host: Actor, alice: Actor, connection: Connection, column: str, value: object
 ) -> None:
-    """Rooms with equal times are neither repeated nor skipped: the id decides their order."""
+    """Rooms with equal times or places are neither repeated nor skipped: the id decides."""
     rooms = make_rooms(host, alice, 5)
     connection.execute(
-        "UPDATE chat_room SET bumped_at = %s WHERE id = ANY (%s::bigint[])", [TIME, rooms]
+        f"UPDATE chat_room SET {column} = %s WHERE id = ANY (%s::bigint[])".encode(),
+        [value, rooms],
     )
     first = read_page(alice, PATH, limit=2)
 
     assert ids(follow(alice, "next", first)) == rooms
     assert ids(follow(alice, "previous", last_page(alice, first))[::-1]) == rooms
+
+
+def set_clock_forward(connection: Connection, rooms: list[int]) -> None:
+    """Give rooms the times that a server gave whose clock was an hour ahead, the first the latest.
+
+    For a server whose clock is right that is a clock that goes back.
+    """
+    connection.execute(
+        "UPDATE chat_room r SET bumped_at = now() + interval '1 hour' - given.n * interval '1 s'"
+        " FROM unnest(%s::bigint[]) WITH ORDINALITY AS given (id, n) WHERE r.id = given.id",
+        [rooms],
+    )
+
+
+def test_the_time_of_a_room_never_falls(host: Actor, alice: Actor, connection: Connection) -> None:
+    """After a clock went back, a message leaves `bumped_at` as it was, in its event too."""
+    (room,) = make_rooms(host, alice, 1)
+    set_clock_forward(connection, [room])
+    before = alice.get(f"/api/rooms/{room}/").json()["bumped_at"]
+
+    sent = alice.send(room, "text").json()
+
+    after = alice.get(f"/api/rooms/{room}/").json()
+    (event,) = alice.get(f"/api/rooms/{room}/events/", after=1).json()["results"]
+    assert (after["bumped_at"], event["body"]["room"]["bumped_at"]) == (before, before)
+    assert sent["created_at"] < before
+
+
+def test_the_order_is_that_of_the_messages_and_not_of_a_clock(
+    host: Actor, alice: Actor, connection: Connection
+) -> None:
+    """After a clock went back, the latest message still brings its room to the top."""
+    third, second, first = make_rooms(host, alice, 3)
+    set_clock_forward(connection, [third, second])
+    alice.send(first, "text")
+    alice.send(second, "text")
+
+    listed = [room["id"] for room in read_page(alice, PATH)["results"]]
+
+    assert listed == [second, first, third]
+
+
+def test_a_walk_among_messages_repeats_no_room(
+    host: Actor, alice: Actor, connection: Connection
+) -> None:
+    """With messages after each page, by a clock that goes back, each room comes at most once.
+
+    A room that a message brings to the front before the walk reached it is the only one missing.
+    """
+    rooms = make_rooms(host, alice, 8)
+    set_clock_forward(connection, rooms)
+    page = read_page(alice, PATH, limit=1)
+    walked = ids([page["results"]])
+    raised: set[int] = set()
+    while page["next"] is not None:
+        ahead = [room for room in rooms if room not in {*walked, *raised}]
+        for room in {walked[-1], walked[0], *ahead[1:2]}:
+            alice.send(room, "bump")
+        raised.update(ahead[1:2])
+        page = read_page(alice, page["next"])
+        walked += ids([page["results"]])
+
+    assert walked == [room for room in rooms if room in set(walked)]
+    assert set(rooms) - set(walked) == raised
+
+
+def test_a_cursor_of_the_release_before_goes_on(host: Actor, alice: Actor) -> None:
+    """In a rolling deploy a walk goes on from a cursor by time, in both directions."""
+    rooms = make_rooms(host, alice, 5)
+    place = alice.get(f"/api/rooms/{rooms[1]}/").json()["bumped_at"]
+
+    def read_from(*, is_backwards: bool) -> list[int]:
+        cursor = json.dumps([is_backwards, [place, rooms[1]]]).encode()
+        page = read_page(alice, PATH, cursor=base64.urlsafe_b64encode(cursor).decode())
+        return ids([page["results"]])
+
+    assert read_from(is_backwards=False) == rooms[2:]
+    assert read_from(is_backwards=True) == rooms[:1]
+
+
+def test_the_release_before_takes_the_cursors_of_this_one(host: Actor, alice: Actor) -> None:
+    """In a rolling deploy the first two parts of a place are those of the release before."""
+    rooms = make_rooms(host, alice, 2)
+    shown = alice.get(f"/api/rooms/{rooms[0]}/").json()
+
+    link = read_page(alice, PATH, limit=1)["next"]
+
+    cursor = parse_qs(urlsplit(link).query)["cursor"][0]
+    _, place = json.loads(base64.urlsafe_b64decode(cursor))
+    assert place == [shown["bumped_at"], shown["id"], shown["bump_id"]]
 
 
 def test_a_room_bumped_ahead_repeats_nothing(host: Actor, alice: Actor) -> None:
@@ -165,6 +262,10 @@ def test_a_cursor_of_another_user_opens_nothing(host: Actor, alice: Actor, bob: 
         [False, [TIME, True]],
         [False, [TIME, "1"]],
         [False, [TIME]],
+        [False, [TIME, 1, -1]],
+        [False, [TIME, 1, 2**63]],
+        [False, [TIME, 1, "1"]],
+        [False, [TIME, 1, 1.5]],
         [False, ["", 1]],
         [False, ["infinity", 1]],
         [False, ["now", 1]],

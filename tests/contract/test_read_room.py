@@ -21,6 +21,7 @@ def test_a_member_reads_a_room(host: Actor, alice: Actor, bob: Actor) -> None:
         "version": 3,
         "member_count": 2,
         "bumped_at": message["created_at"],
+        "bump_id": message["id"],
         "last_message": message,
         "created_at": shown["created_at"],
     }

@@ -7,6 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.conftest import Connection
 from tests.support.actors import Actor, Cast
 from tests.support.processes import serve_api
 
@@ -36,6 +37,74 @@ def test_it_finds_any_part_in_either_case(host: Actor, alice: Actor, name: str, 
     host.create_room(name=f"{name}{mark}")
 
     assert f"{name}{mark}" in search(alice, text, limit=200)
+
+
+SPELLINGS = [
+    *("café", "cafe\u0301"),
+    *("한국어 방", "\u1112\u1161\u11ab\u1100\u116e\u11a8\u110b\u1165 \u1107\u1161\u11bc"),
+    *("Tiếng Việt", "Tie\u0302\u0301ng Vie\u0323\u0302t"),
+    *("ngữ", "ngu\u031b\u0303"),
+    *("Й", "и\u0306"),
+    *("ガラス", "カ\u3099ラス"),
+    *("Ångström", "A\u030angstro\u0308m"),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        *zip(SPELLINGS[::2], SPELLINGS[1::2], strict=True),
+        # The marks of one vowel in the other order, as some keyboards write them.
+        ("Tiếng", "tie\u0301\u0302ng"),
+        ("phở bò", "pho\u0309\u031b bo\u0300"),
+        # The Turkish i, by the rules of each language.
+        ("İstanbul", "istanbul"),
+        ("İstanbul", "ISTANBUL"),
+        ("İstanbul", "i\u0307stanbul"),
+        ("Iğdır", "ığdır"),
+        ("Iğdır", "iğdir"),
+        ("IĞDIR", "ığdır"),
+        ("Diyarbakır", "DİYARBAKIR"),
+        # Compatible forms.
+        ("ＡＢＣ　ｒｏｏｍ", "abc room"),
+        ("ﬁnance", "FINANCE"),
+        ("ｶﾞﾗｽ", "ガラス"),
+    ],
+)
+def test_all_spellings_of_a_name_meet(host: Actor, alice: Actor, name: str, text: str) -> None:
+    """A name is found by each of its spellings, and the other way round."""
+    mark = secrets.token_hex(4)
+    host.create_room(name=f"{mark}{name}")
+    host.create_room(name=f"{mark}{text}")
+    both = {f"{mark}{name}", f"{mark}{text}"}
+
+    assert set(search(alice, f"{mark}{name}")) == both
+    assert set(search(alice, f"{mark}{text.upper()}")) == both
+    assert set(search(alice, f"{mark.upper()}{text.lower()}")) == both
+
+
+@pytest.mark.parametrize(("name", "text"), [("café", "cafe"), ("ż", "z"), ("й", "и"), ("ё", "е")])
+def test_an_accent_is_a_part_of_its_letter(host: Actor, alice: Actor, name: str, text: str) -> None:
+    """Letters that differ are not the same, in any spelling."""
+    mark = secrets.token_hex(4)
+    host.create_room(name=f"{mark}{name}{mark}")
+
+    assert search(alice, f"{mark}{text}{mark}") == []
+
+
+def test_the_short_way_through_the_folding_changes_nothing(connection: Connection) -> None:
+    """Each letter that is folded by its case alone would be the same by the whole folding.
+
+    An Armenian letter, which is not among those of the short way, makes a text take the long one.
+    """
+    wrong = connection.execute(r"""
+        SELECT letter FROM (
+            SELECT chr(n) AS letter FROM generate_series(1, 65535) n
+            WHERE n NOT BETWEEN 55296 AND 57343) AS letters
+        WHERE chat.search_text(letter) <> left(chat.search_text(letter || chr(1377)), -1)
+        """).fetchall()
+
+    assert wrong == []
 
 
 @pytest.mark.parametrize("special", ["%", "_", "\\", "'", "%%", "\\_"])

@@ -1,5 +1,7 @@
 """POST /api/rooms/{id}/messages/"""
 
+import pytest
+
 from tests.conftest import Connection
 from tests.support.actors import Actor
 
@@ -58,6 +60,40 @@ def test_a_retry_after_removal_still_hears_of_its_message(
 
     assert alice.send(room, "hello", client_id="k").json() == first.json()
     assert alice.send(room, "more", client_id="l").status_code == 404
+
+
+@pytest.mark.parametrize("is_deleted", [False, True])
+def test_a_retry_of_an_ex_member_reveals_nothing_new(
+    host: Actor, alice: Actor, bob: Actor, connection: Connection, *, is_deleted: bool
+) -> None:
+    """It is answered as the first time, deleted or not; other content as an unknown room is.
+
+    Someone who can no longer read the room does not learn that the message was deleted.
+    """
+    room = host.create_room(alice, bob)
+    first = alice.send(room, "hello", client_id="k")
+    host.delete(f"/api/rooms/{room}/members/{alice.user_id}/")
+    if is_deleted:
+        connection.execute("SELECT chat.delete_message(%s)", [first.json()["id"]])
+
+    repeated = alice.send(room, "hello", client_id="k")
+    other = alice.send(room, "goodbye", client_id="k")
+
+    assert (repeated.status_code, repeated.content) == (200, first.content)
+    unknown = alice.send(10**12, "goodbye", client_id="k")
+    assert (other.status_code, other.content) == (404, unknown.content)
+
+
+def test_a_key_stays_with_its_content_after_a_deletion(
+    host: Actor, alice: Actor, connection: Connection
+) -> None:
+    """A member who uses the key of a deleted message for another text is refused, not ignored."""
+    room = host.create_room(alice)
+    first = alice.send(room, "hello", client_id="k").json()
+    connection.execute("SELECT chat.delete_message(%s)", [first["id"]])
+
+    assert alice.send(room, "goodbye", client_id="k").status_code == 409
+    assert alice.send(room, "hello", client_id="k").json()["content"] == ""
 
 
 def test_a_stranger_is_told_what_an_unknown_room_tells(

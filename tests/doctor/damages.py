@@ -85,6 +85,11 @@ ROOMS = {
         {"room": BUSY},
         ("bumped_at",),
     ),
+    "a room has the place of another message": Damage(
+        f"UPDATE chat_room SET bump_id = bump_id - 1 WHERE id = {BUSY}",
+        {"room": BUSY},
+        ("bumped_at",),
+    ),
     "a room without messages is bumped": Damage(
         f"UPDATE chat_room SET bumped_at = now() WHERE id = {EMPTY}",
         {"room": EMPTY},
@@ -168,7 +173,7 @@ MESSAGES = {
     "an id is too small": Damage(
         f"UPDATE chat_message SET id = -id WHERE room_id = {FORGOTTEN} AND seq = 3",
         {"room": FORGOTTEN, "seq": 3, "message": -3},
-        ("id_order",),
+        ("id_order", "bumped_at"),
     ),
     "a text is gone without a deletion": Damage(
         f"UPDATE chat_message SET content = '' WHERE room_id = {BUSY} AND seq = 9",
@@ -206,7 +211,8 @@ EVENTS = {
     "the last message is added by no event": Damage(
         "INSERT INTO chat_message (room_id, seq, user_id, client_id, content, created_at)"
         f" SELECT id, 10, 'bob', 'key', 'not logged', bumped_at FROM chat_room WHERE id = {BUSY};"
-        f" UPDATE chat_room SET last_seq = 10 WHERE id = {BUSY}",
+        f" UPDATE chat_room SET last_seq = 10, bump_id = m.id FROM chat_message m"
+        f" WHERE chat_room.id = {BUSY} AND m.room_id = {BUSY} AND m.seq = 10",
         {"room": BUSY, "seq": 10, "after": 9},
         ("log_messages",),
     ),
@@ -214,7 +220,8 @@ EVENTS = {
         "INSERT INTO chat_message (room_id, seq, user_id, client_id, content, created_at)"
         f" SELECT id, 5, 'bob', 'key', 'not logged', bumped_at FROM chat_room"
         f" WHERE id = {HALF_FORGOTTEN};"
-        f" UPDATE chat_room SET last_seq = 5 WHERE id = {HALF_FORGOTTEN}",
+        " UPDATE chat_room SET last_seq = 5, bump_id = m.id FROM chat_message m"
+        f" WHERE chat_room.id = {HALF_FORGOTTEN} AND m.room_id = {HALF_FORGOTTEN} AND m.seq = 5",
         {"room": HALF_FORGOTTEN, "seq": 5, "after": 4},
         ("log_messages",),
     ),
@@ -346,8 +353,8 @@ DATABASE = {
     ),
     "an index was broken off": Damage(
         "UPDATE pg_index SET indisvalid = false"
-        " WHERE indexrelid = 'chat_room_name_search'::regclass",
-        {"table": "chat_room", "index": "chat_room_name_search"},
+        " WHERE indexrelid = 'chat_room_search_text'::regclass",
+        {"table": "chat_room", "index": "chat_room_search_text"},
         ("index_invalid",),
     ),
     "a function is gone": Damage(

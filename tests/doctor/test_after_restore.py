@@ -1,11 +1,17 @@
 """`manage.py after_restore` where it cannot do its work: one line says why, and nothing changes."""
 
+import json
 import subprocess
 import sys
 
 import psycopg
 
-from tests.doctor.conftest import execute
+from chat.actions.messages import NewMessage, send_message
+from chat.actions.rooms import create_room
+from chat.queries.keyset import Slice
+from chat.queries.rooms import list_rooms
+from chat.sql.database import run_call
+from tests.doctor.conftest import BUSY, FORGOTTEN, HALF_FORGOTTEN, execute
 from tests.support.processes import PROJECT
 
 
@@ -55,3 +61,23 @@ def test_what_the_database_refuses_is_one_line(url: str) -> None:
         assert done.returncode == code
         assert "Traceback" not in done.stderr, done.stderr
         assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+
+
+def test_after_it_the_list_of_rooms_goes_on(url: str) -> None:
+    """Rooms keep their places; a new room and a new message come before all of them."""
+    run(url, "--no-input")
+    with psycopg.connect(url, autocommit=True) as connection:
+
+        def list_ids() -> list[int]:
+            listed = run_call(connection, list_rooms("bob", Slice(50)))
+            return [json.loads(bytes(room))["id"] for room in listed]
+
+        kept = list_ids()
+        new = run_call(connection, create_room("new", ["bob"])).room.id
+        with_new = list_ids()
+        run_call(connection, send_message(NewMessage(FORGOTTEN, "bob", "key", "text")))
+        with_message = list_ids()
+
+    assert kept == [BUSY, HALF_FORGOTTEN, FORGOTTEN]
+    assert with_new == [new, *kept]
+    assert with_message == [FORGOTTEN, new, BUSY, HALF_FORGOTTEN]

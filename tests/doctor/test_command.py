@@ -178,7 +178,7 @@ def examine_by_steps(url: str, patched: pytest.MonkeyPatch, seconds: int) -> Exa
 
 def test_a_finding_outweighs_an_end_too_early(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was found before the time was over is certain: 1, and the report is not complete."""
-    execute(url, "DROP INDEX chat_room_name_search")
+    execute(url, "DROP INDEX chat_room_search_text")
 
     examined = examine_by_steps(url, monkeypatch, 20)
 

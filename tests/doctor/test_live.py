@@ -51,6 +51,8 @@ LARGE = """
     INSERT INTO chat_message (room_id, seq, user_id, client_id, content, created_at)
         SELECT room_id, seq, 'alice', '~' || seq, 'message ' || seq, '2026-01-01'
         FROM size, generate_series(1, messages) seq ORDER BY seq, room_id;
+    UPDATE chat_room r SET bump_id = m.id
+        FROM chat_message m WHERE m.room_id = r.id AND m.seq = r.last_seq;
     INSERT INTO chat_event
             (room_id, version, type, user_id, joined_at, member_count, bumped_at, created_at)
         SELECT room_id, 1, 'user_joined', 'alice', '2026-01-01', 1, '2026-01-01', '2026-01-01'

@@ -19,8 +19,8 @@ FEW, MANY = "in-60-rooms", "in-3000-rooms"
 """Users who are members of so many other rooms."""
 
 SEED = f"""
-INSERT INTO chat_room (id, name, version, last_seq, member_count, bumped_at, created_at)
-SELECT n, 'room ' || n || ' ' || md5(n::text), 4, 1, 3, now() - n * interval '1 minute', now()
+INSERT INTO chat_room (id, name, version, last_seq, member_count, bumped_at, bump_id, created_at)
+SELECT n, 'room ' || n || ' ' || md5(n::text), 4, 1, 3, now() - n * interval '1 minute', n, now()
 FROM generate_series(1, {ROOMS}) n;
 SELECT setval(pg_get_serial_sequence('chat_room', 'id'), {ROOMS});
 INSERT INTO chat_member (room_id, user_id, channel, joined_version, joined_at)
@@ -44,6 +44,8 @@ FROM (VALUES ('user', 2000), ('other', 20000)) AS users (name, count), generate_
 INSERT INTO chat_revocation (user_id, not_before, changed_at, changed_in)
 SELECT 'gone-' || n, now() - n * interval '1 hour', now(), 3 + n % 500
 FROM generate_series(1, 20000) n;
+INSERT INTO chat_join_count (user_id, times)
+SELECT 'user-' || n, ARRAY[now()] FROM generate_series(1, 2000) n;
 INSERT INTO chat_outbox (method, payload, partition, created_at)
 SELECT 'broadcast', '{{}}', n % 8, now() FROM generate_series(1, 5000) n;
 """

@@ -13,13 +13,15 @@ ROOM, MESSAGE = "chat_room_pkey", "chat_message_pkey"
 MEMBER_OF_ROOM, ROOMS_OF_USER = "chat_member_once_per_room", "chat_member_rooms_of_user"
 MESSAGE_OF_ROOM = "chat_message_seq_once_per_room"
 EVENT, EVENT_OF_ROOM = "chat_event_pkey", "chat_event_version_once_per_room"
-OUTBOX, NAMES = "chat_outbox_pkey", "chat_room_name_search"
+OUTBOX, NAMES = "chat_outbox_pkey", "chat_room_search_text"
 REVOCATION = "chat_revocation_pkey"
 LISTENER, UNTIL = "chat_listener_pkey", "chat_listener_until"
+JOIN_COUNT = "chat_join_count_pkey"
 # The indexes of our tables that each call reads through, with what it does inside the functions.
 INDEXES: dict[str, set[str]] = {
     "accept_identity": {"chat_revocation_changes"},
     "add_members": {ROOM, MEMBER_OF_ROOM, LISTENER},
+    "change_own_membership": {ROOM, MEMBER_OF_ROOM, LISTENER, JOIN_COUNT},
     "create_room": {ROOM, MEMBER_OF_ROOM, MESSAGE_OF_ROOM, LISTENER},
     "delete_message": {ROOM, MESSAGE, MEMBER_OF_ROOM, LISTENER},
     "find_room": {ROOM, MEMBER_OF_ROOM, MESSAGE_OF_ROOM},

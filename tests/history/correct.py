@@ -126,7 +126,7 @@ class _Story:
         outside = sorted(world.devices.keys() - set(room.members))
         if outside and (len(room.members) < 4 or self.random.random() < 0.5):
             users = self.random.sample(outside, min(len(outside), self.random.randint(1, 3)))
-            world.join(room, users)
+            world.join(room, users, in_bulk=len(users) > 1 and self.random.random() < 0.5)
             for user in users:
                 world.note_call("add", "ok", {"version": room.version}, room=room.id, user=user)
         elif len(room.members) > 3:

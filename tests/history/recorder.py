@@ -8,7 +8,7 @@ Every line has `at`, the seconds of CLOCK_MONOTONIC, and `type`, on which its ot
     ok         op, and the answer                         it was acknowledged
     fail       op                                         it was certainly not applied
     info       op, why                                    nobody knows whether it was applied
-    frame      device, user, room, version, event_type, id?, content?      received on a socket
+    frame      device, user, room, version, event_type, id?, content?, first?   received on a socket
     apply      the same                                   the device applied it
     subscribed device, user, recovered, was_recovering    it is subscribed
     fetch      device, user, room, after, status          the device read the room's log
@@ -20,7 +20,7 @@ Every line has `at`, the seconds of CLOCK_MONOTONIC, and `type`, on which its ot
     final_api  room, messages: [seq, id, user, key, content]
     final_db   room, name, version, last_seq, members,
                messages: {seq, id, user, key, content, deleted},
-               events: {version, type, user, id, change}
+               events: {version, type, user, id, change, first?}
     final_device  device, user, held, fresh
 
     action     arguments                    what ok answers
@@ -38,6 +38,7 @@ A retry of a send is an operation of its own with the same room, user, key and c
 `name` is the room's name at the end. The version in the answer to a rename is that of its own
 event; those in the answers to `add` and `remove` may be later. `change` is the version of the first
 event of the call that an event belongs to: all users that one call adds receive all of its events.
+`first` is the event's `first_version`, where it has one: only this event of its call was published.
 
 Every device that connects has a `final_device`. A `subscribed` comes before the frames of its
 subscription, also before those that were recovered. Without `recovered`, what was published while

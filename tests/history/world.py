@@ -123,10 +123,15 @@ class World:
         room.name = name
         self._send_event(room, "room_updated", None)
 
-    def join(self, room: Room, users: list[str]) -> None:
-        """Add users in one change."""
+    def join(self, room: Room, users: list[str], *, in_bulk: bool = False) -> None:
+        """Add users in one change; in bulk only the last event is published, and stands for all."""
         room.members += users
         change = room.version + 1
+        if in_bulk:
+            for user in users[:-1]:
+                self._log(room, "user_joined", user, change=change)
+            self._send_event(room, "user_joined", users[-1], change=change, first=change)
+            return
         for user in users:
             self._send_event(room, "user_joined", user, change=change)
 
@@ -140,8 +145,7 @@ class World:
     ) -> None:
         version = room.version + 1
         change = more.pop("change", version)
-        logged = {"version": version, "type": kind, "user": user, "id": id_, "change": change}
-        room.events.append(logged)
+        self._log(room, kind, user, id_, change=change, first=more.get("first"))
         event = {"room": room.id, "version": version, "event_type": kind, **more}
         if id_ is not None:
             event["id"] = id_
@@ -152,12 +156,27 @@ class World:
             else:
                 self._deliver(device, room, event)
 
+    def _log(
+        self,
+        room: Room,
+        kind: str,
+        user: str | None,
+        id_: int | None = None,
+        *,
+        change: int,
+        first: int | None = None,
+    ) -> None:
+        logged = {"version": room.version + 1, "type": kind, "user": user, "id": id_}
+        room.events.append(logged | {"change": change} | ({"first": first} if first else {}))
+
     def _deliver(self, device: Device, room: Room, event: Record) -> None:
         """Deliver an event to a device, now and then twice."""
         for _ in range(2 if self.random.random() < 0.01 else 1):
             self.note_device(device, "frame", **event)
         held = device.held.get(room.id)
-        if held is not None and event["version"] == held + 1:
+        last: int = event["version"]
+        first: int = event.get("first", last)
+        if held is not None and first <= held + 1 <= last:
             self._apply(device, room, event)
         elif held is None and not _is_own_end(device, room, event):
             self._read_room(device, room)
@@ -230,4 +249,6 @@ def _compose_event(room: Room, logged: Record) -> Record:
     event = {"room": room.id, "version": logged["version"], "event_type": logged["type"]}
     if logged["id"] is not None:
         event |= {"id": logged["id"], "content": room.by_id[logged["id"]]["content"]}
+    if "first" in logged:
+        event["first"] = logged["first"]
     return event

@@ -37,7 +37,14 @@ class Client:
 
     @property
     def state(self) -> dict[str, Any]:
-        """Return everything that the user sees, in the order in which it is shown."""
+        """Return everything that the user sees, in the order in which it is shown.
+
+        Members that it lacks are read now: somebody looks at them.
+        """
+        for room_id in self.reducer.versions():
+            if self.reducer.lacks_members(room_id):
+                members = self._driver.list_members(self.user, room_id)
+                self.reducer.replace_members(room_id, members)
         return self.reducer.state()
 
     def view(self, room_id: int) -> tuple[Json, list[Json], list[Json]]:
@@ -71,9 +78,10 @@ class Client:
 
     def _receive(self, event: Event) -> Outcome:
         body, room_id = event["body"], event["body"]["room"]["id"]
-        before = self.state["members"].get(room_id, [])
+        before = self.reducer.state()["members"].get(room_id, [])
         outcome = self.reducer.receive(event)
-        if outcome is Outcome.APPLIED and event["type"] in {"user_joined", "user_left"}:
+        is_of_members = event["type"] in {"user_joined", "user_left"}
+        if outcome is Outcome.APPLIED and is_of_members and not self.reducer.lacks_members(room_id):
             joined_at = {member["user"]: member["joined_at"] for member in before}
             is_leaving = event["type"] == "user_left"
             assert joined_at.get(body["user"]) == (body["joined_at"] if is_leaving else None)

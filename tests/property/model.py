@@ -25,6 +25,8 @@ class ModelMessage:
     client_id: str
     content: str
     is_deleted: bool = False
+    sent_content: str = ""
+    """The text of a deleted message, by which a repeated send is compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +82,10 @@ class ModelRoom:
         new = ModelMessage(message.user_id, message.client_id, message.content)
         for seq, known in enumerate(self.messages, start=1):
             if (known.user, known.client_id) == (new.user, new.client_id):
-                is_same = known.content == new.content or known.is_deleted
-                return ("duplicate", seq) if is_same else ("conflict", None)
+                sent = known.sent_content if known.is_deleted else known.content
+                if sent == new.content:
+                    return "duplicate", seq
+                return ("conflict" if new.user in self.members else "not_member"), None
         if new.user not in self.members:
             return "not_member", None
         self.messages.append(new)
@@ -93,7 +97,9 @@ class ModelRoom:
         message = self.messages[seq - 1]
         if message.is_deleted:
             return "already"
-        self.messages[seq - 1] = replace(message, content="", is_deleted=True)
+        self.messages[seq - 1] = replace(
+            message, content="", is_deleted=True, sent_content=message.content
+        )
         self._log("message_deleted", message.user, seq=seq, audience=set(self.members))
         return "deleted"
 

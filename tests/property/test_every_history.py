@@ -148,7 +148,7 @@ class WriteHistory(RuleBasedStateMachine):
         known = self.model.rooms[room].messages
         if known:
             old = known[place % len(known)]
-            content = old.content if is_same and old.content else "changed"
+            content = (old.sent_content or old.content) if is_same else "changed"
             self._send([NewMessage(room, old.user, old.client_id, content)])
 
     @rule(room=any_room, name=st.sampled_from(["room", "salon", "зал"]))

@@ -75,6 +75,8 @@ def _describe(event: Json) -> Json:
         "version": body["room"]["version"],
         "event_type": event["type"],
     }
+    if "first_version" in body:
+        described["first"] = body["first_version"]
     if "id" in body:
         described |= {"id": body["id"], "content": shorten(body["content"])}
     return described
@@ -151,6 +153,8 @@ class RecordedDevice:
 
     async def compare(self) -> tuple[Json, Json]:
         """Return, and record, what the device holds and what it would read from the API now."""
+        for number in self.reducer.versions():
+            await self.device.read_members(number)
         fresh = Reducer(self.user)
         for room in await self.api.read_all("/api/rooms/?limit=200"):
             base = f"/api/rooms/{room['id']}"

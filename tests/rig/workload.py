@@ -287,7 +287,7 @@ class Workload:
         )
         events = await self.stand.fetch(
             # The users that one call added have one `joined_at`, and their events stand together.
-            "SELECT version, type, user_id AS user, message_id AS id,"
+            "SELECT version, type, user_id AS user, message_id AS id, first_version AS first,"
             " CASE WHEN type = 'user_joined' THEN min(version) OVER (PARTITION BY type, joined_at)"
             " ELSE version END AS change FROM chat_event WHERE room_id = %s ORDER BY version",
             [room],

@@ -146,7 +146,10 @@ def _check_log(ledger: Ledger) -> None:
 
 
 def _check_outbox(ledger: Ledger) -> None:
-    """Each event is queued once, as in the log, in order, for the members at its version."""
+    """Each event is queued once, as in the log, in order, for the members at its version.
+
+    Of a call that adds too many only the last one is queued, and it names the first.
+    """
     members: dict[str, int] = {}
     expected: list[tuple[int, list[str]]] = []
     for change in _changes(ledger.log):
@@ -164,6 +167,8 @@ def _check_outbox(ledger: Ledger) -> None:
         is_bulk = len(change) * len(members) > BULK_LIMIT
         for n, event in enumerate(change, start=1):
             assert event["body"]["room"]["member_count"] == len(members)
+            stands_for_all = is_bulk and n == len(change) > 1
+            assert event["body"].get("first_version") == (first if stands_for_all else None)
             if audience and (n == len(change) or not is_bulk):
                 expected.append((first + n - 1, sorted(map(personal_channel, audience))))
     assert ledger.members == members

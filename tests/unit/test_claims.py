@@ -67,7 +67,7 @@ def test_an_end_may_be_required() -> None:
     "iat, issued_at",
     [
         (NOW, NOW),
-        (NOW + 0.7, NOW),
+        (NOW + 0.75, NOW + 0.75),
         (0, 0),
         (None, None),
         ("yesterday", None),

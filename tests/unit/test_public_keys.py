@@ -133,7 +133,7 @@ def test_a_secret_counts_only_if_it_is_asked_for(provider: Endpoint) -> None:
 
 def test_an_unsigned_token_is_refused(provider: Endpoint) -> None:
     """Also where the setting could be made to name `none`."""
-    token = jwt.encode(CLAIMS, None, "none", headers={"kid": "rsa"})
+    token = sign(CLAIMS, None, "none", kid="rsa")
 
     for given in (with_pem(RSA), with_provider(provider)):
         for algorithms in (KEY_ALGORITHMS, ["none", "RS256"], ["none"]):

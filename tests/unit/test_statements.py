@@ -27,7 +27,7 @@ from chat.queries.messages import Window
 from chat.queries.rooms import RoomPosition
 from chat.sql import FOLDER, Call, load_statements
 
-POSITION = RoomPosition(datetime.fromisoformat("2026-01-02T03:04:05.678901Z"), 500)
+POSITION = RoomPosition(datetime.fromisoformat("2026-01-02T03:04:05.678901Z"), 500, 500)
 MEMBER = "user-5"
 # One call of each statement, as the code builds it; room 1 and its members are made below.
 CALLS: list[Call[Any]] = [
@@ -40,6 +40,7 @@ CALLS: list[Call[Any]] = [
     listener_actions.prune_listeners(),
     member_actions.add_members(1, ["zoe"]),
     member_actions.remove_member(1, "nobody"),
+    member_actions.join_room(1, "zoe", "30/60"),
     message_actions.send_messages([message_actions.NewMessage(1, "user-9", "key", "text")]),
     message_actions.delete_message(500),
     revocation_actions.revoke_tokens("zoe"),
@@ -73,8 +74,8 @@ def session(clone_database: Callable[[], str]) -> Iterator[psycopg.Connection]:
     with psycopg.connect(clone_database()) as connection:
         connection.execute("""
             INSERT INTO chat_room (
-                id, name, version, last_seq, member_count, bumped_at, created_at)
-            SELECT n, 'room ' || n, 1000, 1000, 20, now() - n * interval '1 minute', now()
+                id, name, version, last_seq, member_count, bumped_at, bump_id, created_at)
+            SELECT n, 'room ' || n, 1000, 1000, 20, now() - n * interval '1 minute', n, now()
             FROM generate_series(1, 1000) n;
             SELECT setval(pg_get_serial_sequence('chat_room', 'id'), 1000);
             INSERT INTO chat_member (room_id, user_id, channel, joined_version, joined_at)

@@ -1,8 +1,10 @@
-"""Tokens as Auth0, Keycloak, Cognito and Clerk issue them are verified by settings alone."""
+"""Tokens of Auth0, Keycloak, Cognito and Clerk are verified with the settings of the docs alone."""
 
 import asyncio
+import re
 import time
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import pytest
@@ -11,13 +13,26 @@ from django.test import override_settings
 from app.authentication import InvalidTokenError, Principal
 from app.jwt_verifier import JwtVerifier
 from tests.support.identity_provider import Endpoint, make_jwk, make_key, serve_endpoint, sign
+from tests.support.processes import PROJECT
+from tests.unit.test_settings import read
 
+PAGE = (PROJECT / "docs/integrating.md").read_text(encoding="utf-8")
 NOW = int(time.time())
 TIMES = {"iat": NOW, "exp": NOW + 3600}
 KEY = make_key("RS256")
 
+
+@cache
+def read_documented(heading: str) -> dict[str, Any]:
+    """Return what a process reads from the variables that the docs name under a heading."""
+    section = PAGE.partition(f"### {heading}\n")[2].partition("\n#")[0]
+    variables = dict(re.findall(r"^    (JWT_\w+)=(.+)$", section, re.MULTILINE))
+    assert "JWT_JWKS_URL" in variables
+    found = read(**variables)
+    return {name: value for name, value in found.items() if name.startswith("JWT_")}
+
+
 AUTH0_ISSUER = "https://tenant.eu.auth0.com/"
-AUTH0 = {"JWT_ISSUER": [AUTH0_ISSUER], "JWT_AUDIENCE": ["https://chat.example.com"]}
 AUTH0_TOKEN = {
     "iss": AUTH0_ISSUER,
     "sub": "auth0|6553da60a54af58e29493993",
@@ -28,13 +43,6 @@ AUTH0_TOKEN = {
 }
 
 KEYCLOAK_ISSUER = "https://id.example.com/realms/shop"
-KEYCLOAK = {
-    "JWT_ISSUER": [KEYCLOAK_ISSUER],
-    "JWT_AUDIENCE": ["shop-web", "shop-backend"],
-    "JWT_AUDIENCE_CLAIM": ["azp"],
-    "JWT_SERVICE_CLAIM": ["realm_access.roles"],
-    "JWT_SERVICE_VALUE": "chat-service",
-}
 KEYCLOAK_TOKEN = {
     "iss": KEYCLOAK_ISSUER,
     "sub": "36fa0f91-f94d-4a0c-afed-6b7d952e47da",
@@ -53,13 +61,6 @@ KEYCLOAK_TOKEN = {
 }
 
 COGNITO_ISSUER = "https://cognito-idp.eu-west-2.amazonaws.com/eu-west-2_AbCdEfGhI"
-COGNITO = {
-    "JWT_ISSUER": [COGNITO_ISSUER],
-    "JWT_AUDIENCE": ["55hud7h5t0example"],
-    "JWT_AUDIENCE_CLAIM": ["client_id", "aud"],
-    "JWT_SERVICE_CLAIM": ["scope"],
-    "JWT_SERVICE_VALUE": "chat/manage",
-}
 COGNITO_ACCESS = {
     "iss": COGNITO_ISSUER,
     "sub": "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee",
@@ -84,11 +85,6 @@ COGNITO_ID = {
 }
 
 CLERK_ISSUER = "https://clerk.example.com"
-CLERK = {
-    "JWT_ISSUER": [CLERK_ISSUER],
-    "JWT_AUDIENCE": ["https://example.com"],
-    "JWT_AUDIENCE_CLAIM": ["azp"],
-}
 CLERK_TOKEN = {
     "iss": CLERK_ISSUER,
     "sub": "user_2NNEqL2nrIRdJ194ndJqAHwEfxC",
@@ -102,6 +98,11 @@ CLERK_TOKEN = {
 }
 
 
+def by_claim(claim: str, value: str) -> dict[str, Any]:
+    """Return the settings by which a value of a claim gives the service's rights."""
+    return {"JWT_SERVICE_CLAIM": [claim], "JWT_SERVICE_VALUE": value}
+
+
 @pytest.fixture(scope="module")
 def provider() -> Iterator[Endpoint]:
     """Serve the one key that all of these tokens are signed with."""
@@ -110,14 +111,16 @@ def provider() -> Iterator[Endpoint]:
         yield endpoint
 
 
-def verify(provider: Endpoint, settings: dict[str, Any], claims: dict[str, Any]) -> Principal:
-    """Return who a token with these claims speaks for, under these settings."""
+def verify(provider: Endpoint, heading: str, claims: dict[str, Any], **changed: Any) -> Principal:
+    """Return who a token with these claims speaks for, under the documented settings and these."""
     token = sign(TIMES | claims, KEY, kid="main")
-    with override_settings(JWT_JWKS_URL=[provider.address], JWT_ALGORITHMS=["RS256"], **settings):
+    documented = read_documented(heading) | {"JWT_JWKS_URL": [provider.address]}
+    with override_settings(**documented | changed):
         return asyncio.run(JwtVerifier().verify(token))
 
 
-USERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+AUTH0, KEYCLOAK, COGNITO, CLERK = "Auth0", "Keycloak", "Amazon Cognito", "Clerk"
+USERS: dict[str, tuple[str, dict[str, Any]]] = {
     "auth0": (AUTH0, AUTH0_TOKEN),
     "keycloak": (KEYCLOAK, KEYCLOAK_TOKEN),
     "cognito access": (COGNITO, COGNITO_ACCESS),
@@ -129,9 +132,9 @@ USERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 @pytest.mark.parametrize("name", USERS)
 def test_a_user_of_a_provider_is_let_in(provider: Endpoint, name: str) -> None:
     """A token as the provider makes it names its user, with no rights of the service."""
-    settings, claims = USERS[name]
+    heading, claims = USERS[name]
 
-    found = verify(provider, settings, claims)
+    found = verify(provider, heading, claims)
 
     assert (found.user_id, found.is_service) == (claims["sub"], False)
     assert found.issued_at == NOW
@@ -162,86 +165,79 @@ def test_a_token_for_another_service_is_refused(
     provider: Endpoint, name: str, claim: str, value: object
 ) -> None:
     """A token that the provider signed for another service, or as another tenant, is not ours."""
-    settings, claims = USERS[name]
+    heading, claims = USERS[name]
     changed = claims | {claim: value} if value is not None else {**claims}
     if value is None:
         del changed[claim]
 
     with pytest.raises(InvalidTokenError, match=r"iss|another audience"):
-        verify(provider, settings, changed)
+        verify(provider, heading, changed)
 
 
 @pytest.mark.parametrize(
-    "settings, claims",
+    "heading, claims, changed",
     [
+        (AUTH0, AUTH0_TOKEN | {"sub": "awZfdIir8YF@clients", "scope": "chat.manage"}, {}),
         (
             AUTH0,
-            AUTH0_TOKEN
-            | {"sub": "awZfdIir8YF@clients", "gty": "client-credentials"}
-            | {"scope": "chat.manage"},
-        ),
-        (
-            AUTH0
-            | {"JWT_SERVICE_CLAIM": ["https://example.com/roles"], "JWT_SERVICE_VALUE": "backend"},
             AUTH0_TOKEN | {"https://example.com/roles": ["editor", "backend"]},
+            by_claim("https://example.com/roles", "backend"),
         ),
-        (KEYCLOAK, KEYCLOAK_TOKEN | {"realm_access": {"roles": ["x", "chat-service"]}}),
         (
-            KEYCLOAK | {"JWT_SERVICE_CLAIM": ["resource_access.shop.web.roles"]},
+            KEYCLOAK,
+            KEYCLOAK_TOKEN
+            | {"azp": "shop-backend", "realm_access": {"roles": ["x", "chat-service"]}},
+            {},
+        ),
+        (
+            KEYCLOAK,
             KEYCLOAK_TOKEN | {"resource_access": {"shop.web": {"roles": ["chat-service"]}}},
+            by_claim("resource_access.shop.web.roles", "chat-service"),
         ),
-        (COGNITO, COGNITO_ACCESS | {"scope": "other/read chat/manage"}),
+        (COGNITO, COGNITO_ACCESS | {"scope": "other/read chat/manage"}, {}),
+        (COGNITO, COGNITO_ACCESS, by_claim("cognito:groups", "admins")),
         (
-            COGNITO | {"JWT_SERVICE_CLAIM": ["cognito:groups"], "JWT_SERVICE_VALUE": "admins"},
-            COGNITO_ACCESS,
-        ),
-        (
-            CLERK | {"JWT_SERVICE_CLAIM": ["metadata.is_backend"], "JWT_SERVICE_VALUE": "true"},
+            CLERK,
             CLERK_TOKEN | {"metadata": {"is_backend": True}},
+            by_claim("metadata.is_backend", "true"),
         ),
     ],
 )
 def test_the_service_is_known_by_its_claim(
-    provider: Endpoint, settings: dict[str, Any], claims: dict[str, Any]
+    provider: Endpoint, heading: str, claims: dict[str, Any], changed: dict[str, Any]
 ) -> None:
     """A scope, a namespaced claim, a nested role, a group and a flag give the service's rights."""
-    assert verify(provider, settings, claims).is_service
+    assert verify(provider, heading, claims, **changed).is_service
 
 
 @pytest.mark.parametrize(
-    "settings, claims",
+    "heading, claims, changed",
     [
-        (KEYCLOAK, KEYCLOAK_TOKEN | {"role": "service", "scope": "chat.manage"}),
-        (KEYCLOAK, KEYCLOAK_TOKEN | {"realm_access": {"roles": "chat-services"}}),
-        (KEYCLOAK, KEYCLOAK_TOKEN | {"realm_access": {"roles": [["chat-service"]]}}),
-        (KEYCLOAK, KEYCLOAK_TOKEN | {"realm_access": ["chat-service"]}),
-        (KEYCLOAK, KEYCLOAK_TOKEN | {"roles": ["chat-service"]}),
-        (AUTH0, AUTH0_TOKEN | {"https://example.com/roles": ["service"]}),
-        (COGNITO, COGNITO_ACCESS | {"scope": "chat/manage2"}),
-        (
-            CLERK | {"JWT_SERVICE_CLAIM": ["is_backend"], "JWT_SERVICE_VALUE": "true"},
-            CLERK_TOKEN | {"is_backend": False},
-        ),
-        (
-            CLERK | {"JWT_SERVICE_CLAIM": ["is_backend"], "JWT_SERVICE_VALUE": "1"},
-            CLERK_TOKEN | {"is_backend": True},
-        ),
+        (KEYCLOAK, KEYCLOAK_TOKEN | {"role": "service", "scope": "chat.manage"}, {}),
+        (KEYCLOAK, KEYCLOAK_TOKEN | {"realm_access": {"roles": "chat-services"}}, {}),
+        (KEYCLOAK, KEYCLOAK_TOKEN | {"realm_access": {"roles": [["chat-service"]]}}, {}),
+        (KEYCLOAK, KEYCLOAK_TOKEN | {"realm_access": ["chat-service"]}, {}),
+        (KEYCLOAK, KEYCLOAK_TOKEN | {"roles": ["chat-service"]}, {}),
+        (AUTH0, AUTH0_TOKEN | {"https://example.com/roles": ["service"]}, {}),
+        (COGNITO, COGNITO_ACCESS | {"scope": "chat/manage2"}, {}),
+        (CLERK, CLERK_TOKEN | {"is_backend": False}, by_claim("is_backend", "true")),
+        (CLERK, CLERK_TOKEN | {"is_backend": True}, by_claim("is_backend", "1")),
     ],
 )
 def test_only_that_claim_gives_rights(
-    provider: Endpoint, settings: dict[str, Any], claims: dict[str, Any]
+    provider: Endpoint, heading: str, claims: dict[str, Any], changed: dict[str, Any]
 ) -> None:
     """With a claim configured, the seed's `role` and `scope` give none, nor do near misses."""
-    assert not verify(provider, settings, claims).is_service
+    assert not verify(provider, heading, claims, **changed).is_service
 
 
 def test_the_user_may_be_in_another_claim(provider: Endpoint) -> None:
     """A host whose ids are in a claim of its own is not bound to the provider's `sub`."""
-    settings = AUTH0 | {"JWT_USER_CLAIM": "https://example.com/user_id"}
+    name = "https://example.com/user_id"
 
-    found = verify(provider, settings, AUTH0_TOKEN | {"https://example.com/user_id": "u42"})
-
-    assert found.user_id == "u42"
+    assert (
+        verify(provider, AUTH0, AUTH0_TOKEN | {name: "u42"}, JWT_USER_CLAIM=name).user_id == "u42"
+    )
     for value in (42, None, "", ["u42"]):
         with pytest.raises(InvalidTokenError, match=r"https://example\.com/user_id"):
-            verify(provider, settings, AUTH0_TOKEN | {"https://example.com/user_id": value})
+            verify(provider, AUTH0, AUTH0_TOKEN | {name: value}, JWT_USER_CLAIM=name)

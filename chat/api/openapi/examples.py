@@ -26,6 +26,7 @@ ROOM: dict[str, Any] = {
     "version": 3,
     "member_count": 2,
     "bumped_at": "2026-01-31T09:30:00.123456Z",
+    "bump_id": 1,
     "last_message": MESSAGE,
     "created_at": "2026-01-31T09:00:00.000000Z",
 }
@@ -38,6 +39,7 @@ DELETED = {
 BODIES: dict[str, dict[str, Any]] = {
     "MessageBody": MESSAGE | {"room": EVENT_ROOM},
     "MemberBody": MEMBER | {"room": EVENT_ROOM},
+    "JoinedBody": MEMBER | {"room": EVENT_ROOM},
     "RoomBody": {"room": EVENT_ROOM},
     "MessageDeleted": DELETED | {"room": EVENT_ROOM},
 }

@@ -6,12 +6,17 @@ FROM {chunk} r, LATERAL (
 WHERE r.last_seq <> last.seq;
 
 -- name: bumped_at
--- error: bumped_at, the room's place in lists, is not the time of its last message. {restore}
+-- error: bump_id, the room's place in lists, is not the id of its last message, or bumped_at is not
+-- its time. {restore}
 SELECT r.id AS room FROM {chunk} r LEFT JOIN LATERAL (
-    SELECT m.seq, m.created_at FROM chat_message m WHERE m.room_id = r.id
+    SELECT m.id, m.seq, m.created_at FROM chat_message m WHERE m.room_id = r.id
     ORDER BY m.seq DESC LIMIT 1) AS last ON true
+LEFT JOIN chat_event e ON e.room_id = r.id AND e.version = r.version
 WHERE r.last_seq = coalesce(last.seq, 0)
-  AND r.bumped_at <> coalesce(last.created_at, r.created_at);
+  -- After a clock went back, bumped_at is later than the last message, as in the room's last event.
+  AND (r.bump_id <> last.id OR r.bumped_at < coalesce(last.created_at, r.created_at)
+       OR r.bumped_at > coalesce(last.created_at, r.created_at)
+          AND (r.last_seq = 0 OR r.bumped_at <> e.bumped_at));
 
 -- name: member_count
 -- error: member_count is not the number of the room's members.

@@ -49,10 +49,11 @@ CREATE OR REPLACE FUNCTION chat.event_body(
     SELECT json_build_object('type', p_event.type, 'body', CASE
         WHEN p_event.type IN ('message_added', 'message_deleted') THEN
             chat.message_body(p_message, chat.room_of_event(p_event, p_room_name))
-        WHEN p_event.type IN ('user_joined', 'user_left') THEN
-            json_build_object(
-                'user', p_event.user_id, 'joined_at', chat.time_text(p_event.joined_at),
-                'room', chat.room_of_event(p_event, p_room_name))
+        WHEN p_event.type IN ('user_joined', 'user_left') THEN JSON_OBJECT(
+            'user': p_event.user_id, 'joined_at': chat.time_text(p_event.joined_at),
+            'first_version': p_event.first_version,
+            'room': chat.room_of_event(p_event, p_room_name)
+            ABSENT ON NULL RETURNING json)
         WHEN p_event.type = 'room_updated' THEN
             json_build_object('room', chat.room_of_event(p_event, p_room_name))
         ELSE chat.refuse_event_type(p_event.type) END)
@@ -94,9 +95,9 @@ $$;
 -- order. The arrays of rooms, events and chunks are in one order of rooms; there is at least one event.
 --
 -- p_rooms: each room once, as it is after the changes; each has an event. p_events: `room_id`,
--- `type`, `message_id`, `user_id` and `joined_at` are read. p_messages: parallel to p_events, the
--- message of each event, or null. p_chunk_rooms, p_chunks: parallel, the channels to publish to, as
--- `audiences` returns them; the events of a room without a chunk are only logged.
+-- `type`, `message_id`, `user_id`, `joined_at` and `first_version` are read. p_messages: parallel to
+-- p_events, the message of each event, or null. p_chunk_rooms, p_chunks: parallel, the channels to
+-- publish to, as `audiences` returns them; the events of a room without a chunk are only logged.
 --
 -- An outbox row's idempotency key begins with the installation's epoch: without it a restored
 -- database would use keys again, and Centrifugo would drop the events.
@@ -160,9 +161,10 @@ BEGIN
     v_rooms := v_rooms || v_room;
 
     INSERT INTO chat_event (
-        room_id, version, type, message_id, user_id, joined_at, member_count, bumped_at, created_at)
-    SELECT e.room_id, e.version, e.type, e.message_id, e.user_id, e.joined_at, e.member_count,
-           e.bumped_at, v_now
+        room_id, version, type, message_id, user_id, joined_at, first_version, member_count,
+        bumped_at, created_at)
+    SELECT e.room_id, e.version, e.type, e.message_id, e.user_id, e.joined_at, e.first_version,
+           e.member_count, e.bumped_at, v_now
     FROM unnest(v_events) AS e;
     IF cardinality(v_payloads) > 0 THEN
         INSERT INTO chat_outbox (method, payload, partition, created_at)
@@ -171,7 +173,8 @@ BEGIN
     END IF;
     UPDATE chat_room r
     SET name = changed.name, version = changed.version, last_seq = changed.last_seq,
-        member_count = changed.member_count, bumped_at = changed.bumped_at
+        member_count = changed.member_count, bumped_at = changed.bumped_at,
+        bump_id = changed.bump_id
     FROM unnest(v_rooms) AS changed WHERE r.id = changed.id;
     RETURN v_rooms;
 END $$;

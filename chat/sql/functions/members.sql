@@ -13,8 +13,8 @@ $$;
 -- user, in the order given: `added` or `already`. Where an id cannot be a
 -- user's, nothing is changed and the rows name those ids as `invalid_user`. An unknown room is one
 -- row `room_not_found`. Everyone whom the call adds receives each of its events. Where events ×
--- members exceed 20,000, all events are logged and only the last one is queued: its version shows
--- each client the gap, which it fetches.
+-- members exceed 20,000, all events are logged and only the last one is queued: its `first_version`
+-- is that of the first, so it stands for them all, and no client has to fetch them.
 CREATE OR REPLACE FUNCTION chat.add_members(p_room_id bigint, p_user_ids text[])
 RETURNS TABLE (user_id text, outcome text, room json) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
@@ -68,9 +68,10 @@ BEGIN
         v_last := cardinality(v_events);
         v_audiences := chat.audiences(ARRAY[v_room]);
         IF v_last > 1 AND v_last::bigint * v_room.member_count > 20000 THEN
+            v_event.first_version := v_room.version + 1;
             v_room := (chat.record_events(
                 ARRAY[v_room], v_events[:v_last - 1], '{}', '{}', '{}'))[1];
-            v_events := v_events[v_last:];
+            v_events := ARRAY[v_event];
         END IF;
         v_room := (chat.record_events(
             ARRAY[v_room], v_events, '{}', v_audiences.chunk_rooms, v_audiences.chunks))[1];

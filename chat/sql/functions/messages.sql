@@ -63,12 +63,12 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
                 ELSE false END
 $$;
 
--- What is left of a deleted text: 16 bits, by which a repeated send is compared. The text cannot be
--- computed from them; anyone who can read the database can test a guess, which is wrong once in
--- 65,536 times.
+-- What is left of a deleted text: 24 bits, by which a repeated send is compared. The text cannot be
+-- computed from them, and one other text in 16,777,216 has the same ones. Anyone who can read the
+-- database can test a guess.
 CREATE OR REPLACE FUNCTION chat.content_digest(p_message_id bigint, p_content text) RETURNS int
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT get_byte(d.bytes, 0) * 256 + get_byte(d.bytes, 1)
+    SELECT get_byte(d.bytes, 0) * 65536 + get_byte(d.bytes, 1) * 256 + get_byte(d.bytes, 2)
     FROM (SELECT sha256(convert_to(p_message_id || ':' || p_content, 'UTF8')) AS bytes) AS d
 $$;
 
@@ -258,7 +258,9 @@ BEGIN
 
         IF outcome = 'sent' THEN
             v_room.last_seq := v_message.seq;
-            v_room.bumped_at := v_now;
+            -- A clock can go back; the room's time and place do not.
+            v_room.bumped_at := greatest(v_room.bumped_at, v_now);
+            v_room.bump_id := v_message.id;
             v_event.room_id := v_room.id;
             v_event.type := 'message_added';
             v_event.message_id := v_message.id;

@@ -6,20 +6,24 @@ FROM chat.create_room(
 
 -- name: list_rooms
 -- A user's rooms, the latest message first, after a position in that order. Only the rooms of the
--- page are composed. There is no index by `bumped_at`, which changes with each message: all rooms of
+-- page are composed. There is no index by `bump_id`, which changes with each message: all rooms of
 -- the user are read and the first ones kept. As an array their ids are looked up in one pass
 -- through the index; as a join, a user with many rooms is planned as a scan of all rooms.
+--
+-- bumped_at is given for a cursor of the release before, whose order was by time.
 SELECT chat.compose_room(page, m) AS room
 FROM (
     SELECT r.* FROM chat_room r
     WHERE r.id = ANY (ARRAY(SELECT o.room_id FROM chat_member o WHERE o.user_id = %(user_id)s))
+      AND (%(bump_id)s::bigint IS NULL
+           OR (r.bump_id, r.id) < (%(bump_id)s::bigint, %(room_id)s::bigint))
       AND (%(bumped_at)s::timestamptz IS NULL
            OR (r.bumped_at, r.id) < (%(bumped_at)s::timestamptz, %(room_id)s::bigint))
-    ORDER BY r.bumped_at DESC, r.id DESC
+    ORDER BY r.bump_id DESC, r.id DESC
     LIMIT %(limit)s
 ) AS page
 LEFT JOIN chat_message m ON m.room_id = page.id AND m.seq = page.last_seq
-ORDER BY page.bumped_at DESC, page.id DESC;
+ORDER BY page.bump_id DESC, page.id DESC;
 
 -- name: list_rooms_backwards
 -- A user's rooms before a position in that order, the nearest first.
@@ -27,12 +31,15 @@ SELECT chat.compose_room(page, m) AS room
 FROM (
     SELECT r.* FROM chat_room r
     WHERE r.id = ANY (ARRAY(SELECT o.room_id FROM chat_member o WHERE o.user_id = %(user_id)s))
-      AND (r.bumped_at, r.id) > (%(bumped_at)s::timestamptz, %(room_id)s::bigint)
-    ORDER BY r.bumped_at, r.id
+      AND (%(bump_id)s::bigint IS NULL
+           OR (r.bump_id, r.id) > (%(bump_id)s::bigint, %(room_id)s::bigint))
+      AND (%(bumped_at)s::timestamptz IS NULL
+           OR (r.bumped_at, r.id) > (%(bumped_at)s::timestamptz, %(room_id)s::bigint))
+    ORDER BY r.bump_id, r.id
     LIMIT %(limit)s
 ) AS page
 LEFT JOIN chat_message m ON m.room_id = page.id AND m.seq = page.last_seq
-ORDER BY page.bumped_at, page.id;
+ORDER BY page.bump_id, page.id;
 
 -- name: find_room
 -- One room, if the user is a member.

@@ -1,5 +1,5 @@
 -- name: search_rooms
--- Rooms whose name contains a text in either case, newest first, below a room id.
+-- Rooms whose name contains a text in any spelling, newest first, below a room id.
 --
 -- The plan is the same for each text, and the cost of each is bounded. `near`: a text that many rooms
 -- have is found among the next 5,000 rooms. `found`: for any other text the index of names is asked,
@@ -7,14 +7,16 @@
 -- that the index does not know (one or two letters) is looked for among the next 100,000 rooms;
 -- where that is not enough for a page, `stopped_at` is the last room looked at.
 WITH wanted AS (
-    SELECT chat.containing(%(text)s) AS pattern, chat.is_indexed_text(%(text)s) AS is_indexed
+    SELECT chat.search_pattern(%(text)s) AS pattern,
+           chat.is_searchable_text(%(text)s) AS is_indexed
 ), near AS MATERIALIZED (
     SELECT n.id FROM (
         SELECT r.id, r.name FROM chat_room r WHERE r.id < %(position)s
         ORDER BY r.id DESC
         LIMIT (SELECT CASE WHEN w.is_indexed THEN 5000 ELSE 100000 END FROM wanted w)
     ) AS n
-    WHERE casefold(n.name COLLATE pg_unicode_fast) LIKE (SELECT w.pattern FROM wanted w)
+    WHERE chat.search_text(n.name) COLLATE pg_unicode_fast
+          LIKE (SELECT w.pattern FROM wanted w)
     ORDER BY n.id DESC LIMIT %(limit)s
 ), rest AS (
     SELECT w.is_indexed FROM wanted w WHERE (SELECT count(*) FROM near) < %(limit)s
@@ -24,7 +26,8 @@ WITH wanted AS (
     SELECT f.id FROM (
         SELECT r.id FROM chat_room r
         WHERE (SELECT rest.is_indexed FROM rest) AND r.id + 0 < %(position)s
-          AND casefold(r.name COLLATE pg_unicode_fast) LIKE (SELECT w.pattern FROM wanted w)
+          AND chat.search_text(r.name) COLLATE pg_unicode_fast
+              LIKE (SELECT w.pattern FROM wanted w)
         OFFSET 0
     ) AS f
     ORDER BY id DESC LIMIT %(limit)s
@@ -48,14 +51,16 @@ ORDER BY r.id DESC;
 -- name: search_rooms_backwards
 -- The same above a room id, the nearest first.
 WITH wanted AS (
-    SELECT chat.containing(%(text)s) AS pattern, chat.is_indexed_text(%(text)s) AS is_indexed
+    SELECT chat.search_pattern(%(text)s) AS pattern,
+           chat.is_searchable_text(%(text)s) AS is_indexed
 ), near AS MATERIALIZED (
     SELECT n.id FROM (
         SELECT r.id, r.name FROM chat_room r WHERE r.id > %(position)s
         ORDER BY r.id
         LIMIT (SELECT CASE WHEN w.is_indexed THEN 5000 ELSE 100000 END FROM wanted w)
     ) AS n
-    WHERE casefold(n.name COLLATE pg_unicode_fast) LIKE (SELECT w.pattern FROM wanted w)
+    WHERE chat.search_text(n.name) COLLATE pg_unicode_fast
+          LIKE (SELECT w.pattern FROM wanted w)
     ORDER BY n.id LIMIT %(limit)s
 ), rest AS (
     SELECT w.is_indexed FROM wanted w WHERE (SELECT count(*) FROM near) < %(limit)s
@@ -65,7 +70,8 @@ WITH wanted AS (
     SELECT f.id FROM (
         SELECT r.id FROM chat_room r
         WHERE (SELECT rest.is_indexed FROM rest) AND r.id + 0 > %(position)s
-          AND casefold(r.name COLLATE pg_unicode_fast) LIKE (SELECT w.pattern FROM wanted w)
+          AND chat.search_text(r.name) COLLATE pg_unicode_fast
+              LIKE (SELECT w.pattern FROM wanted w)
         OFFSET 0
     ) AS f
     ORDER BY id LIMIT %(limit)s

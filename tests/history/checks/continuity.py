@@ -63,6 +63,7 @@ def check_continuity(run: Run, verdict: Verdict) -> None:
 def _split(records: list[dict[str, Any]]) -> list[_Segment]:
     """Divide the records of a device at each subscription that was not recovered.
 
+    A frame counts for all the versions that its event stands for; C6a compares these with the log.
     Frames before any subscription count from the first of them.
     """
     segments = [_Segment(inf)]
@@ -72,8 +73,9 @@ def _split(records: list[dict[str, Any]]) -> list[_Segment]:
                 segments[-1].is_last = False
                 segments.append(_Segment(record["at"]))
         else:
-            segments[-1].firsts.setdefault(record["room"], record["version"])
-            segments[-1].frames[record["room"]].add(record["version"])
+            first, last = record.get("first") or record["version"], record["version"]
+            segments[-1].firsts.setdefault(record["room"], first)
+            segments[-1].frames[record["room"]].update(range(first, last + 1))
     return segments
 
 

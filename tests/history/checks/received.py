@@ -9,15 +9,17 @@ from tests.history.rooms import Room
 from tests.history.runs import Run
 from tests.history.verdict import Check, Verdict
 
-Expected = dict[int, tuple[str, Any, tuple[Any, ...]]]
-_NOTHING: tuple[str, Any, tuple[Any, ...]] = ("nothing", None, ())
+Known = tuple[str, Any, tuple[Any, ...], int | None]
+Expected = dict[int, Known]
+_NOTHING: Known = ("nothing", None, (), None)
 
 
 def check_log(run: Run, verdict: Verdict) -> None:
     """C6a: the log has versions 1, 2, 3… to the room's, and each message once, in order of seq.
 
     The events that devices applied are compared with the log, so the log is first compared with
-    the table.
+    the table. An event that stands for others is the last of a call that added users, and stands
+    for all of the call.
     """
     for room in run.rooms.values():
         if sorted(room.log) != list(range(1, room.version + 1)):
@@ -36,6 +38,23 @@ def check_log(run: Run, verdict: Verdict) -> None:
                 f"room {room.id}: the log does not have the table's messages in their order;"
                 f" unknown {wrong[:3]}, left out {missing[:3]}",
             )
+        for version, event in room.log.items():
+            if event.get("first") is not None and not _stands_for_its_call(room, event):
+                verdict.add(
+                    Check.APPLIED_AS_LOGGED,
+                    f"room {room.id}: version {version} stands for those from {event['first']},"
+                    " which are not the others of its call",
+                )
+
+
+def _stands_for_its_call(room: Room, event: Record) -> bool:
+    first, version = event["first"], event["version"]
+    call = [
+        number
+        for number, other in room.log.items()
+        if other["type"] == "user_joined" and other["change"] == event["change"]
+    ]
+    return sorted(call) == list(range(first, version + 1)) and first < version
 
 
 def check_frames(run: Run, verdict: Verdict) -> None:
@@ -55,7 +74,8 @@ def check_frames(run: Run, verdict: Verdict) -> None:
 def check_applied(run: Run, verdict: Verdict) -> None:
     """C6a, C6: a device applies each event of a room once, in order, as the log has it.
 
-    It begins after a snapshot; from a snapshot or an apply of version v it goes on with v + 1. A
+    It begins after a snapshot; from a snapshot or an apply of version v it goes on with v + 1, or
+    with an event that stands for v + 1 and those up to its own. A
     snapshot of an earlier version than the held one goes back, which breaks C6a. A version that is
     applied again is doubled, which breaks C6, even after a snapshot in between. At rest the device
     of a member holds every room of its user, at the room's version.
@@ -110,20 +130,22 @@ class _Following:
             yield Check.APPLIED_ONCE, f"applied {version} twice"
         elif version <= self.held:
             yield Check.APPLIED_AS_LOGGED, f"applied {version} after {self.held}"
-        elif version > self.held + 1:
+        elif (step.get("first") or version) > self.held + 1:
             yield (
                 Check.APPLIED_AS_LOGGED,
                 f"applied {version} after {self.held}, leaving out what is between",
             )
+        if "first" in step and self.held is not None:
+            self._applied.update(range(self.held + 1, version))
         self.held = max(version, self.held or 0)
         self._applied.add(version)
         if text := _compare_event(step, self._expected.get(version, _NOTHING)):
             yield Check.APPLIED_AS_LOGGED, f"applied {text}"
 
 
-def _compare_event(event: Record, expected: tuple[str, Any, tuple[Any, ...]]) -> str:
+def _compare_event(event: Record, expected: Known) -> str:
     """Return how an event differs from what it can be; nothing where it does not."""
-    kind, number, contents = expected
+    kind, number, contents, first = expected
     if kind != event["event_type"] or number != event.get("id"):
         return (
             f"{event['version']} as {event['event_type']} {event.get('id')},"
@@ -131,11 +153,13 @@ def _compare_event(event: Record, expected: tuple[str, Any, tuple[Any, ...]]) ->
         )
     if event.get("content") not in contents:
         return f"{event['version']} with {event.get('content')!r}, not one of {contents}"
+    if event.get("first") != first:
+        return f"{event['version']} as the last from {event.get('first')}, the log has {first}"
     return ""
 
 
 def _read_expected(run: Run, room: Room) -> Expected:
-    """Return for each version the type, the message's id, and the texts that it may have.
+    """Return for each version the type, the message's id, the texts, and what it stands for.
 
     The log is composed when it is read: an event of a message that was deleted since then has no
     text, and one that was read before has the first text.
@@ -148,7 +172,7 @@ def _read_expected(run: Run, room: Room) -> Expected:
         elif (row := room.by_id.get(event["id"])) is not None:
             send = run.sends.get((room.id, row.user, row.key))
             contents = (row.content, send.content) if row.deleted and send else (row.content,)
-        expected[version] = (event["type"], event["id"], contents)
+        expected[version] = (event["type"], event["id"], contents, event.get("first"))
     return expected
 
 

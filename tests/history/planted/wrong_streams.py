@@ -122,6 +122,70 @@ def frame_is_of_another_message(draft: Draft) -> None:
     draft.records.append({**other, "at": other["at"] + 1e-7, "id": one["id"]})
 
 
+def _bulk_joins(draft: Draft) -> list[tuple[Record, list[Record]]]:
+    """Return the logged events that stand for others, each with the room's log."""
+    return [
+        (event, final["events"])
+        for final in draft.of("final_db")
+        for event in final["events"]
+        if "first" in event
+    ]
+
+
+def _claim(draft: Draft, change: int) -> Record:
+    """Make a published event stand for so many more versions; return a record of its frame."""
+    frames = [record for record in draft.of("frame", event_type="user_joined") if "first" in record]
+    wrong = {"room": frames[0]["room"], "version": frames[0]["version"]}
+    for record in [*draft.of("frame", **wrong), *draft.of("apply", **wrong)]:
+        record["first"] -= change
+    return frames[0]
+
+
+@caught_by(Check.APPLIED_AS_LOGGED)
+def frame_stands_for_one_version_too_many(draft: Draft) -> None:
+    """A published event claims to stand for an event that is not of its call."""
+    _claim(draft, 1)
+
+
+@caught_by(Check.APPLIED_AS_LOGGED, Check.EVERY_EVENT_ARRIVES)
+def frame_stands_for_one_version_too_few(draft: Draft) -> None:
+    """A published event leaves out the first of its call."""
+    _claim(draft, -1)
+
+
+@caught_by(Check.APPLIED_AS_LOGGED)
+def log_stands_for_one_version_too_many(draft: Draft) -> None:
+    """The log and what was published agree on a `first_version` that is not of the call."""
+    frame = _claim(draft, 1)
+    final = draft.one("final_db", room=frame["room"])
+    final["events"][frame["version"] - 1]["first"] -= 1
+
+
+@caught_by(Check.APPLIED_AS_LOGGED, Check.EVERY_EVENT_ARRIVES)
+def event_before_the_end_of_its_call_stands_for_it(draft: Draft) -> None:
+    """Not the last event of a call stands for it, so its last users would be missing."""
+    event, log = _bulk_joins(draft)[0]
+    log[event["version"] - 2]["first"] = event.pop("first")
+    where = {"version": event["version"], "event_type": "user_joined"}
+    for record in [*draft.of("frame", **where), *draft.of("apply", **where)]:
+        record.pop("first", None)
+
+
+@caught_by(Check.APPLIED_AS_LOGGED)
+def device_skips_more_than_the_event_stands_for(draft: Draft) -> None:
+    """A device was a version behind what the event stands for, and applied it all the same."""
+    for steps in read_steps(draft).values():
+        for one, other in pairwise(steps):
+            if (
+                one["type"] == other["type"] == "apply"
+                and other.get("first") == one["version"] + 1
+                and other["version"] > one["version"] + 1
+            ):
+                draft.drop(one)
+                return
+    raise LookupError("no event stood for others")
+
+
 def _go_back(draft: Draft) -> list[Record]:
     """Make a device read an old version of a room; return the later events it had applied."""
     applied: list[Record] = []
