@@ -82,9 +82,11 @@ def test_reset_refuses_a_database_in_use(checkout: Path) -> None:
         ({"CENTRIFUGO_BIN": "/nowhere"}, "CENTRIFUGO_BIN=/nowhere is no executable file.\n"),
         (
             {"ALLOWED_ORIGINS": "https://app.example.com/"},
-            "ALLOWED_ORIGINS contains 'https://app.example.com/', which is no origin: write the "
-            "scheme, the host and the port, with nothing after them, like "
-            "https://app.example.com; `*` stands for any characters.\n",
+            (
+                "ALLOWED_ORIGINS contains 'https://app.example.com/', which is no origin: write "
+                "the scheme, the host and the port, with nothing after them, like "
+                "https://app.example.com; `*` stands for any characters.\n"
+            ),
         ),
     ],
 )
