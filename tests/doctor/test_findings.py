@@ -120,6 +120,14 @@ def count_by_code(report: dict[str, list[dict[str, Any]]]) -> dict[str, int]:
     return {finding["code"]: finding["count"] for finding in report["findings"]}
 
 
+def test_the_row_of_a_revocation_is_sound(url: str) -> None:
+    """A command that ends a user's connections is one that Centrifugo runs, of any user."""
+    for number in range(20):
+        execute(url, f"SELECT chat.revoke_tokens('user {number}')")
+
+    assert examine(url).codes == set()
+
+
 def test_what_is_not_seen_twice_is_not_reported(url: str) -> None:
     """A finding that a second look does not confirm is dropped."""
     execute(
