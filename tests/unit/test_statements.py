@@ -61,7 +61,9 @@ CALLS: list[Call[Any]] = [
     search.search_rooms("room 9", "user-9", Slice(50, 100, is_backwards=True)),
 ]
 PLACEHOLDER = re.compile(r"%\((\w+)\)s")
-FUNCTION = re.compile(r"^CREATE OR REPLACE FUNCTION chat\.(\w+)(.*?)^(?:END )?\$\$;", re.M | re.S)
+FUNCTION = re.compile(
+    r"^CREATE OR REPLACE FUNCTION chat\.(\w+)(.*?)^(?:END )?\$\$;", re.MULTILINE | re.DOTALL
+)
 USED = re.compile(r"chat\.(\w+)\(")
 
 
