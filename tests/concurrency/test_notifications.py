@@ -16,6 +16,7 @@ from chat.actions.messages import NewMessage, send_messages
 from chat.actions.rooms import create_room
 from chat.sql.database import run_call
 from embedded.postgres import PostgresServer
+from tests.concurrency.conftest import Place
 from tests.conftest import Connection
 from tests.support.actors import Actor
 from tests.support.processes import run_manage
@@ -105,6 +106,31 @@ def test_a_change_through_the_api_is_notified(
     for change in changes:
         assert change().is_success
         assert partition in _read_notified(connection)
+
+
+def test_a_notification_reads_no_more_of_a_long_outbox(connection: Connection) -> None:
+    """It looks into an index, whatever the outbox was when the session made its plan."""
+    with connection.transaction(force_rollback=True):
+        connection.execute("SELECT chat.notify_outbox()")
+
+        scans = connection.execute(
+            "SELECT seq_scan FROM pg_stat_xact_user_tables WHERE relname = 'chat_outbox'"
+        ).fetchone()
+
+    assert scans == {"seq_scan": 0}
+
+
+def test_a_notification_makes_no_change_less_durable(place: Place, connection: Connection) -> None:
+    """Where a host notifies in the transaction of its change, the commit waits for the disk."""
+    room = place.room("alice")
+    with connection.transaction():
+        connection.execute("SET LOCAL synchronous_commit = on")
+        run_call(connection, send_messages([place.message(room, "alice", "key")]))
+        connection.execute("SELECT chat.notify_outbox()")
+
+        setting = connection.execute("SHOW synchronous_commit").fetchone()
+
+    assert setting == {"synchronous_commit": "on"}
 
 
 def _read_notified(listener: Connection) -> set[str]:
