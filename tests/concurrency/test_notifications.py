@@ -1,5 +1,6 @@
 """Realtime is notified of events after their commit, so no commit waits for another one."""
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,11 +11,13 @@ from pathlib import Path
 import httpx
 import psycopg
 import pytest
+import structlog
 
 from chat.actions.members import add_members, remove_member
 from chat.actions.messages import NewMessage, send_messages
 from chat.actions.rooms import create_room
 from chat.sql.database import run_call
+from chat.sql.notifier import RETRY_SECONDS, Notifier
 from embedded.postgres import PostgresServer
 from tests.concurrency.conftest import Place
 from tests.conftest import Connection
@@ -131,6 +134,24 @@ def test_a_notification_makes_no_change_less_durable(place: Place, connection: C
         setting = connection.execute("SHOW synchronous_commit").fetchone()
 
     assert setting == {"synchronous_commit": "on"}
+
+
+@pytest.mark.parametrize("conninfo", ["host=/nowhere", "host=\udcff"])
+def test_whatever_fails_is_logged_once_and_tried_again(conninfo: str, database_url: str) -> None:
+    """A notifier whose connection fails in any way goes on, and says that events are late."""
+
+    async def scenario() -> tuple[int, bool]:
+        notifier = Notifier(conninfo)
+        running = asyncio.create_task(notifier.run())
+        with structlog.testing.capture_logs() as lines:
+            notifier.notify()
+            await asyncio.wait([running], timeout=2.5 * RETRY_SECONDS)
+        has_ended = running.done()
+        notifier._conninfo = database_url
+        await notifier.end(running)
+        return [line["event"] for line in lines].count("notification_failed"), has_ended
+
+    assert asyncio.run(scenario()) == (1, False)
 
 
 def _read_notified(listener: Connection) -> set[str]:
