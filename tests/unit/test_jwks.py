@@ -387,7 +387,7 @@ def test_what_is_hardly_a_token_asks_nobody(provider: Endpoint) -> None:
 def test_a_process_that_cannot_ask_says_nothing(
     provider: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Certificates that are not there are no refused token, and no defect of this service either."""
+    """Certificates that are not there are no refused token, and no defect of this service."""
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/ca.pem")
     verifier = make_verifier(provider)
 
@@ -401,7 +401,7 @@ def test_a_process_that_cannot_ask_says_nothing(
 def test_a_clock_that_is_put_back_keeps_no_key(
     provider: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a key verified is verified again when the keys are due, whatever happens to the clock."""
+    """What a key verified is verified again when the keys are due, whatever the clock does."""
     verifier = make_verifier(provider)
     wall, passed = time.time, time.monotonic
 
