@@ -55,6 +55,8 @@ REFUSED: list[tuple[LiteralString, str]] = [
     ("settle_listeners('{a}', '{}')", "settle_listeners: the arrays differ in length"),
     ("prune_events(NULL, 10)", "prune_events: p_before is null"),
     ("prune_events(now(), NULL)", "prune_events: p_limit is not a number of rows"),
+    ("prune_revocations(NULL, 10)", "prune_revocations: p_before is null"),
+    ("prune_revocations(now(), NULL)", "prune_revocations: p_limit is not a number of rows"),
     ("prune_listeners(NULL, 10)", "prune_listeners: p_before is null"),
     ("prune_listeners(now(), NULL)", "prune_listeners: p_limit is not a number of rows"),
 ]
