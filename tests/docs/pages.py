@@ -59,10 +59,10 @@ class Part:
         return [row for row in split if not re.fullmatch("-*", "".join(row).replace(" ", ""))]
 
     @property
-    def rows(self) -> list[list[tuple[list[str], list[str]]]]:
+    def rows(self) -> list[list[tuple[set[str], set[str]]]]:
         """The names and the figures of each cell of the tables, row by row."""
         return [
-            [(sorted(CODE.findall(cell)), sorted(self._find_figures(cell))) for cell in row]
+            [(set(CODE.findall(cell)), set(self._find_figures(cell))) for cell in row]
             for row in self.cells
         ]
 
@@ -73,10 +73,14 @@ class Part:
 
     @property
     def paragraphs(self) -> list[str]:
-        """The heading, paragraphs, items and cells that have words, without code and addresses."""
-        lines = [line for line in self.lines if not line.lstrip().startswith("|")]
-        runs = [" ".join(run) for _, run in groupby(lines, key=lambda line: bool(line.strip()))]
-        texts = [self.heading, *runs, *(cell for row in self.cells for cell in row)]
+        """The paragraphs and lists, each as one line."""
+        lines = [line.strip() for line in self.lines if not line.lstrip().startswith("|")]
+        return [" ".join(run) for is_text, run in groupby(lines, key=bool) if is_text]
+
+    @property
+    def sentences(self) -> list[str]:
+        """The paragraphs, lists and cells that have words, without code and addresses."""
+        texts = [*self.paragraphs, *(cell for row in self.cells for cell in row)]
         bare = [CODE.sub("", LINK.sub("]", text)) for text in texts]
         return [text for text in bare if len(re.findall(r"[^\W\d_]{2,}", text)) > 1]
 

@@ -80,10 +80,14 @@ def test_the_links_lead_to_the_same_places(russian: Path) -> None:
 
 @TRANSLATED
 def test_every_paragraph_is_translated(russian: Path) -> None:
-    """No paragraph and no heading of a Russian page was left in English."""
-    paragraphs = [text for part in Page.read(russian).parts for text in part.paragraphs]
+    """Each part has as many paragraphs in both languages, and none was left in English."""
+    page, english = read_both(russian)
+    sentences = [text for part in page.parts for text in part.sentences]
 
-    assert [text for text in paragraphs if not re.search("[а-яё]", text)] == []
+    assert [len(part.paragraphs) for part in page.parts] == [
+        len(part.paragraphs) for part in english.parts
+    ]
+    assert [text for text in sentences if not re.search("[а-яё]", text)] == []
 
 
 @pytest.mark.parametrize("path", [*RUSSIAN, PROJECT / "README.ru.md"], ids=lambda path: path.stem)
