@@ -72,15 +72,17 @@ class Part:
         return [mark for line in self.lines for mark in re.findall(r"^ *(-|\d+\.) ", line)]
 
     @property
-    def paragraphs(self) -> list[str]:
-        """The paragraphs and lists, each as one line."""
+    def paragraphs(self) -> list[list[str]]:
+        """The lines of each paragraph and each list."""
         lines = [line.strip() for line in self.lines if not line.lstrip().startswith("|")]
-        return [" ".join(run) for is_text, run in groupby(lines, key=bool) if is_text]
+        return [list(run) for is_text, run in groupby(lines, key=bool) if is_text]
 
     @property
     def sentences(self) -> list[str]:
-        """The paragraphs, lists and cells that have words, without code and addresses."""
-        texts = [*self.paragraphs, *(cell for row in self.cells for cell in row)]
+        """The paragraphs, items and cells that have words, without code and addresses."""
+        runs = ["\n".join(lines) for lines in self.paragraphs]
+        texts = [item for run in runs for item in re.split(r"(?m)^(?:-|\d+\.) ", run)]
+        texts += [cell for row in self.cells for cell in row]
         bare = [CODE.sub("", LINK.sub("]", text)) for text in texts]
         return [text for text in bare if len(re.findall(r"[^\W\d_]{2,}", text)) > 1]
 
