@@ -16,6 +16,10 @@ SERVICE_SCOPE = "chat.manage"
 Claims = Mapping[str, Any]
 
 
+class LivesTooLongError(InvalidTokenError):
+    """The token is valid for a longer time than the settings allow."""
+
+
 @dataclass(frozen=True, slots=True)
 class ClaimRules:
     """Which claims are read, and what they have to say: the settings whose names begin with `JWT_`.
@@ -64,7 +68,7 @@ class ClaimRules:
         """
         end, issued_at = read_time(claims, "exp"), _read_issue(claims)
         if end is None and (self.require_exp or self.lifetime_most):
-            raise InvalidTokenError("The token has no claim exp, so it would be valid for ever.")
+            raise LivesTooLongError("The token has no claim exp, so it would be valid for ever.")
         if end is not None and self.lifetime_most:
             self._check_lifetime(end, issued_at, now)
         return Principal(
@@ -83,7 +87,7 @@ class ClaimRules:
                 end - now > self.lifetime_most + LEEWAY_SECONDS
             )
         if is_long:
-            raise InvalidTokenError(
+            raise LivesTooLongError(
                 f"The token is valid for longer than {self.lifetime_most} seconds."
             )
 

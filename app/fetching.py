@@ -22,17 +22,21 @@ async def open_client() -> httpx.AsyncClient:
     """Return a client that trusts the usual authorities, or those of `SSL_CERT_FILE`.
 
     `HTTPS_PROXY` and `NO_PROXY` of the environment apply. The certificates are read in a thread:
-    it takes 50 ms.
+    it takes 50 ms. Raises `FetchError` where one of these variables cannot be used.
     """
-    context = await asyncio.to_thread(httpx.create_ssl_context)
-    return httpx.AsyncClient(
-        verify=context,
-        # The deadline of the whole exchange is in `fetch`; this is a bound for each of its steps.
-        timeout=60,
-        # Many servers close a connection that was idle for five seconds, just as it is used again.
-        limits=httpx.Limits(keepalive_expiry=2),
-        follow_redirects=False,
-    )
+    try:
+        context = await asyncio.to_thread(httpx.create_ssl_context)
+        return httpx.AsyncClient(
+            verify=context,
+            # The deadline of the whole exchange is in `fetch`; this is a bound for each step.
+            timeout=60,
+            # Many servers close a connection that was idle for five seconds, just as it is used.
+            limits=httpx.Limits(keepalive_expiry=2),
+            follow_redirects=False,
+        )
+    except (OSError, ValueError, ImportError, httpx.InvalidURL) as error:
+        # Certificates that cannot be read; a proxy of another kind, which may need a package.
+        raise FetchError(f"no client can be made: {type(error).__name__}") from error
 
 
 async def fetch(

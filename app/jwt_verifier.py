@@ -21,11 +21,18 @@ REMEMBERED_TOKENS = 10_000
 
 
 class _Remembered(NamedTuple):
-    """Who a token speaks for, and when verifying again would say the same: seconds since 1970."""
+    """Who a token speaks for, and when verifying again would say the same."""
 
     principal: Principal
     since: float
-    until: float
+    """In seconds since 1970, as `principal.until` is."""
+    fresh_until: float
+    """By the clock that nobody sets: afterwards the key may no longer be in use."""
+
+    def is_good(self) -> bool:
+        """Return whether verifying again would say the same now."""
+        is_fresh = time.monotonic() < self.fresh_until
+        return is_fresh and self.since <= time.time() < self.principal.until
 
 
 class _Checked(NamedTuple):
@@ -76,7 +83,7 @@ class JwtVerifier:
         # An invalid token may hold any characters; a valid one is ASCII.
         digest = hashlib.sha256(token.encode(errors="surrogatepass")).digest()
         found = self._remembered.get(digest)
-        if found is not None and found.since <= time.time() < found.until:
+        if found is not None and found.is_good():
             self._remembered.move_to_end(digest)
             return found.principal
         # From here to the end nothing waits, so no key is withdrawn meanwhile.
@@ -91,12 +98,11 @@ class JwtVerifier:
         self._remembered.clear()
 
     def _read(self, checked: _Checked) -> _Remembered:
-        now = time.time()
         self._rules.check_origin(checked.claims)
-        principal = self._rules.read_principal(checked.claims, now)
+        principal = self._rules.read_principal(checked.claims, time.time())
         begin = read_time(checked.claims, "nbf")
         since = -math.inf if begin is None else begin - LEEWAY_SECONDS
-        return _Remembered(principal, since, min(principal.until, now + checked.fresh_seconds))
+        return _Remembered(principal, since, time.monotonic() + checked.fresh_seconds)
 
     async def _check_signature(self, token: str) -> _Checked:
         if not self._of_keys:

@@ -7,7 +7,7 @@ import math
 import time
 from collections import OrderedDict
 from http import HTTPStatus
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import httpx
 import structlog
@@ -20,7 +20,7 @@ from app.authentication import (
     InvalidTokenError,
     Principal,
 )
-from app.claims import load_claim_rules, read_time
+from app.claims import LivesTooLongError, load_claim_rules, read_time
 from app.fetching import Answer, FetchError, fetch, open_client
 
 # How many answers a process remembers: about 300 bytes each.
@@ -34,11 +34,18 @@ log = structlog.get_logger("besedka.identity")
 
 
 class _Known(NamedTuple):
-    """What the host said of a token, and when that counts: in seconds since 1970."""
+    """What the host said of a token, and when that counts."""
 
     principal: Principal
     since: float
-    until: float
+    """In seconds since 1970, as `principal.until` is."""
+    fresh_until: float
+    """By the clock that nobody sets: afterwards the host is asked again."""
+
+    def is_good(self) -> bool:
+        """Return whether this still answers for the token."""
+        is_fresh = time.monotonic() < self.fresh_until
+        return is_fresh and self.since <= time.time() < self.principal.until
 
 
 class RemoteVerifier:
@@ -60,6 +67,7 @@ class RemoteVerifier:
         self._asked: dict[bytes, asyncio.Task[_Known]] = {}
         self._places = asyncio.Semaphore(QUESTIONS_AT_ONCE)
         self._client: httpx.AsyncClient | None = None
+        self._opening = asyncio.Lock()
 
     async def verify(self, token: str) -> Principal:
         """Return who the token speaks for.
@@ -73,7 +81,7 @@ class RemoteVerifier:
             raise InvalidTokenError("The token has characters that no token has.")
         digest = hashlib.sha256(token.encode()).digest()
         found = self._remembered.get(digest)
-        if found is not None and found.since <= time.time() < found.until:
+        if found is not None and found.is_good():
             self._remembered.move_to_end(digest)
             return found.principal
         return (await self._ask_once(digest, token)).principal
@@ -113,9 +121,8 @@ class RemoteVerifier:
     async def _fetch(self, token: str) -> Answer:
         try:
             async with asyncio.timeout(self._seconds), self._places:
-                client = self._client = self._client or await open_client()
                 return await fetch(
-                    client,
+                    await self._get_client(),
                     self._address,
                     seconds=self._seconds,
                     bytes_most=BYTES_MOST,
@@ -126,29 +133,44 @@ class RemoteVerifier:
         except FetchError as error:
             raise _cannot_verify(str(error)) from None
 
+    async def _get_client(self) -> httpx.AsyncClient:
+        async with self._opening:
+            if self._client is None:
+                self._client = await open_client()
+            return self._client
+
     def _read(self, answer: Answer) -> _Known:
-        if answer.status in REFUSALS:
-            raise InvalidTokenError("The host does not accept this token.")
-        if answer.status != HTTPStatus.OK:
-            raise _cannot_verify(f"the status is {answer.status}")
-        now = time.time()
-        try:
-            claims = json.loads(answer.body)
-            if not isinstance(claims, dict):
-                raise _cannot_verify("the answer is no JSON object")
-            principal = self._rules.read_principal(claims, now)
-            begin = read_time(claims, "nbf")
-        except (ValueError, RecursionError):
-            raise _cannot_verify("the answer is no JSON") from None
-        except InvalidTokenError as error:
-            raise _cannot_verify(f"the answer names no user: {error}") from None
-        # As an introspection of OAuth answers it (RFC 7662).
+        claims = _read_claims(answer)
+        # As an introspection of OAuth answers it (RFC 7662), which then has no other claim.
         if claims.get("active", True) is not True:
             raise InvalidTokenError("The host does not accept this token.")
+        now = time.time()
+        try:
+            principal = self._rules.read_principal(claims, now)
+            begin = read_time(claims, "nbf")
+        except LivesTooLongError:
+            raise
+        except InvalidTokenError as error:
+            raise _cannot_verify(f"the answer names no user: {error}") from None
         since = -math.inf if begin is None else begin - LEEWAY_SECONDS
         if not since <= now < principal.until:
             raise InvalidTokenError("The token has expired, or is not valid yet.")
-        return _Known(principal, since, min(principal.until, now + self._remember_seconds))
+        return _Known(principal, since, time.monotonic() + self._remember_seconds)
+
+
+def _read_claims(answer: Answer) -> dict[str, Any]:
+    """Return the claims of a valid token; raise as `RemoteVerifier.verify` for any other answer."""
+    if answer.status in REFUSALS:
+        raise InvalidTokenError("The host does not accept this token.")
+    if answer.status != HTTPStatus.OK:
+        raise _cannot_verify(f"the status is {answer.status}")
+    try:
+        claims = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        raise _cannot_verify("the answer is no JSON") from None
+    if not isinstance(claims, dict):
+        raise _cannot_verify("the answer is no JSON object")
+    return claims
 
 
 def _cannot_verify(reason: str) -> CannotVerifyNowError:

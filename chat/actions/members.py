@@ -100,7 +100,14 @@ def _change_own_membership(
         "is_joining": is_joining,
         "changes_per_user": limit,
     }
-    return Call("change_own_membership", _ChangeRow, parameters, _read_change, lock=room_id)
+    return Call(
+        "change_own_membership",
+        _ChangeRow,
+        parameters,
+        _read_change,
+        publishes=True,
+        lock=room_id,
+    )
 
 
 def _make_addition(

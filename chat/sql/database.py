@@ -10,7 +10,8 @@ from functools import partial
 from typing import Any
 
 import psycopg
-from django.db import DatabaseError, connections, transaction
+from django.db import Error as DjangoError
+from django.db import connections, transaction
 from psycopg.rows import class_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
@@ -264,7 +265,7 @@ def run_call_in_django(call: Call[Result], using: str = "default") -> Result:
 
 def _notify_in_django(using: str) -> None:
     # What was done is committed. If this fails, realtime finds the events at its next poll.
-    with contextlib.suppress(DatabaseError), connections[using].cursor() as cursor:
+    with contextlib.suppress(DjangoError), connections[using].cursor() as cursor:
         cursor.execute("SELECT chat.notify_outbox()")
 
 

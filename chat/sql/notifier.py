@@ -6,11 +6,14 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import psycopg
+import structlog
 
 from chat.conf import compose_conninfo
 from chat.sql.severing import sever, severed_at
 
 NOTIFY = b"SELECT chat.notify_outbox()"
+log = structlog.get_logger(__name__)
+
 # Between attempts to connect. Meanwhile events are sent with the delay of realtime's poll.
 RETRY_SECONDS = 1.0
 # How long one notification may take. After that its connection is given up.
@@ -32,6 +35,7 @@ class Notifier:
         self._connection: psycopg.AsyncConnection[Any] | None = None
         self._due = asyncio.Event()
         self._ending = asyncio.Event()
+        self._is_failing = False
 
     def notify(self) -> None:
         """Notify soon: a transaction has ended that may have queued events."""
@@ -44,12 +48,21 @@ class Notifier:
             self._due.clear()
             try:
                 await self._notify()
-            except (psycopg.Error, OSError):
+            except Exception as error:  # noqa: BLE001 - any error; without this all later events are late
+                self._warn(error)
                 await self._close()
                 if await self._is_ending_within(RETRY_SECONDS):
                     break
                 self._due.set()
+            else:
+                self._is_failing = False
         await self._close()
+
+    def _warn(self, error: Exception) -> None:
+        """Log the first failure of several: until it works again, events are late."""
+        if not self._is_failing:
+            log.warning("notification_failed", error=str(error) or type(error).__name__)
+        self._is_failing = True
 
     async def end(self, running: asyncio.Task[None]) -> None:
         """Let `run` end. Where the database does not answer, its last notification is dropped."""

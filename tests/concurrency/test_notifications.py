@@ -1,5 +1,6 @@
 """Realtime is notified of events after their commit, so no commit waits for another one."""
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,12 +11,15 @@ from pathlib import Path
 import httpx
 import psycopg
 import pytest
+import structlog
 
 from chat.actions.members import add_members, remove_member
 from chat.actions.messages import NewMessage, send_messages
 from chat.actions.rooms import create_room
 from chat.sql.database import run_call
+from chat.sql.notifier import RETRY_SECONDS, Notifier
 from embedded.postgres import PostgresServer
+from tests.concurrency.conftest import Place
 from tests.conftest import Connection
 from tests.support.actors import Actor
 from tests.support.processes import run_manage
@@ -105,6 +109,49 @@ def test_a_change_through_the_api_is_notified(
     for change in changes:
         assert change().is_success
         assert partition in _read_notified(connection)
+
+
+def test_a_notification_reads_no_more_of_a_long_outbox(connection: Connection) -> None:
+    """It looks into an index, whatever the outbox was when the session made its plan."""
+    with connection.transaction(force_rollback=True):
+        connection.execute("SELECT chat.notify_outbox()")
+
+        scans = connection.execute(
+            "SELECT seq_scan FROM pg_stat_xact_user_tables WHERE relname = 'chat_outbox'"
+        ).fetchone()
+
+    assert scans == {"seq_scan": 0}
+
+
+def test_a_notification_makes_no_change_less_durable(place: Place, connection: Connection) -> None:
+    """Where a host notifies in the transaction of its change, the commit waits for the disk."""
+    room = place.room("alice")
+    with connection.transaction():
+        connection.execute("SET LOCAL synchronous_commit = on")
+        run_call(connection, send_messages([place.message(room, "alice", "key")]))
+        connection.execute("SELECT chat.notify_outbox()")
+
+        setting = connection.execute("SHOW synchronous_commit").fetchone()
+
+    assert setting == {"synchronous_commit": "on"}
+
+
+@pytest.mark.parametrize("conninfo", ["host=/nowhere", "host=\udcff"])
+def test_whatever_fails_is_logged_once_and_tried_again(conninfo: str, database_url: str) -> None:
+    """A notifier whose connection fails in any way goes on, and says that events are late."""
+
+    async def scenario() -> tuple[int, bool]:
+        notifier = Notifier(conninfo)
+        running = asyncio.create_task(notifier.run())
+        with structlog.testing.capture_logs() as lines:
+            notifier.notify()
+            await asyncio.wait([running], timeout=2.5 * RETRY_SECONDS)
+        has_ended = running.done()
+        notifier._conninfo = database_url
+        await notifier.end(running)
+        return [line["event"] for line in lines].count("notification_failed"), has_ended
+
+    assert asyncio.run(scenario()) == (1, False)
 
 
 def _read_notified(listener: Connection) -> set[str]:

@@ -160,13 +160,11 @@ def test_the_configuration_is_strictly_valid(centrifugo: str, database_url: str)
 @pytest.mark.parametrize("separated", [",", " ", ", ", "\n"])
 def test_allowed_origins_may_be_separated_in_each_way(database_url: str, separated: str) -> None:
     """Centrifugo gets what it reads: lower case, with spaces; a comma would refuse every page."""
-    binary = find_centrifugo()
-    assert binary is not None
     words = ["https://App.example.com", "https://*.example.org"]
     environment = service_environment(
         "centrifugo", database_url, ALLOWED_ORIGINS=separated.join(words)
     )
-    shell, option, script = compose_command(binary)
+    shell, option, script = compose_command(Path("/bin/true"))
     # In place of Centrifugo: what it would be given.
     script = script[: script.index("exec ")] + "printenv CENTRIFUGO_CLIENT_ALLOWED_ORIGINS"
 

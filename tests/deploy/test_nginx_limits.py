@@ -3,6 +3,8 @@
 import re
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 
 import httpx
@@ -27,6 +29,15 @@ def ask(front: Front, times: int, address: str = HERE, token: str = "") -> list[
         headers["Authorization"] = f"Bearer {token}"
     with httpx.Client(base_url=front.url, headers=headers, trust_env=False) as client:
         return [client.get("/api/rooms/") for _ in range(times)]
+
+
+def ask_as_written(front: Front, authorization: str) -> int:
+    """Send one request with this header, byte by byte; return the status."""
+    connection = HTTPConnection(front.url.removeprefix("http://"))
+    headers = {"X-Forwarded-For": HERE, "Authorization": authorization}
+    connection.request("GET", "/api/rooms/", headers=headers)
+    with closing(connection):
+        return connection.getresponse().status
 
 
 def count(answers: list[httpx.Response]) -> Counter[int]:
@@ -64,6 +75,10 @@ def test_a_refusal_is_a_problem_document(tmp_path: Path) -> None:
     assert refused.headers["content-type"] == "application/problem+json"
     assert refused.headers["retry-after"] == "1"
     assert (refused.json()["status"], refused.json()["code"]) == (429, "too_many_requests")
+    # A page of another origin can read it too, and no cache keeps it.
+    assert refused.headers["access-control-allow-origin"] == "*"
+    assert refused.headers["access-control-expose-headers"] == "Retry-After"
+    assert refused.headers["cache-control"] == "no-store"
 
 
 def test_a_client_with_many_addresses_of_ipv6_is_one(tmp_path: Path) -> None:
@@ -84,6 +99,19 @@ def test_one_user_does_not_take_the_share_of_an_office(tmp_path: Path) -> None:
         assert count(ask(front, 4, HERE, mine)) == {200: 4}
         assert count(ask(front, 4, THERE, mine)) == {200: 1, 429: 3}
         assert count(ask(front, 5, HERE, yours)) == {200: TAKEN}
+
+
+@pytest.mark.parametrize("token", ["opaque-7f3a", SIGNATURE + "12345"])
+def test_a_token_of_any_form_is_limited(tmp_path: Path, token: str) -> None:
+    """Also one that only the host can read, and whatever may stand after it in the header."""
+    endings = ["", "\t", "=", "\t \t", "==", "", "\t\t", " "]
+    with (
+        serve_echo() as backend,
+        run_nginx(tmp_path, backend=backend, changes=NARROW_TOKENS) as front,
+    ):
+        statuses = [ask_as_written(front, f"Bearer {token}{ending}") for ending in endings]
+
+    assert Counter(statuses) == {200: TAKEN, 429: 3}
 
 
 def test_the_hosts_own_network_is_not_limited(tmp_path: Path) -> None:

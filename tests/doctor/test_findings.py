@@ -8,7 +8,8 @@ import pytest
 from chat.doctor import examination
 from chat.doctor.catalogue import CHECKS, CODES, FOLDER
 from tests.doctor.conftest import examine, execute
-from tests.doctor.damages import DAMAGES, Damage
+from tests.doctor.damage import Damage
+from tests.doctor.damages import DAMAGES
 
 # Chunks so small that rooms, logs and lists of members are cut everywhere.
 SIZES = (1, 2, 3, 7)
@@ -117,6 +118,14 @@ def test_what_is_carried_from_chunk_to_chunk_is_right(
 def count_by_code(report: dict[str, list[dict[str, Any]]]) -> dict[str, int]:
     """Return how often each code was found."""
     return {finding["code"]: finding["count"] for finding in report["findings"]}
+
+
+def test_the_row_of_a_revocation_is_sound(url: str) -> None:
+    """A command that ends a user's connections is one that Centrifugo runs, of any user."""
+    for number in range(20):
+        execute(url, f"SELECT chat.revoke_tokens('user {number}')")
+
+    assert examine(url).codes == set()
 
 
 def test_what_is_not_seen_twice_is_not_reported(url: str) -> None:

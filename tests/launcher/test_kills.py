@@ -157,7 +157,8 @@ async def check(
     assert len(by_key) == len(stored), "a message is stored twice"
     assert by_key == sender.acknowledged, "what was acknowledged differs from what is stored"
     assert [message["seq"] for message in stored] == list(range(len(stored), 0, -1))
-    assert notebook.snapshots == [(room["id"], 2)], (
+    # Bob may have rooms of other tests of this session too.
+    assert [taken for taken in notebook.snapshots if taken[0] == room["id"]] == [(room["id"], 2)], (
         "the log had everything, but the room was read as a whole"
     )
     assert notebook.applied_versions == list(range(3, room["version"] + 1))

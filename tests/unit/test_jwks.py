@@ -382,3 +382,36 @@ def test_what_is_hardly_a_token_asks_nobody(provider: Endpoint) -> None:
 
     run(story)
     assert provider.asked == []
+
+
+def test_a_process_that_cannot_ask_says_nothing(
+    provider: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Certificates that are not there are no refused token, and no defect of this service."""
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/ca.pem")
+    verifier = make_verifier(provider)
+
+    async def story() -> None:
+        with pytest.raises(CannotVerifyNowError):
+            await verifier.verify(make_token(OLD, "old"))
+
+    run(story)
+
+
+def test_a_clock_that_is_put_back_keeps_no_key(
+    provider: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a key verified is verified again when the keys are due, whatever the clock does."""
+    verifier = make_verifier(provider)
+    wall, passed = time.time, time.monotonic
+
+    async def story() -> None:
+        token = make_token(OLD, "old")
+        await verifier.verify(token)
+        provider.publish(make_jwk(NEW, kid="new"))
+        monkeypatch.setattr(time, "time", lambda: wall() - 86_400)
+        monkeypatch.setattr(time, "monotonic", lambda: passed() + 601)
+        with pytest.raises(InvalidTokenError):
+            await verifier.verify(token)
+
+    run(story)

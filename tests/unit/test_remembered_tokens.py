@@ -8,7 +8,7 @@ import pytest
 from django.test import override_settings
 
 from app import jwt_verifier
-from app.authentication import LEEWAY_SECONDS, InvalidTokenError, Principal
+from app.authentication import LEEWAY_SECONDS, InvalidTokenError, Principal, authenticate
 from app.jwt_verifier import JwtVerifier
 from tests.support.actors import make_token
 
@@ -106,3 +106,16 @@ def test_another_secret_remembers_nothing_of_this_one() -> None:
         changed = JwtVerifier()
     with pytest.raises(InvalidTokenError):
         verify(changed, token)
+
+
+@pytest.mark.parametrize("space", ["\xa0", "\x85", "\x1f", "\x0b", "\u2003"])
+def test_only_one_spelling_of_a_token_is_accepted(space: str) -> None:
+    """The requests with a token are counted by nginx: it must not look new each time."""
+    verifier = JwtVerifier()
+    token = make_token("alice")
+
+    accepted = asyncio.run(authenticate(f"Bearer  {token}\t ", verifier))
+    assert accepted.user_id == "alice"
+    for text in (token + space, space + token):
+        with pytest.raises(InvalidTokenError):
+            asyncio.run(authenticate(f"Bearer {text}", verifier))

@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -170,6 +171,7 @@ def test_a_refusal_is_a_refusal(host: Endpoint, status: int) -> None:
 @pytest.mark.parametrize(
     "claims",
     [
+        {"active": False},
         {"active": False, "sub": "alice"},
         {"active": None, "sub": "alice"},
         {"sub": "alice", "exp": 1},
@@ -185,6 +187,20 @@ def test_claims_may_refuse_too(host: Endpoint, claims: dict[str, Any]) -> None:
             await verifier.verify("a")
 
     run(host, story)
+
+
+@pytest.mark.parametrize("claims", [CLAIMS, CLAIMS | {"exp": 4_000_000_000}])
+def test_a_token_that_is_valid_for_too_long_is_refused(
+    host: Endpoint, claims: dict[str, Any]
+) -> None:
+    """The settings for `exp` hold here too: to repeat the request would change nothing."""
+    host.answer(claims)
+
+    async def story(verifier: RemoteVerifier) -> None:
+        with pytest.raises(InvalidTokenError, match="valid for"):
+            await verifier.verify("a")
+
+    run(host, story, JWT_MAX_LIFETIME_SECONDS=3600)
 
 
 @pytest.mark.parametrize(
@@ -234,6 +250,40 @@ def test_a_host_that_is_away_says_nothing() -> None:
             await verifier.verify("a")
 
     run(gone, story)
+
+
+def test_a_process_that_cannot_ask_says_nothing(
+    host: Endpoint, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Certificates or a proxy that are not there are no refused token, and no defect either."""
+    monkeypatch.setenv(name := "SSL_CERT_FILE", str(tmp_path / "missing.pem"))
+
+    async def story(verifier: RemoteVerifier) -> None:
+        with pytest.raises(CannotVerifyNowError):
+            await verifier.verify("a")
+        monkeypatch.delenv(name)
+        monkeypatch.setenv("HTTP_PROXY", "gopher://127.0.0.1:1")
+        with pytest.raises(CannotVerifyNowError):
+            await verifier.verify("a")
+
+    run(host, story)
+
+
+def test_a_clock_that_is_put_back_keeps_no_answer(
+    host: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So long can a revoked token be used, and no longer, whatever happens to the clock."""
+    wall, passed = time.time, time.monotonic
+
+    async def story(verifier: RemoteVerifier) -> None:
+        await verifier.verify("a")
+        host.status = 401
+        monkeypatch.setattr(time, "time", lambda: wall() - 3600)
+        monkeypatch.setattr(time, "monotonic", lambda: passed() + 31)
+        with pytest.raises(InvalidTokenError):
+            await verifier.verify("a")
+
+    run(host, story)
 
 
 @pytest.mark.parametrize("token", ["x" * 8193, "é", "\udcff", "a\u2028b"])

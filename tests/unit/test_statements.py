@@ -61,6 +61,10 @@ CALLS: list[Call[Any]] = [
     search.search_rooms("room 9", "user-9", Slice(50, 100, is_backwards=True)),
 ]
 PLACEHOLDER = re.compile(r"%\((\w+)\)s")
+FUNCTION = re.compile(
+    r"^CREATE OR REPLACE FUNCTION chat\.(\w+)(.*?)^(?:END )?\$\$;", re.MULTILINE | re.DOTALL
+)
+USED = re.compile(r"chat\.(\w+)\(")
 
 
 def name_of(call: Call[Any]) -> str:
@@ -133,6 +137,28 @@ def test_every_statement_is_found(path: Path) -> None:
 def test_a_call_gives_every_parameter_and_no_other(call: Call[Any]) -> None:
     """The placeholders of a statement are exactly the parameters of its call."""
     assert set(PLACEHOLDER.findall(call.statement)) == set(call.parameters)
+
+
+def find_publishing_functions() -> set[str]:
+    """Return the names of the functions that write to the outbox, also through others."""
+    texts = [path.read_text(encoding="utf-8") for path in (FOLDER / "functions").glob("*.sql")]
+    bodies = {name: body for text in texts for name, body in FUNCTION.findall(text)}
+    found = {name for name, body in bodies.items() if "INSERT INTO chat_outbox" in body}
+    while more := {
+        name
+        for name, body in bodies.items()
+        if found & set(USED.findall(body)) and name not in found
+    }:
+        found |= more
+    return found
+
+
+@pytest.mark.parametrize("call", CALLS, ids=name_of)
+def test_a_call_that_can_queue_events_says_so(call: Call[Any]) -> None:
+    """After each call that writes to the outbox realtime is notified, and after no other."""
+    used = set(USED.findall(call.statement))
+
+    assert call.publishes == bool(used & find_publishing_functions())
 
 
 @pytest.mark.parametrize("call", CALLS, ids=name_of)

@@ -91,7 +91,6 @@ CLERK_TOKEN = {
     "azp": "https://example.com",
     "sid": "sess_2NNEqL2nrIRdJ194ndJqAHwEfxC",
     "nbf": NOW - 10,
-    "exp": NOW + 60,
     "fva": [7, -1],
     "sts": "active",
     "v": 2,
@@ -229,6 +228,13 @@ def test_only_that_claim_gives_rights(
 ) -> None:
     """With a claim configured, the seed's `role` and `scope` give none, nor do near misses."""
     assert not verify(provider, heading, claims, **changed).is_service
+
+
+def test_a_token_of_a_minute_is_let_in(provider: Endpoint) -> None:
+    """Clerk's session tokens end after a minute, and the leeway of every token."""
+    end = int(time.time()) + 60
+
+    assert verify(provider, CLERK, CLERK_TOKEN | {"exp": end}).until == end + 30
 
 
 def test_the_user_may_be_in_another_claim(provider: Endpoint) -> None:
