@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import Page, find_english, find_link_line, find_russian
+from tests.docs.languages import Page, find_english, find_link_line, find_russian
 from tests.support.processes import PROJECT
 
 RUSSIAN = sorted((PROJECT / "docs" / "ru").glob("*.md"))
