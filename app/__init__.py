@@ -1,1 +1,1 @@
-"""The service around the domain: settings, ASGI entry point, authentication, permissions."""
+"""The service around the domain: settings, ASGI entry point, identity, permissions."""

@@ -1,8 +1,9 @@
 """Who is calling: the one place where a bearer token becomes a principal.
 
-The host signs a JWT, or an identity provider does; the user is the string in `sub`. By default
-`app.jwt_verifier` verifies it; with `AUTH_VERIFY_URL`, `app.remote_verifier` asks the host. Another
-way is a class with the one method of `TokenVerifier`, named in the setting `TOKEN_VERIFIER`.
+The host signs a JWT, or an identity provider does; the user is the string in `sub`. `app.identity`
+has the two ways to verify it: by keys, which is the default, and by asking the host, with
+`AUTH_VERIFY_URL`. Another way is a class with the one method of `TokenVerifier`, named in the
+setting `TOKEN_VERIFIER`.
 """
 
 import math
@@ -19,7 +20,7 @@ TOKEN_MAX_BYTES = 8192
 LEEWAY_SECONDS = 30
 
 # Names that releases before had for a verifier.
-_FORMER_NAMES = {"app.authentication.SharedSecretVerifier": "app.jwt_verifier.JwtVerifier"}
+_FORMER_NAMES = {"app.authentication.SharedSecretVerifier": "app.identity.jwt_verifier.JwtVerifier"}
 
 
 class InvalidTokenError(Exception):

@@ -119,7 +119,7 @@ def _check_public_key_file(path: str) -> None:
 def _check_public_keys(text: str) -> None:
     """Raise where a text is no public key in PEM. The message shows nothing of it."""
     if text:
-        from app.keys import read_pem  # noqa: PLC0415 - `cryptography` only where there are keys
+        from app.identity.keys import read_pem  # noqa: PLC0415 - `cryptography` only where there are keys
 
         try:
             read_pem(text)
@@ -225,7 +225,9 @@ AUTH_VERIFY_CACHE_SECONDS = _number("AUTH_VERIFY_CACHE_SECONDS", 30)
 # Names the class that turns a bearer token into a principal; see app/authentication.py.
 TOKEN_VERIFIER = _text(
     "TOKEN_VERIFIER",
-    "app.remote_verifier.RemoteVerifier" if AUTH_VERIFY_URL else "app.jwt_verifier.JwtVerifier",
+    "app.identity.remote_verifier.RemoteVerifier"
+    if AUTH_VERIFY_URL
+    else "app.identity.jwt_verifier.JwtVerifier",
 )
 CENTRIFUGO_TOKEN_SECRET = _text("CENTRIFUGO_TOKEN_SECRET", DEVELOPMENT_CENTRIFUGO_SECRET)
 # Only verified, by the embedded gateway; Centrifugo's own is `hmac_previous_secret_key`.

@@ -15,15 +15,26 @@ from chat.conf import DEVELOPMENT_CENTRIFUGO_SECRET, DEVELOPMENT_SECRET_KEY
 
 SECRET_BYTES_LEAST = 32
 DEVELOPMENT_SECRETS = frozenset({DEVELOPMENT_SECRET_KEY, DEVELOPMENT_CENTRIFUGO_SECRET})
+# The same one, and the name that it had in releases before.
+_VERIFIERS_BY_KEYS = {
+    "app.identity.jwt_verifier.JwtVerifier",
+    "app.authentication.SharedSecretVerifier",
+}
 # A request waits for it, and each is answered within five seconds.
 VERIFY_SECONDS_MOST = 4
 
 
+def _asks_the_host() -> bool:
+    """Return whether the host is asked about each token, so that no key of the settings counts."""
+    return str(settings.TOKEN_VERIFIER).endswith(".RemoteVerifier")
+
+
 def verifies_by_secret() -> bool:
-    """Return whether tokens signed with JWT_SECRET are accepted."""
-    return not settings.AUTH_VERIFY_URL and any(
-        name.startswith("HS") for name in settings.JWT_ALGORITHMS
-    )
+    """Return whether tokens signed with JWT_SECRET may be accepted.
+
+    Of a verifier of the host's own nobody knows.
+    """
+    return not _asks_the_host() and any(name.startswith("HS") for name in settings.JWT_ALGORITHMS)
 
 
 @register
@@ -95,7 +106,13 @@ def _check_one_way() -> Iterator[CheckMessage]:
             hint="Set one of them.",
             id="chat.E023",
         )
-    if settings.TOKEN_VERIFIER.endswith(".RemoteVerifier") and not settings.AUTH_VERIFY_URL:
+    if settings.AUTH_VERIFY_URL and settings.TOKEN_VERIFIER in _VERIFIERS_BY_KEYS:
+        yield Error(
+            "AUTH_VERIFY_URL is set, and TOKEN_VERIFIER names a verifier that does not ask there.",
+            hint="Unset TOKEN_VERIFIER, or AUTH_VERIFY_URL.",
+            id="chat.E027",
+        )
+    if _asks_the_host() and not settings.AUTH_VERIFY_URL:
         yield Error(
             "TOKEN_VERIFIER asks the host, and AUTH_VERIFY_URL is not set.",
             hint="Set AUTH_VERIFY_URL to the address at which the host verifies a token.",

@@ -71,8 +71,9 @@ class OutboxAdmin(ChatAdmin):
 
     @admin.display(description="event")
     def event(self, row: OutboxRow) -> str:
-        """Show the type of the event."""
-        return make_visible(str(_read_event(row).get("type", NOTHING)))
+        """Show the type of the event, or the command of a row that publishes none."""
+        other = NOTHING if row.method == "broadcast" else row.method
+        return make_visible(str(_read_event(row).get("type", other)))
 
     @admin.display(description="room")
     def room(self, row: OutboxRow) -> str:

@@ -52,5 +52,5 @@ def repair(
             count += 1
             for before, after in rows:
                 line = {"mended": code, **place, "before": before, "after": after}
-                say(json.dumps(line, ensure_ascii=False))
+                say(json.dumps(line))
     return count

@@ -92,6 +92,13 @@ def test_what_users_write_is_shown_as_text(staff: Client, stage: Stage) -> None:
     assert "&lt;script&gt;alert(2)" in texts[1]
 
 
+def test_a_command_that_publishes_no_event_is_named(staff: Client, stage: Stage) -> None:
+    """A row of the outbox that ends a user's connections says so in the list."""
+    stage.connection.execute("SELECT FROM chat.revoke_tokens(%s)", [stage.alice])
+
+    assert '<td class="field-event">disconnect</td>' in staff.get("/admin/chat/outboxrow/").text
+
+
 @pytest.mark.slow
 def test_links_lead_somewhere(staff: Client, stage: Stage) -> None:
     """Each link of the pages about the chat opens."""

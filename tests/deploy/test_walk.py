@@ -83,6 +83,21 @@ def test_the_production_override_requires_every_secret(missing: str) -> None:
         load_compose(OVERRIDE, **values)
 
 
+def test_each_secret_can_be_changed_in_production() -> None:
+    """The values from before, of docs/secrets.md, reach the processes from `.env`."""
+    before = {f"{name}_BEFORE": f"{name} of before" for name in [*REQUIRED][:3]}
+    services = load_compose(OVERRIDE, **REQUIRED | before)["services"]
+
+    for name in ("migrate", "backend", "admin"):
+        environment = services[name]["environment"]
+        assert environment["SECRET_KEY_BEFORE"] == before["SECRET_KEY_BEFORE"]
+        assert environment["JWT_SECRET_BEFORE"] == before["JWT_SECRET_BEFORE"]
+    previous = services["centrifugo"]["environment"][
+        "CENTRIFUGO_CLIENT_TOKEN_HMAC_PREVIOUS_SECRET_KEY"
+    ]
+    assert previous == before["CENTRIFUGO_TOKEN_SECRET_BEFORE"]
+
+
 def test_nothing_of_development_is_left_in_production() -> None:
     """With the override no service has DEBUG on, or a published secret or password."""
     over = load_compose(OVERRIDE, **REQUIRED)

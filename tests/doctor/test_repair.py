@@ -1,11 +1,14 @@
 """`--repair` mends what is surely safe, reports it, and changes nothing else."""
 
+import io
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
+from django.core.management import call_command
+from django.test import override_settings
 from psycopg.rows import dict_row
 
 from chat.actions.messages import NewMessage, send_messages
@@ -196,3 +199,21 @@ def test_a_repair_ends_in_time(url: str) -> None:
     assert took < 4, "more than one room was waited for"
     assert mending.exit_code == 1
     assert mending.finding("member_count")["mended"] == 0
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_row_that_is_removed_is_written_out(url: str, options: tuple[str, ...]) -> None:
+    """No character of a removed row turns the terminal's line around or is invisible in it."""
+    execute(
+        url,
+        "INSERT INTO chat_outbox (method, payload, partition, created_at)"
+        " VALUES ('publish', '{\"text\": \"\u202ebob\u200b\u009b\"}', 0, now())",
+    )
+    output, errors = io.StringIO(), io.StringIO()
+
+    with override_settings(DATABASE_URL=url), pytest.raises(SystemExit):
+        call_command("doctor", "--repair", *options, stdout=output, stderr=errors)
+
+    said = output.getvalue() + errors.getvalue()
+    assert "bob" in said
+    assert not set("\u202e\u200b\u009b") & set(said)

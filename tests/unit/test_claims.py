@@ -6,7 +6,7 @@ import pytest
 from django.test import override_settings
 
 from app.authentication import InvalidTokenError, Principal
-from app.claims import find_claim, load_claim_rules
+from app.identity.claims import find_claim, load_claim_rules
 
 # Whole and constant: the names of the tests contain it.
 NOW = 1_800_000_000

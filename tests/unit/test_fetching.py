@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from app.fetching import Answer, FetchError, fetch, open_client
+from app.identity.fetching import Answer, FetchError, fetch, open_client
 from tests.support.identity_provider import Endpoint, make_key, serve_endpoint
 
 

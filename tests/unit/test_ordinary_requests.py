@@ -8,7 +8,7 @@ import pytest
 from litestar import get, post
 from litestar.datastructures import State
 
-from app.jwt_verifier import JwtVerifier
+from app.identity.jwt_verifier import JwtVerifier
 from chat.api.direct import DirectRoutes
 from chat.api.security import ApiRequest, authenticated, service_only
 from chat.conf import BODY_MAX_BYTES

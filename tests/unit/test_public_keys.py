@@ -20,8 +20,8 @@ from django.conf import settings
 from django.test import override_settings
 
 from app.authentication import InvalidTokenError
-from app.jwt_verifier import JwtVerifier
-from app.keys import read_jwk_set, read_pem
+from app.identity.jwt_verifier import JwtVerifier
+from app.identity.keys import read_jwk_set, read_pem
 from app.settings import KEY_ALGORITHMS
 from tests.contract.test_authentication import encode
 from tests.support.identity_provider import (

@@ -7,10 +7,11 @@ import jwt
 import pytest
 from django.test import override_settings
 
-from app import jwt_verifier
 from app.authentication import LEEWAY_SECONDS, InvalidTokenError, Principal, authenticate
-from app.jwt_verifier import JwtVerifier
+from app.identity import jwt_verifier
+from app.identity.jwt_verifier import JwtVerifier
 from tests.support.actors import make_token
+from tests.support.identity_provider import make_jwk, make_key, serve_endpoint, sign
 
 
 def verify(verifier: JwtVerifier, token: str) -> Principal:
@@ -119,3 +120,24 @@ def test_only_one_spelling_of_a_token_is_accepted(space: str) -> None:
     for text in (token + space, space + token):
         with pytest.raises(InvalidTokenError):
             asyncio.run(authenticate(f"Bearer {text}", verifier))
+
+
+def test_a_clock_that_is_put_back_keeps_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a key verified is verified again in time, whatever happens to the clock."""
+    old, new = make_key("ES256", 1), make_key("ES256", 2)
+    token = sign({"sub": "alice"}, old, "ES256", kid="old")
+    wall, passed = time.time, time.monotonic
+    with serve_endpoint() as provider:
+        provider.publish(make_jwk(old, kid="old"))
+        with override_settings(JWT_JWKS_URL=[provider.address], JWT_ALGORITHMS=["ES256"]):
+            verifier = JwtVerifier()
+
+        async def tell() -> None:
+            await verifier.verify(token)
+            provider.publish(make_jwk(new, kid="new"))
+            monkeypatch.setattr(time, "time", lambda: wall() - 86_400)
+            monkeypatch.setattr(time, "monotonic", lambda: passed() + 601)
+            with pytest.raises(InvalidTokenError):
+                await verifier.verify(token)
+
+        asyncio.run(tell())

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from django.test import override_settings
 
-from app import remote_verifier
 from app.authentication import CannotVerifyNowError, InvalidTokenError
-from app.remote_verifier import RemoteVerifier
+from app.identity import remote_verifier
+from app.identity.remote_verifier import RemoteVerifier
 from tests.support.identity_provider import Endpoint, serve_endpoint
 
 CLAIMS = {"sub": "alice", "role": "user"}

@@ -11,7 +11,7 @@ import pytest
 from django.test import override_settings
 
 from app.authentication import InvalidTokenError, Principal
-from app.jwt_verifier import JwtVerifier
+from app.identity.jwt_verifier import JwtVerifier
 from tests.support.identity_provider import Endpoint, make_jwk, make_key, serve_endpoint, sign
 from tests.support.processes import PROJECT
 from tests.unit.test_settings import read

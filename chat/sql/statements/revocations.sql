@@ -15,6 +15,9 @@ FROM (SELECT) AS one LEFT JOIN LATERAL (
     SELECT r.changed_in, r.user_id, extract(epoch FROM r.not_before)::float8 AS not_before
     FROM chat_revocation r
     WHERE r.changed_in >= pg_snapshot_xmin(%(seen)s::pg_snapshot)::text::bigint
+      -- A later one came with a dump from another server. It is read once, by the first look.
+      AND r.changed_in < CASE WHEN pg_snapshot_xmax(%(seen)s::pg_snapshot)::text = '1'
+          THEN 9223372036854775807 ELSE pg_snapshot_xmax(pg_current_snapshot())::text::bigint END
       AND (r.changed_in, r.user_id) > (%(after_change)s::bigint, %(after_user)s::text)
       AND NOT pg_visible_in_snapshot(r.changed_in::text::xid8, %(seen)s::pg_snapshot)
     ORDER BY r.changed_in, r.user_id LIMIT %(limit)s) AS changed ON true

@@ -1,15 +1,16 @@
 """The keys that an identity provider publishes at one address, as a JWK Set (RFC 7517)."""
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from http import HTTPStatus
 
 import structlog
 
-from app.authentication import CannotVerifyNowError
-from app.fetching import FetchError, fetch, open_client
-from app.keys import VerifyingKey, read_jwk_set
+from app.authentication import LEEWAY_SECONDS, CannotVerifyNowError
+from app.identity.fetching import FetchError, fetch, open_client
+from app.identity.keys import VerifyingKey, read_jwk_set
 
 # Keys are read again after so many seconds: a key that was withdrawn verifies nothing from then on.
 REFRESH_SECONDS = 300.0
@@ -40,6 +41,7 @@ class JwkSource:
         self._on_withdrawal = on_withdrawal
         self._keys: Keys = ()
         self._read_at = self._tried_at = -float("inf")
+        self._published_at = -float("inf")
         self._is_failing = False
         self._reading: asyncio.Task[None] | None = None
 
@@ -78,6 +80,16 @@ class JwkSource:
             raise self._make_error()
         return self._keys
 
+    def refuse_newer(self, issued_at: float | None) -> None:
+        """Raise `CannotVerifyNowError` for a token that was issued after the keys were read.
+
+        Its key may have been published since then, and is not asked for at this moment: anyone can
+        bring about that the keys were read just now. When they are read again, they decide.
+        """
+        now = time.time()
+        if issued_at is not None and self._published_at <= issued_at <= now + LEEWAY_SECONDS:
+            raise self._make_error()
+
     def _begin_to_read(self) -> None:
         is_reading = self._reading is not None and not self._reading.done()
         if not is_reading and time.monotonic() - self._tried_at >= PAUSE_SECONDS:
@@ -90,6 +102,8 @@ class JwkSource:
             await asyncio.shield(self._reading)
 
     async def _read(self) -> None:
+        # Whole seconds, as most tokens have.
+        asked_at = math.floor(time.time())
         try:
             keys = await _fetch_keys(self._address)
         except (FetchError, ValueError) as error:
@@ -98,6 +112,7 @@ class JwkSource:
             return
         self._is_failing = False
         self._read_at = time.monotonic()
+        self._published_at = asked_at
         if keys != self._keys:
             withdrawn = [key for key in self._keys if key not in keys]
             self._keys = keys

@@ -66,7 +66,7 @@ class ClaimRules:
 
         now: in seconds since 1970. `exp` and `nbf` are not compared with it here.
         """
-        end, issued_at = read_time(claims, "exp"), _read_issue(claims)
+        end, issued_at = read_time(claims, "exp"), read_issue(claims)
         if end is None and (self.require_exp or self.lifetime_most):
             raise LivesTooLongError("The token has no claim exp, so it would be valid for ever.")
         if end is not None and self.lifetime_most:
@@ -152,7 +152,7 @@ def read_time(claims: Claims, name: str) -> float | None:
     return float(int(number)) if math.isfinite(number) else number
 
 
-def _read_issue(claims: Claims) -> float | None:
+def read_issue(claims: Claims) -> float | None:
     """Return `iat`, or None where it is no time: nothing is refused because of that here.
 
     With its fraction: a revocation is exact to the microsecond.

@@ -12,9 +12,9 @@ import jwt
 from django.conf import settings
 
 from app.authentication import LEEWAY_SECONDS, TOKEN_MAX_BYTES, InvalidTokenError, Principal
-from app.claims import Claims, load_claim_rules, read_time
-from app.jwks import JwkSource
-from app.keys import PublicKey, VerifyingKey, find_candidates, read_pem
+from app.identity.claims import Claims, load_claim_rules, read_issue, read_time
+from app.identity.jwks import JwkSource
+from app.identity.keys import PublicKey, VerifyingKey, find_candidates, read_pem
 
 # How many verified tokens a process remembers: about 300 bytes each.
 REMEMBERED_TOKENS = 10_000
@@ -121,9 +121,7 @@ class JwtVerifier:
         """Return where the keys of the token's issuer are; no other issuer's keys are tried."""
         if (source := self._sources.get(None)) is not None:
             return source
-        with _as_invalid_token():
-            claims = jwt.decode(token, options={"verify_signature": False})
-        issuer = claims.get("iss")
+        issuer = _read_unverified(token).get("iss")
         source = self._sources.get(issuer) if isinstance(issuer, str) else None
         if source is None:
             raise InvalidTokenError("The claim iss names no issuer whose keys are known here.")
@@ -149,7 +147,12 @@ async def _check_by_source(token: str, header: Mapping[str, Any], source: JwkSou
         if find_candidates(keys, header["alg"], header.get("kid")).are_named:
             raise
         # The provider may have begun to sign with a new key.
-        claims = _decode_by_keys(token, header, await source.get_newer_keys(keys))
+        newer = await source.get_newer_keys(keys)
+        try:
+            claims = _decode_by_keys(token, header, newer)
+        except _WrongSignatureError:
+            source.refuse_newer(read_issue(_read_unverified(token)))
+            raise
     return _Checked(claims, source.fresh_seconds)
 
 
@@ -184,6 +187,13 @@ _LEFT_TO_THE_RULES: Any = {
 def _read_header(token: str) -> Mapping[str, Any]:
     with _as_invalid_token():
         return jwt.get_unverified_header(token)
+
+
+def _read_unverified(token: str) -> Claims:
+    """Return what anyone may have written; nothing is accepted because of it."""
+    with _as_invalid_token():
+        claims: Claims = jwt.decode(token, options={"verify_signature": False})
+        return claims
 
 
 @contextmanager

@@ -20,8 +20,8 @@ from app.authentication import (
     InvalidTokenError,
     Principal,
 )
-from app.claims import LivesTooLongError, load_claim_rules, read_time
-from app.fetching import Answer, FetchError, fetch, open_client
+from app.identity.claims import LivesTooLongError, load_claim_rules, read_time
+from app.identity.fetching import Answer, FetchError, fetch, open_client
 
 # How many answers a process remembers: about 300 bytes each.
 REMEMBERED_ANSWERS = 10_000
