@@ -59,10 +59,10 @@ class Part:
         return [row for row in split if not re.fullmatch("-*", "".join(row).replace(" ", ""))]
 
     @property
-    def rows(self) -> list[list[tuple[set[str], set[str]]]]:
+    def rows(self) -> list[list[tuple[list[str], list[str]]]]:
         """The names and the figures of each cell of the tables, row by row."""
         return [
-            [(set(CODE.findall(cell)), set(self._find_figures(cell))) for cell in row]
+            [(sorted(CODE.findall(cell)), sorted(self._find_figures(cell))) for cell in row]
             for row in self.cells
         ]
 
@@ -92,14 +92,14 @@ class Part:
         return " ".join([self.heading, *" ".join(self.lines).split()])
 
     @property
-    def names(self) -> set[str]:
-        """What is set as code within lines."""
-        return set(CODE.findall(self.text))
+    def names(self) -> list[str]:
+        """What is set as code within lines, as often as it is."""
+        return sorted(CODE.findall(self.text))
 
     @property
-    def figures(self) -> set[str]:
-        """The figures outside code."""
-        return set(self._find_figures(self.text))
+    def figures(self) -> list[str]:
+        """The figures outside code, each as often as it stands there."""
+        return sorted(self._find_figures(self.text))
 
     def _find_figures(self, text: str) -> list[str]:
         """Return the figures of a text as English would write them, without separators."""

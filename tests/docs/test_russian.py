@@ -54,7 +54,7 @@ def test_the_tables_and_lists_are_the_same(russian: Path) -> None:
 
 @TRANSLATED
 def test_the_same_things_are_named(russian: Path) -> None:
-    """What a part of one page has as code, such as a setting or an error, the other has too."""
+    """What a part of one page has as code, such as a setting, the other has as many times."""
     page, english = read_both(russian)
 
     assert [part.names for part in page.parts] == [part.names for part in english.parts]
@@ -62,7 +62,7 @@ def test_the_same_things_are_named(russian: Path) -> None:
 
 @TRANSLATED
 def test_the_figures_are_the_same(russian: Path) -> None:
-    """Each figure of a part, such as a bound, a status or a version, is in both."""
+    """Each figure of a part, such as a bound or a version, is in both as many times."""
     page, english = read_both(russian)
 
     assert [part.figures for part in page.parts] == [part.figures for part in english.parts]
