@@ -77,6 +77,7 @@ def test_an_end_may_be_required() -> None:
         (float("inf"), None),
         (10**400, None),
     ],
+    ids=lambda value: type(value).__name__,
 )
 def test_the_issue_is_a_moment_or_none(iat: object, issued_at: float | None) -> None:
     """`iat` is read where it is a time, and nothing is refused because it is none."""
