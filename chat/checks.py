@@ -15,6 +15,7 @@ from chat.conf import (
     CONTENT_BYTES_MAX,
     DEVELOPMENT_CENTRIFUGO_SECRET,
     DEVELOPMENT_SECRET_KEY,
+    TOKEN_SECONDS_LEAST,
     TOKEN_SECONDS_MOST,
 )
 from chat.identity_checks import verifies_by_secret
@@ -218,6 +219,21 @@ def check_message_length(**_: Any) -> Sequence[CheckMessage]:  # noqa: ANN401 - 
             hint=f"Set CHAT_MESSAGE_MAX_LENGTH to a number from 1 to {MESSAGE_MAX_LENGTH_LIMIT}: "
             "a client that recovers a history of longer messages is cut off as slow, for ever.",
             id="chat.E007",
+        )
+    ]
+
+
+@register
+def check_token_lifetime(**_: Any) -> Sequence[CheckMessage]:  # noqa: ANN401 - Django's signature
+    """With DEBUG off, a token does not expire before a slow client has used it."""
+    lifetime = settings.CENTRIFUGO_TOKEN_TTL_SECONDS
+    if settings.DEBUG or lifetime >= TOKEN_SECONDS_LEAST:
+        return []
+    return [
+        Error(
+            f"CENTRIFUGO_TOKEN_TTL_SECONDS is {lifetime}.",
+            hint=f"Set it to at least {TOKEN_SECONDS_LEAST}: a token could expire on its way.",
+            id="chat.E051",
         )
     ]
 

@@ -137,6 +137,8 @@ AUDIENCE_HOURS_LEAST = 48
 """A client that comes back after a lapse must not recover: Centrifugo forgets its position after 24
 hours (`history_meta_ttl` in centrifugo/config.json). Another day is for clocks that jump."""
 AUDIENCE_HOURS_MOST = 24 * 365
+TOKEN_SECONDS_LEAST = 30
+"""A client on a bad network needs some seconds to connect with its token."""
 TOKEN_SECONDS_MOST = 12 * 3600
 """Longer tokens could outlive the day for which a restored database publishes to every member."""
 

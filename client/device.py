@@ -272,6 +272,7 @@ class Device:
         """
         listed = await self._api.list("/api/rooms/") or []
         for room in listed:
+            self.reducer.place(room)
             version = self.reducer.version(room["id"])
             if version == 0 or room["version"] < version:
                 await self._read_room(room["id"], room)

@@ -101,9 +101,19 @@ class Reducer:
             {member["user"]: member for member in members},
             {message["id"]: message for message in newest},
         )
+        if newest:
+            self.place({"bump_id": newest[-1]["id"], **room})
         # A position beyond the last message is from before a backup was restored.
         last_seq = newest[-1]["seq"] if newest else 0
         self._positions[room["id"]] = min(last_seq, self.position(room["id"]))
+
+    def place(self, listed: Json) -> None:
+        """Take a held room's place from a list, where the room has none.
+
+        It was read from a release of the service before this one, which shows no `bump_id`.
+        """
+        if (held := self._rooms.get(listed["id"])) is not None and "bump_id" in listed:
+            held.room.setdefault("bump_id", listed["bump_id"])
 
     def replace_members(self, room_id: int, members: Iterable[Json]) -> None:
         """Hold a room's members as they were read; the events of later changes still follow."""
@@ -140,7 +150,9 @@ class Reducer:
             for room_id, held in self._rooms.items()
         ]
         return {
-            "rooms": sorted(rooms, key=lambda room: (room["bump_id"], room["id"]), reverse=True),
+            "rooms": sorted(
+                rooms, key=lambda room: (room.get("bump_id", 0), room["id"]), reverse=True
+            ),
             "members": {
                 room_id: sorted(held.members.values(), key=lambda member: member["user"].encode())
                 for room_id, held in self._rooms.items()

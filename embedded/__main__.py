@@ -12,6 +12,7 @@ import psycopg
 from embedded.centrifugo import centrifugo_command, centrifugo_environment, find_centrifugo
 from embedded.children import Command, Part
 from embedded.folder import RunError, RunFolder
+from embedded.gateway.origins import parse_origins
 from embedded.postgres import PostgresError
 from embedded.supervisor import Plan, Supervisor, dial
 from embedded.terminal import BLUE, YELLOW, Terminal
@@ -98,11 +99,12 @@ def api_part(host: str, port: int) -> Part:
 
 
 def find_realtime() -> Path | None:
-    """Return the Centrifugo to run, or None for the gateway."""
+    """Return the Centrifugo to run, or None for the gateway; both read `ALLOWED_ORIGINS`."""
     try:
+        parse_origins(os.environ.get("ALLOWED_ORIGINS", ""))
         return find_centrifugo()
-    except FileNotFoundError as error:
-        raise RunError(f"{error}.") from error
+    except (FileNotFoundError, ValueError) as error:
+        raise RunError(str(error).rstrip(".") + ".") from error
 
 
 def realtime_part(host: str, port: int, centrifugo: Path | None) -> Part:

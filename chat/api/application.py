@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from litestar import Litestar
-from litestar.datastructures import State
+from litestar.datastructures import CacheControlHeader, State
 from litestar.di import Provide
 from litestar.types import ASGIApp
 
@@ -28,7 +28,7 @@ from chat.api.direct import DirectRoutes
 from chat.api.openapi.document import build_document
 from chat.api.openapi.page import render_page
 from chat.api.options import answer_head, answer_options
-from chat.api.problems import EXCEPTION_HANDLERS, NO_STORE
+from chat.api.problems import EXCEPTION_HANDLERS
 from chat.api.security import RevocationVerifier
 from chat.conf import BODY_MAX_BYTES, load_configuration
 from chat.metrics import OutboxCollector, PoolCollector, serve_metrics
@@ -139,7 +139,7 @@ def create_api() -> ASGIApp:
         },
         exception_handlers=EXCEPTION_HANDLERS,
         request_max_body_size=BODY_MAX_BYTES,
-        response_headers=NO_STORE,
+        cache_control=CacheControlHeader(no_store=True),
         state=State({"document": document, "page": render_page(document)}),
         # The description is of our own making; logging belongs to the process.
         openapi_config=None,

@@ -33,7 +33,7 @@ def test_a_client_that_recovers_ends_without_a_deleted_text(
     alice: Actor,
     bob: Actor,
 ) -> None:
-    """It receives the message as it was published, and after it that the message was deleted."""
+    """It receives a deleted message as it was published, and then that the message was deleted."""
 
     async def scenario() -> None:
         async with follow(bob) as follower:

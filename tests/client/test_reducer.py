@@ -244,6 +244,22 @@ def test_a_message_brings_its_room_to_the_front() -> None:
     assert [room["id"] for room in reducer.state()["rooms"]] == [1, 2]
 
 
+def test_a_room_read_from_the_release_before_gets_its_place() -> None:
+    """Without `bump_id` the newest message is the place; without messages a list gives it."""
+    reducer = Reducer(ME)
+    message = {"id": 6, "seq": 1}
+    reducer.replace({"id": 1, "version": 2}, [{"user": ME}], [message])
+    reducer.replace({"id": 2, "version": 1}, [{"user": ME}], [])
+    reducer.replace({"id": 3, "version": 1, "bump_id": 7}, [{"user": ME}], [])
+    before = [room["id"] for room in reducer.state()["rooms"]]
+
+    for room_id, bump_id in (1, 5), (2, 8), (3, 5), (9, 9):
+        reducer.place({"id": room_id, "bump_id": bump_id})
+
+    assert before == [3, 1, 2]
+    assert [room["id"] for room in reducer.state()["rooms"]] == [2, 3, 1]
+
+
 def test_members_are_in_the_order_of_the_service() -> None:
     """Members are ordered by the bytes of their ids, as the API lists them."""
     users = ["я", "b", "B", "a", "€"]

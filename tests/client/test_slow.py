@@ -47,7 +47,7 @@ def test_a_device_that_cannot_recover_reads_its_rooms_instead(
     bob: Actor,
     host: Actor,
 ) -> None:
-    """It drops its position, subscribes afresh and resyncs; later events arrive as ever."""
+    """Cut off as slow, it drops its position and reads its rooms; later events arrive as ever."""
     room_id = host.create_room(alice, bob)
 
     async def scenario() -> None:

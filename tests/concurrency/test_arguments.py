@@ -53,8 +53,12 @@ REFUSED: list[tuple[LiteralString, str]] = [
     ("keep_listeners('{refused}', 0)", "keep_listeners: p_seconds is not at least 1"),
     ("settle_listeners(NULL, '{}')", "settle_listeners: p_user_ids is null"),
     ("settle_listeners('{a}', '{}')", "settle_listeners: the arrays differ in length"),
+    ("change_own_membership(:room, 'b', NULL, '30/60')", "p_is_joining is null"),
+    ("change_own_membership(:room, 'b', true, '30')", "p_changes_per_user is not like 30/60"),
     ("prune_events(NULL, 10)", "prune_events: p_before is null"),
     ("prune_events(now(), NULL)", "prune_events: p_limit is not a number of rows"),
+    ("prune_revocations(NULL, 10)", "prune_revocations: p_before is null"),
+    ("prune_revocations(now(), NULL)", "prune_revocations: p_limit is not a number of rows"),
     ("prune_listeners(NULL, 10)", "prune_listeners: p_before is null"),
     ("prune_listeners(now(), NULL)", "prune_listeners: p_limit is not a number of rows"),
 ]
@@ -79,6 +83,9 @@ OUTCOMES: list[tuple[LiteralString, list[str]]] = [
     ("rename_room(NULL, 'new')", ["room_not_found"]),
     ("rename_room(:room, NULL)", ["invalid_name"]),
     ("delete_message(NULL)", ["not_found"]),
+    ("revoke_tokens(NULL)", ["invalid_user"]),
+    ("change_own_membership(NULL, 'a', true, '30/60')", ["room_not_found"]),
+    ("change_own_membership(:room, NULL, true, '30/60')", ["invalid_user"]),
 ]
 
 

@@ -86,7 +86,7 @@ def test_whatever_waits_for_a_locked_room_delays_nobody_else(
     senders: int,
     record_property: Callable[[str, object], None],
 ) -> None:
-    """Sends, joins, leaves, additions and removals, again and again, beside everyone else's.
+    """Beside 40 senders and 12 joins and leaves of a locked room, others' calls take as ever.
 
     Half of the others' sends, reads and joins take less than 50 ms, and each call for the locked
     room is told that the room is busy, never that the service is.
@@ -94,8 +94,7 @@ def test_whatever_waits_for_a_locked_room_delays_nobody_else(
     crowd = [cast.user(f"sender{n}") for n in range(senders)]
     bob, carol = cast.user("bob"), cast.user("carol")
     locked, free, open_room = host.create_room(*crowd), host.create_room(bob), host.create_room()
-    for actor in (bob, carol):
-        assert actor.get("/api/rooms/").status_code == 200
+    assert {actor.get("/api/rooms/").status_code for actor in (bob, carol)} == {200}
     asked: dict[str, Sequence[Callable[[], httpx.Response]]] = {
         "send": [partial(bob.send, free, "hello")] * TIMES,
         "read": [partial(bob.get, f"/api/rooms/{free}/")] * TIMES,
@@ -115,8 +114,7 @@ def test_whatever_waits_for_a_locked_room_delays_nobody_else(
     medians = {name: statistics.median(times) for name, times in took.items()}
     record_property("p50 and most", {name: (medians[name], max(took[name])) for name in took})
     assert max(medians.values()) < P50_SECONDS, medians
-    codes = {(answer.status_code, answer.json()["code"]) for answer in answers}
-    assert codes == {(503, "room_busy")}
+    assert {answer.json()["code"] for answer in answers} == {"room_busy"}
     assert all(int(answer.headers["Retry-After"]) > 0 for answer in answers)
     (room,) = connection.execute("SELECT version FROM chat_room WHERE id = %s", [locked])
     assert room == {"version": senders}

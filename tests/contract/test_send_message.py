@@ -66,9 +66,10 @@ def test_a_retry_after_removal_still_hears_of_its_message(
 def test_a_retry_of_an_ex_member_reveals_nothing_new(
     host: Actor, alice: Actor, bob: Actor, connection: Connection, *, is_deleted: bool
 ) -> None:
-    """It is answered as the first time, deleted or not; other content as an unknown room is.
+    """A sender who was removed gets the first answer again, and for other content 404.
 
-    Someone who can no longer read the room does not learn that the message was deleted.
+    It is so whether or not the message was deleted meanwhile: someone who can no longer read the
+    room does not learn of it.
     """
     room = host.create_room(alice, bob)
     first = alice.send(room, "hello", client_id="k")

@@ -24,7 +24,7 @@ STRICT = {
 def test_its_tokens_are_accepted(clone_database: Callable[[], str]) -> None:
     """An audience, an issuer, a longest lifetime, a claim of the host's own: all are in it."""
     url = clone_database()
-    with serve_api(url, **STRICT) as api, Cast(api) as cast:
+    with serve_api(url, output=None, **STRICT) as api, Cast(api) as cast:
         sign = ("token", "--ttl=1d", "--sub=alice")
         user, service = (
             cast.with_token(run_manage(*sign, *more, DATABASE_URL=url, **STRICT).strip())

@@ -37,6 +37,7 @@ PROMISES: dict[str, dict[str, tuple[str, ...]]] = {
         "concurrency/test_deletions_and_renames": (
             "a_retry_during_a_deletion_is_the_deleted_message",
         ),
+        "contract/test_send_message": ("a_retry_of_an_ex_member_reveals_nothing_new",),
     },
     "A room has one order, without gaps, which follows real time": {
         "concurrency/test_hot_room": ("a_hot_room_is_in_order",),
@@ -65,12 +66,15 @@ PROMISES: dict[str, dict[str, tuple[str, ...]]] = {
         "client/test_convergence": ("any_order_of_deliveries_converges",),
         "client/test_device": ("a_realtime_server_may_lose_its_history",),
         "client/test_device_races": ("a_resync_while_another_runs",),
+        "client/test_slow": ("a_device_that_cannot_recover_reads_its_rooms_instead",),
+        "client/test_deleted_text": ("a_client_that_recovers_ends_without_a_deleted_text",),
         "faults/test_restore": ("every_client_converges_after_an_older_backup_was_restored",),
     },
     "Every request is answered within five seconds, and a failure is a 503": {
         "contract/test_outages": ("without_a_database_it_says_so_in_time",),
         "concurrency/test_busy_rooms": ("each_of_many_sends_to_a_locked_room_is_told_so_in_time",),
         "concurrency/test_send_queue_locks": ("locked_rooms_do_not_delay_others",),
+        "concurrency/test_bulkhead": ("whatever_waits_for_a_locked_room_delays_nobody_else",),
         "concurrency/test_send_queue": ("a_full_queue_answers_503",),
     },
     "A release fails no request": {
@@ -97,6 +101,8 @@ NOT_PROMISED = """\
 - An order between rooms, or an order by time.
 - Events for a client that is offline for longer than the log is kept (90 days by default): it gets
   410, and reads its rooms again.
+- That a deleted text is gone from Centrifugo's history at once: a client that recovers can receive
+  it, and then the event that deletes it ([operations.md](operations.md#deleted-texts)).
 - That an event is published only once: after a crash it can come again, with the same version.
 - An answer within five seconds if the client's own network fails.
 - That a connection stays open while it is idle. A worker that stops closes it after a second; a

@@ -25,7 +25,7 @@ def find_subclasses(kind: type[ChatError]) -> set[type[ChatError]]:
 def test_every_setting_is_documented() -> None:
     """Each variable that the settings read has a row in docs/settings.md."""
     source = (PROJECT / "app/settings.py").read_text(encoding="utf-8")
-    names = set(re.findall(r"_(?:flag|number|text|words)\(\"(\w+)\"", source))
+    names = set(re.findall(r'_(?:(?:flag|number|text|words)\(|environment\.str, )"(\w+)"', source))
 
     documented = set(re.findall(r"`([A-Z_]+)`", read_page("settings.md")))
 

@@ -4,15 +4,10 @@ Foreign keys are evaded where a damage needs it: a restored or mended database m
 """
 
 from tests.doctor.conftest import BUSY, CROWDED, EMPTY, FORGOTTEN, HALF_FORGOTTEN
-from tests.doctor.damage import (
-    EVADE,
-    Damage,
-    disconnect,
-    queue,
-    queue_with,
-    undeliverable,
-)
+from tests.doctor.damage import Damage
+from tests.doctor.outbox_damages import OUTBOX
 
+EVADE = "SET session_replication_role = replica;"
 ROOMS = {
     "a counter of messages runs ahead": Damage(
         f"UPDATE chat_room SET last_seq = 12 WHERE id = {BUSY}",
@@ -209,61 +204,6 @@ EVENTS = {
         f"UPDATE chat_event SET message_id = 12 WHERE room_id = {BUSY} AND version = 12",
         {"room": BUSY, "version": 12, "message": 12},
         ("event_wrong_message", "log_deletions"),
-    ),
-}
-OUTBOX = {
-    "a row publishes": undeliverable(queue("method = 'publish'")),
-    "a row has a list for a payload": undeliverable(queue("payload = '[]'")),
-    "a row has a null for a payload": undeliverable(queue("payload = 'null'")),
-    "a row has no channels": undeliverable(queue_with("channels", "'[]'::jsonb")),
-    "a row has channels in an object": undeliverable(queue_with("channels", "'{}'::jsonb")),
-    "a row has a number for a channel": undeliverable(queue_with("channels", "'[1]'::jsonb")),
-    "a row has 1,001 channels": undeliverable(
-        queue_with("channels", "array_fill('personal:a'::text, '{1001}')")
-    ),
-    "a row is for a foreign channel": undeliverable(
-        queue_with("channels", "'[\"news:a\"]'::jsonb")
-    ),
-    "a row is for a channel in Greek": undeliverable(
-        queue_with("channels", "'[\"personal:Ω\"]'::jsonb")
-    ),
-    "a row is for a channel of 256 bytes": undeliverable(
-        queue_with("channels", "ARRAY['personal:' || repeat('x', 247)]")
-    ),
-    "a row is for a channel with a null byte": undeliverable(
-        queue("payload = replace(o.payload::text, 'alice', '\\u0000')::json")
-    ),
-    "a row has no key": undeliverable(
-        queue("payload = (o.payload::jsonb - 'idempotency_key')::json")
-    ),
-    "a row has a key of its own": undeliverable(queue_with("idempotency_key", "'mine'")),
-    "a row has text for data": undeliverable(queue_with("data", "'text'")),
-    "a row disconnects nobody": undeliverable(disconnect("payload = '{}'")),
-    "a row disconnects a user without a code": undeliverable(
-        disconnect("payload = (o.payload::jsonb - 'disconnect')::json")
-    ),
-    "a row disconnects with text for a code": undeliverable(
-        disconnect("payload = jsonb_set(o.payload::jsonb, '{disconnect,code}', '\"1\"')::json")
-    ),
-    "a disconnect is in a partition that is not drained": Damage(
-        disconnect("partition = 8"), {"partition": 8}, ("outbox_partition",)
-    ),
-    "a row is in another partition": Damage(
-        queue("partition = 4"), {"partition": 4}, ("outbox_partition",)
-    ),
-    "a row is in a partition that is not drained": Damage(
-        queue("partition = 8"), {"partition": 8}, ("outbox_partition",)
-    ),
-    "a row is of another epoch": Damage(
-        queue_with("idempotency_key", "'before:3:1:0'"), {}, ("outbox_epoch",)
-    ),
-    "a row has an event of a megabyte": Damage(
-        queue_with("data", "jsonb_build_object('text', repeat('x', 1000000))"),
-        {"bytes": 1000012},
-        ("outbox_large",),
-    ),
-    "a row waits for two hours": Damage(
-        queue("created_at = now() - interval '2 hours'"), {}, ("outbox_late",)
     ),
 }
 DATABASE = {

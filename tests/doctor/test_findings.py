@@ -8,7 +8,8 @@ import pytest
 from chat.doctor import examination
 from chat.doctor.catalogue import CHECKS, CODES, FOLDER
 from tests.doctor.conftest import examine, execute
-from tests.doctor.damages import DAMAGES, Damage
+from tests.doctor.damage import Damage
+from tests.doctor.damages import DAMAGES
 
 # Chunks so small that rooms, logs and lists of members are cut everywhere.
 SIZES = (1, 2, 3, 7)

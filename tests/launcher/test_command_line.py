@@ -80,6 +80,14 @@ def test_reset_refuses_a_database_in_use(checkout: Path) -> None:
             "PORT and REALTIME_PORT are both 9: each needs its own.\n",
         ),
         ({"CENTRIFUGO_BIN": "/nowhere"}, "CENTRIFUGO_BIN=/nowhere is no executable file.\n"),
+        (
+            {"ALLOWED_ORIGINS": "https://app.example.com/"},
+            (
+                "ALLOWED_ORIGINS contains 'https://app.example.com/', which is no origin: write "
+                "the scheme, the host and the port, with nothing after them, like "
+                "https://app.example.com; `*` stands for any characters.\n"
+            ),
+        ),
     ],
 )
 def test_mistakes_in_the_environment_are_one_sentence(

@@ -157,6 +157,7 @@ class RecordedDevice:
             await self.device.read_members(number)
         fresh = Reducer(self.user)
         for room in await self.api.read_all("/api/rooms/?limit=200"):
+            self.reducer.place(room)
             base = f"/api/rooms/{room['id']}"
             fresh.replace(
                 room,

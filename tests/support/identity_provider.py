@@ -1,6 +1,7 @@
 """An identity provider on loopback: it signs tokens and publishes its keys, or fails to."""
 
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -93,8 +94,8 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def serve_endpoint() -> Iterator[Endpoint]:
-    """Serve an endpoint until the block ends."""
+def serve_endpoint(tls: ssl.SSLContext | None = None) -> Iterator[Endpoint]:
+    """Serve an endpoint until the block ends; with `tls`, by https."""
     endpoint = Endpoint()
     endpoint.open.set()
 
@@ -119,9 +120,12 @@ def serve_endpoint() -> Iterator[Endpoint]:
             """Print nothing."""
 
     server = _Server(("127.0.0.1", 0), Handler)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
-    endpoint.address = f"http://127.0.0.1:{server.server_address[1]}/keys"
+    scheme = "http" if tls is None else "https"
+    endpoint.address = f"{scheme}://127.0.0.1:{server.server_address[1]}/keys"
     try:
         yield endpoint
     finally:

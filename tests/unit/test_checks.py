@@ -20,6 +20,7 @@ from chat.checks import (
     check_secrets,
     check_secrets_before,
     check_serve,
+    check_token_lifetime,
 )
 from chat.conf import DEVELOPMENT_CENTRIFUGO_SECRET, DEVELOPMENT_SECRET_KEY
 from tests.support.processes import PROJECT
@@ -266,6 +267,20 @@ def test_a_history_of_the_longest_messages_fits_the_queue(length: int, codes: li
     """No setting allows messages that do not fit the queue of a client that recovers."""
     with override_settings(CHAT_MESSAGE_MAX_LENGTH=length):
         assert [message.id for message in check_message_length()] == codes
+
+
+@pytest.mark.parametrize(
+    "lifetime, debug, codes",
+    [(1, False, ["chat.E051"]), (29, False, ["chat.E051"]), (30, False, []), (1, True, [])],
+)
+def test_a_token_lives_long_enough_to_be_used(
+    lifetime: int,
+    debug: bool,  # noqa: FBT001 - a value of the setting
+    codes: list[str],
+) -> None:
+    """A lifetime of a few seconds is for tests only."""
+    with override_settings(DEBUG=debug, CENTRIFUGO_TOKEN_TTL_SECONDS=lifetime):
+        assert [message.id for message in check_token_lifetime()] == codes
 
 
 @pytest.mark.parametrize(

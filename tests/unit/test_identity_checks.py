@@ -7,6 +7,8 @@ import pytest
 from django.core.checks import CheckMessage
 from django.test import override_settings
 
+from app.authentication import load_token_verifier
+from app.jwt_verifier import JwtVerifier
 from chat.checks import check_secrets
 from chat.conf import DEVELOPMENT_CENTRIFUGO_SECRET, DEVELOPMENT_SECRET_KEY
 from chat.identity_checks import check_audience, check_former_secret, check_identity
@@ -186,3 +188,9 @@ def test_the_service_refuses_to_start_without_a_key() -> None:
 
     assert done.returncode != 0
     assert "chat.E020" in done.stderr
+
+
+def test_the_former_name_of_the_verifier_is_known() -> None:
+    """A host that wrote the default of the release before into its settings starts as before."""
+    with override_settings(TOKEN_VERIFIER="app.authentication.SharedSecretVerifier"):
+        assert isinstance(load_token_verifier(), JwtVerifier)

@@ -52,8 +52,9 @@ async def arrived(provider: Endpoint) -> None:
     assert await asyncio.to_thread(provider.came.acquire, timeout=10)
 
 
-def test_a_hundred_requests_ask_once(provider: Endpoint) -> None:
+def test_a_hundred_requests_ask_once(provider: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     """Requests that arrive before there are keys wait for the same question."""
+    monkeypatch.setattr(jwks, "PAUSE_SECONDS", 0)
     verifier = make_verifier(provider)
 
     async def story() -> None:

@@ -93,9 +93,11 @@ def test_facts_are_members_of_the_body() -> None:
 
 # Each block of nginx.conf that answers by itself: its headers, its status and its body.
 OF_NGINX = re.findall(
-    r"location = /problems/\d+ \{\s*((?:add_header [^;]+;\s*)*)return (\d+) '(.*)';",
+    r"location = /problems/\d+ \{\s*((?:(?:#.*|add_header [^;]+;)\s*)*)return (\d+) '(.*)';",
     (PROJECT / "nginx/nginx.conf").read_text(encoding="utf-8"),
 )
+# A block with headers of its own inherits none.
+COMMON = {"Cache-Control": "no-store", "Access-Control-Allow-Origin": "*"}
 
 
 @pytest.mark.parametrize("headers, status, body", OF_NGINX)
@@ -106,7 +108,9 @@ def test_an_answer_of_nginx_is_the_registrys(headers: str, status: str, body: st
 
     assert msgspec.json.decode(body) == msgspec.json.decode(encode_problem(code))
     assert int(status) == kind.status
-    assert dict(re.findall(r"add_header (\S+) (\S+) always;", headers)) == kind.headers
+    added = dict(re.findall(r"add_header (\S+) (\S+) always;", headers))
+    exposed = {"Access-Control-Expose-Headers": ", ".join(kind.headers)}
+    assert added == ({**COMMON, **kind.headers, **exposed} if kind.headers else {})
 
 
 def test_nginx_answers_every_code_of_its_own() -> None:

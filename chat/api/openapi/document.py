@@ -37,7 +37,7 @@ TAGS = {
 DESCRIPTION = """\
 A chat backend that a product embeds. The product owns users and logins and issues JWTs; a user is
 the string in `sub`. Some operations are for the product's own service: its token has `role:
-service`, or `chat.manage` in `scp` or `scope`.
+service`, or `chat.manage` in `scp` or `scope`, unless the product has chosen another claim.
 
 Every error is `application/problem+json` (RFC 9457) with a stable `code`. A method that an address
 does not take is 405 with `Allow`; HEAD is taken wherever GET is. Every answer names its request in

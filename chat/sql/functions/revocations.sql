@@ -63,6 +63,7 @@ END $$;
 -- Deletes at most p_limit revocations of tokens that were issued before p_before; returns how many.
 CREATE OR REPLACE FUNCTION chat.prune_revocations(p_before timestamptz, p_limit int) RETURNS bigint
 LANGUAGE sql AS $$
+    SELECT chat.require_prune_arguments('prune_revocations', p_before, p_limit);
     WITH pruned AS (
         -- As an array: as a join, the plan for any limit can be a scan of all rows.
         DELETE FROM chat_revocation r
