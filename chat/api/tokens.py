@@ -10,7 +10,6 @@ from typing import Annotated
 
 import msgspec
 from litestar import get
-from litestar.datastructures import CacheControlHeader
 from msgspec import Meta
 
 from app.authentication import InvalidTokenError, Principal
@@ -30,10 +29,8 @@ from chat.realtime.tokens import (
     create_subscription_token,
 )
 
-NO_STORE = CacheControlHeader(no_store=True)
 
-
-@get("/api/token/connection", guards=[authenticated], cache_control=NO_STORE)
+@get("/api/token/connection", guards=[authenticated])
 async def read_connection_token(
     request: ApiRequest, listeners: Listeners, revocations: Revocations
 ) -> CentrifugoToken:
@@ -59,7 +56,6 @@ class SubscriptionQuery(msgspec.Struct, frozen=True):
 @get(
     "/api/token/subscription",
     guards=[authenticated],
-    cache_control=NO_STORE,
     operation=Operation(query=SubscriptionQuery),
 )
 async def read_subscription_token(
