@@ -56,7 +56,7 @@ def test_the_leaver_hears_of_it(
     ).fetchone()
 
     assert queued is not None
-    assert queued["payload"]["channels"] == [
+    assert sorted(queued["payload"]["channels"]) == [
         f"personal:{alice.user_id}",
         f"personal:{bob.user_id}",
     ]
