@@ -31,7 +31,8 @@ async def check_live() -> Liveness:
 async def check_ready(database: Database, revocations: Revocations) -> Response[Readiness]:
     """Answer 200 when the database is there, migrated and has this code's functions; else 503.
 
-    503 with `revocations not read` means that this process has just started.
+    503 with `revocations not read` means that this process has just started, or that it could not
+    look for a minute which tokens were revoked.
 
     Realtime being late is `degraded` in the body, never a reason to take the API out: sends are
     stored, and delivered when Centrifugo is back. `warnings` names what an operator should look at:
@@ -46,7 +47,7 @@ async def check_ready(database: Database, revocations: Revocations) -> Response[
     except psycopg.errors.UndefinedTable:
         return _answer("not migrated", None, [])
     state = _judge(row)
-    if state == "ok" and not revocations.is_loaded:
+    if state == "ok" and not revocations.is_fresh(time.monotonic()):
         state = "revocations not read"
     warnings = await _find_warnings(database, deadline) if state == "ok" else []
     return _answer(state, row.outbox_age, warnings)

@@ -7,6 +7,7 @@ own row (`keep_listeners`).
 """
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -25,6 +26,9 @@ LOOK_WITHIN_SECONDS = 2.5
 FIRST_LOOK_SECONDS = 1.0
 """A process that starts waits so long for its first look, and then serves all the same: requests
 with a token are answered 503 until there was one."""
+STALE_SECONDS = 60.0
+"""A process that has not read the revocations for so long, while the database answers its other
+calls, is not ready: another one has to take its requests."""
 FORGET_SECONDS = 60.0
 PAGE = 10_000
 NOTHING_SEEN = "1:1:"
@@ -70,6 +74,11 @@ class Revocations:
     _seen: str = NOTHING_SEEN
     _forget_at: float = 0.0
     _is_late: bool = False
+    _read_at: float = -math.inf
+
+    def is_fresh(self, now: float) -> bool:
+        """Whether they were read in the last minute; `now`: on the monotonic clock, in seconds."""
+        return now - self._read_at < STALE_SECONDS
 
     @property
     def is_loaded(self) -> bool:
@@ -103,7 +112,7 @@ class Revocations:
                     after = (row.changed_in, row.user_id)
             if len(rows) < PAGE:
                 break
-        self._server, self._seen = server, snapshot
+        self._server, self._seen, self._read_at = server, snapshot, time.monotonic()
         self.loaded.set()
         self._forget()
 

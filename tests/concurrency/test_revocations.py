@@ -1,5 +1,6 @@
 """Revocations and the processes that have to know them."""
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -8,8 +9,8 @@ import psycopg
 import pytest
 
 from chat.actions.revocations import prune_revocations, revoke_tokens
-from chat.queries.revocations import NOTHING_SEEN, list_revocations
-from chat.sql.database import run_call
+from chat.queries.revocations import NOTHING_SEEN, Revocations, list_revocations
+from chat.sql.database import open_database, run_call
 from tests.support.actors import Actor, Cast, make_token
 from tests.support.processes import run_manage, serve_api, start_api
 from tests.support.sessions import PATIENCE, Session, run_at_once
@@ -185,6 +186,20 @@ def test_before_the_first_look_nobody_is_taken_for_valid(spare_url: str, session
             time.sleep(0.02)
         assert answer.status_code == 200
         assert cast.anonymous().get("/health/ready").status_code == 200
+
+
+def test_a_process_that_cannot_look_for_a_minute_is_not_ready(database_url: str) -> None:
+    """It keeps what it knows in force, but another process has to take its requests."""
+
+    async def scenario() -> list[bool]:
+        async with open_database(database_url, 1) as database:
+            revocations = Revocations(database)
+            answers = [revocations.is_fresh(time.monotonic())]
+            await revocations.look()
+            now = time.monotonic()
+            return [*answers, revocations.is_fresh(now + 59), revocations.is_fresh(now + 60)]
+
+    assert asyncio.run(scenario()) == [False, True, False]
 
 
 def test_what_a_dump_brought_is_read_once(clone_database: Callable[[], str]) -> None:

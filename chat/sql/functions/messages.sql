@@ -112,11 +112,11 @@ END $$;
 
 -- Sends messages, each with an outcome row of its own. A retry with the same key is the same message.
 --
--- The four arrays are parallel, one entry for each message, at most 10,000. All rooms are locked first, in id order,
--- so two calls never wait for each other in a circle. Then each message is inserted in a statement of
--- its own, which sees what the last holder of the lock committed: a key that was used before inserts
--- nothing. A refused message takes no place, so seqs and versions have no gaps. Messages of one room
--- keep the order in which they are given.
+-- The four arrays are parallel, one entry for each message, at most 10,000. All rooms are locked first, in
+-- id order, so two calls never wait for each other in a circle. Then each message is inserted in a
+-- statement of its own, which sees what the last holder of the lock committed: a key that was used before
+-- inserts nothing. A refused message takes no place, so seqs and versions have no gaps. Messages of one
+-- room keep the order in which they are given.
 --
 -- p_are_limited: for each message, whether it is refused beyond the limits of its sender and its room,
 -- p_sends_per_user and p_sends_per_room (`seconds_to_wait`); null for none. p_wait: true waits for a locked
