@@ -1,7 +1,9 @@
 """Sends write the room's row in place: no index of rooms is touched (HOT updates)."""
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -9,17 +11,24 @@ import pytest
 from chat.actions.messages import NewMessage, send_message
 from chat.actions.rooms import create_room
 from chat.sql.database import run_call
+from embedded.postgres import PostgresServer
+from tests.support.processes import run_manage
 
 ROOMS, ROUNDS = 100, 10
 
 
 @pytest.fixture
-def session(clone_database: Callable[[], str]) -> Iterator[psycopg.Connection]:
-    """Open a database that nobody else uses: another session's old snapshot would count.
+def session(tmp_path: Path) -> Iterator[psycopg.Connection]:
+    """Open a database of a server that nobody else uses.
 
-    That of an automatic ANALYZE too, so there is none.
+    While a transaction of another session is open, in another database too, rows that were updated
+    after its start are not removed from their pages. That of an automatic ANALYZE counts as well,
+    so there is none.
     """
-    with psycopg.connect(clone_database(), autocommit=True) as connection:
+    with ExitStack() as stack:
+        server = stack.enter_context(PostgresServer.start(tmp_path, durable=False))
+        run_manage("migrate", "--no-input", DATABASE_URL=server.url())
+        connection = stack.enter_context(psycopg.connect(server.url(), autocommit=True))
         for (table,) in connection.execute(
             "SELECT relname FROM pg_stat_user_tables WHERE relname LIKE 'chat%'"
         ):
