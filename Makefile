@@ -36,7 +36,7 @@ check: $(VENV)/.installed-dev ## Lint, formatting, types, import directions, mis
 	$(call stage,$(BIN)/python -m tests.architecture.sizes)
 	$(call stage,DEBUG=1 $(BIN)/python manage.py makemigrations --check --dry-run)
 
-test: check $(SDK)/node_modules/.installed ## The checks, then every kind of test; 6 minutes
+test: check $(SDK)/node_modules/.installed ## The checks, then every kind of test; 8 minutes
 	$(call stage,$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not long")
 
 # Each trial has bounds in seconds and keeps both cores busy, so nothing runs beside it.
