@@ -167,8 +167,7 @@ async def empty_the_database(stand: Stand) -> None:
 
     Rooms, users and versions are the same afterwards; only the installation's epoch is different.
     """
-    # Few members: the gateway remembers a key for each channel, as many as its memory may take.
-    users = ["user0", "user1"]
+    users = [f"user{n}" for n in range(12)]
     await stand.fetch("SELECT FROM chat.create_room('hot', %s)", [users])
     for batch in range(20):
         await stand.fetch(
@@ -209,9 +208,9 @@ def test_keys_without_the_epoch_are_found(template: Path, tmp_path: Path) -> Non
 
     row = run("answer to the client swallowed", Sabotage(prepare), template, tmp_path)
 
-    assert row.verdict.failures.keys() == {Check.STATES_AGREE, Check.SERVICE_GOES_ON}, (
-        row.verdict.describe()
-    )
+    # A device that is told of a later event reads what it missed, another one keeps an old state.
+    found = row.verdict.failures.keys() & {Check.STATES_AGREE, Check.EVERY_EVENT_ARRIVES}
+    assert found, row.verdict.describe()
 
 
 class Careless(Reducer):

@@ -223,7 +223,8 @@ class Stand:
             self.database_url, autocommit=True, row_factory=dict_row
         ) as connection:
             cursor = await connection.execute(statement.encode(), parameters)
-            return await cursor.fetchall() if cursor.description else []
+            # Rows without columns are described by an empty list.
+            return [] if cursor.description is None else await cursor.fetchall()
 
     async def fetch_in_one(self, *calls: tuple[str, list[Any]]) -> list[dict[str, Any]]:
         """Run statements in one transaction without a proxy; return the rows of the last."""
@@ -233,7 +234,8 @@ class Stand:
             cursor = connection.cursor()
             for statement, parameters in calls:
                 await cursor.execute(statement.encode(), parameters)
-            return await cursor.fetchall() if cursor.description else []
+            # Rows without columns are described by an empty list.
+            return [] if cursor.description is None else await cursor.fetchall()
 
     # The API.
 
