@@ -58,6 +58,8 @@ _SESSION_SETTINGS: Mapping[str, str | int] = {
     # Planning for the values of each call takes up to three times as long as running the statement.
     # tests/gates holds these plans to their indexes.
     "plan_cache_mode": "force_generic_plan",
+    # A lone change is notified of in its own transaction: see functions/events.sql.
+    "besedka.notify": "lone",
 }
 
 

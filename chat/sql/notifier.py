@@ -11,7 +11,12 @@ import structlog
 from chat.conf import compose_conninfo
 from chat.sql.severing import sever, severed_at
 
-NOTIFY = b"SELECT chat.notify_outbox()"
+# From a change to the notification that it shares with others, in seconds. Realtime then drains the
+# events of several calls together. A lone change is notified of by its own commit.
+SHARED_SECONDS = 0.01
+# Rows that are younger may be on their way; the next notification finds those that are not.
+YOUNG_SECONDS = 0.005
+NOTIFY = b"SELECT chat.notify_waiting(%d)" % (YOUNG_SECONDS * 1000)
 log = structlog.get_logger(__name__)
 
 # Between attempts to connect. Meanwhile events are sent with the delay of realtime's poll.
@@ -25,27 +30,31 @@ END_SECONDS = 1.0
 class Notifier:
     """Notifies realtime soon after each change that was committed.
 
-    Changes that are committed while a notification is on its way share the next one, so at most
-    one runs at a time, however many changes there are. Nothing waits for it. Where it fails, the
-    poll of realtime finds the events, at most `partition_poll_interval` later.
+    All changes of a hundredth of a second share one, however many there are, and nothing waits for
+    it. Where it fails, the poll of realtime finds the events, at most `partition_poll_interval`
+    later.
     """
 
     def __init__(self, conninfo: str) -> None:
         self._conninfo = conninfo
         self._connection: psycopg.AsyncConnection[Any] | None = None
         self._due = asyncio.Event()
+        self._changed_at = 0.0
         self._ending = asyncio.Event()
         self._is_failing = False
 
     def notify(self) -> None:
         """Notify soon: a transaction has ended that may have queued events."""
+        self._changed_at = asyncio.get_running_loop().time()
         self._due.set()
 
     async def run(self) -> None:
         """Notify until `end` is called, and then once more."""
         while not self._ending.is_set() or self._due.is_set():
             await self._due.wait()
-            self._due.clear()
+            await asyncio.sleep(SHARED_SECONDS)
+            if asyncio.get_running_loop().time() >= self._changed_at + YOUNG_SECONDS:
+                self._due.clear()
             try:
                 await self._notify()
             except Exception as error:  # noqa: BLE001 - any error; without this all later events are late

@@ -170,6 +170,12 @@ BEGIN
         INSERT INTO chat_outbox (method, payload, partition, created_at)
         SELECT 'broadcast', item.payload, item.partition, v_now
         FROM unnest(v_payloads, v_partitions) AS item (payload, partition);
+        -- A lone change is notified of by its own commit, if no other one does so: see notify_outbox.
+        IF cardinality(p_events) = 1 AND current_setting('besedka.notify', true) = 'lone'
+            AND pg_try_advisory_xact_lock(7331005)
+        THEN
+            PERFORM pg_notify('chat_outbox', v_partition::text);
+        END IF;
     END IF;
     UPDATE chat_room r
     SET name = changed.name, version = changed.version, last_seq = changed.last_seq,
@@ -202,16 +208,21 @@ BEGIN
         array_fill(p_room.id, ARRAY[cardinality(v_chunks)]), v_chunks))[1];
 END $$;
 
--- Notifies Centrifugo of the partitions of the outbox that have rows. Without it Centrifugo finds them at its
--- next poll (`partition_poll_interval`).
+-- Notifies Centrifugo of the partitions of the outbox whose oldest row is older than so many milliseconds.
+-- Without it Centrifugo finds them at its next poll (`partition_poll_interval`).
 --
 -- It is called after the commit of what was queued, in a transaction of its own. A transaction that
 -- notifies holds a lock of the whole database from its commit until that is on disk, so all such
 -- commits happen one after another, and it cannot be prepared for a commit in two phases. This one does
 -- not wait for the disk: a notification that a crash loses is one that the poll makes up for.
 --
+-- Only in the API's sessions (`besedka.notify`) `record_events` notifies in the transaction of a single
+-- event, if it gets a lock without waiting. So there is at most one such transaction at a time, and none
+-- waits for another one's disk. Where it does not get the lock, a call of this function some milliseconds
+-- later finds the row; the rows that were notified of are too young, or gone.
+--
 -- Each partition is one look into an index, also by a plan that was made while the outbox was empty.
-CREATE OR REPLACE FUNCTION chat.notify_outbox() RETURNS void
+CREATE OR REPLACE FUNCTION chat.notify_waiting(p_milliseconds float8) RETURNS void
 LANGUAGE plpgsql SET enable_seqscan = off AS $$
 BEGIN
     -- A transaction that changed something waits for the disk all the same.
@@ -222,9 +233,15 @@ BEGIN
     PERFORM pg_notify('chat_outbox', p.partition::text)
     FROM generate_series(0, (SELECT i.outbox_partitions FROM chat_installation i) - 1)
         AS p (partition)
-    WHERE (SELECT o.id FROM chat_outbox o WHERE o.partition = p.partition ORDER BY o.id LIMIT 1)
-        IS NOT NULL;
+    WHERE (SELECT o.created_at FROM chat_outbox o WHERE o.partition = p.partition
+           ORDER BY o.id LIMIT 1)
+        <= clock_timestamp() - p_milliseconds * interval '1 millisecond';
 END $$;
+
+-- Notifies Centrifugo of all partitions of the outbox that have rows: for a host, after its commit.
+CREATE OR REPLACE FUNCTION chat.notify_outbox() RETURNS void LANGUAGE sql AS $$
+    SELECT chat.notify_waiting('-infinity')
+$$;
 
 -- Refuses to run where a snapshot could be older than the room's lock: order and idempotency need
 -- each statement of a function to see what was committed before it.
