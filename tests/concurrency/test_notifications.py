@@ -111,6 +111,58 @@ def test_a_change_through_the_api_is_notified(
         assert partition in _read_notified(connection)
 
 
+@pytest.fixture
+def open_api_session(durable_url: str) -> Iterator[Callable[[], Connection]]:
+    """Open sessions that notify as those of the API do."""
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(
+            psycopg.connect(
+                durable_url,
+                autocommit=True,
+                row_factory=psycopg.rows.dict_row,
+                options="-c besedka.notify=lone",
+            )
+        )
+
+
+def test_one_commit_at_a_time_notifies_and_no_other_waits_for_it(
+    open_durable: Callable[[], Connection], open_api_session: Callable[[], Connection]
+) -> None:
+    """A lone change is notified of by its commit; one beside it, a moment later."""
+    listener, first, second = open_durable(), open_api_session(), open_api_session()
+    rooms = [run_call(listener, create_room("room", ["alice"])).room.id for _ in range(2)]
+    partitions = [_find_partition(listener, room) for room in rooms]
+    assert partitions[0] != partitions[1]
+    listener.execute("DELETE FROM chat_outbox")
+    listener.execute("LISTEN chat_outbox")
+
+    with first.transaction():
+        run_call(first, send_messages([NewMessage(rooms[0], "alice", "first", "hello")]))
+        second.execute("SET lock_timeout = '100ms'")
+        run_call(second, send_messages([NewMessage(rooms[1], "alice", "second", "hello")]))
+        assert [notice.payload for notice in listener.notifies(timeout=0)] == []
+        second.execute("SELECT chat.notify_waiting(0)")
+        assert _read_notified(listener) == {partitions[1]}
+
+    assert _read_notified(listener) == {partitions[0]}
+
+
+def test_young_rows_are_left_to_the_next_notification(
+    open_durable: Callable[[], Connection],
+) -> None:
+    """The rows of lone changes are on their way: they are not notified of once more."""
+    listener = open_durable()
+    listener.execute("DELETE FROM chat_outbox")
+    room = run_call(listener, create_room("room", ["alice"])).room.id
+    listener.execute("LISTEN chat_outbox")
+
+    listener.execute("SELECT chat.notify_waiting(60000)")
+    assert list(listener.notifies(timeout=0)) == []
+
+    listener.execute("SELECT chat.notify_outbox()")
+    assert _read_notified(listener) == {_find_partition(listener, room)}
+
+
 def test_a_notification_reads_no_more_of_a_long_outbox(connection: Connection) -> None:
     """It looks into an index, whatever the outbox was when the session made its plan."""
     with connection.transaction(force_rollback=True):

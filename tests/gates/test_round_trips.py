@@ -114,18 +114,18 @@ def test_an_answer_takes_these_statements_and_as_many_round_trips(
         assert tap.round_trips == len(statements)
 
 
-def test_a_change_is_notified_by_another_session(
+def test_several_events_are_notified_of_by_another_session(
     tapped: tuple[Tap, str], place: Place, database_url: str
 ) -> None:
-    """No answer waits for the notification, and there is at most one for each change."""
+    """No answer waits for the notification."""
     tap, _ = tapped
     with psycopg.connect(database_url, autocommit=True) as listener:
         listener.execute("LISTEN chat_outbox")
         tap.clear()
-        place.host.create_room(place.member.listen())
+        place.host.create_room(place.member.listen(), place.host)
         assert list(listener.notifies(timeout=10, stop_after=1))
 
-    assert tap.statements_of_others == [NOTIFY.decode()]
+    assert NOTIFY.decode() in tap.statements_of_others
 
 
 @pytest.mark.parametrize(
