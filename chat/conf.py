@@ -148,6 +148,14 @@ BIGINT_MAX = 2**63 - 1
 USER_ID_MAX_LENGTH = 128
 CLIENT_ID_MAX_LENGTH = 64
 ROOM_NAME_MAX_LENGTH = 255
+EXTERNAL_ID_MAX_LENGTH = 255
+# Of a ban, a report or a decision, in characters.
+REASON_MAX_LENGTH = 500
+# The JSON object that a host keeps with a room, in bytes of the JSON as stored.
+DATA_MAX_BYTES = 4096
+SLOW_MODE_SECONDS_MOST = 86_400
+DIRECT_USERS_LEAST = 2
+DIRECT_USERS_MOST = 8
 MEMBERS_PER_CALL = 1000
 # A client that recovers receives a whole history at once: `history_size` events (100) must fit its
 # queue (`client.queue_max_size`, 4 MiB); both are in centrifugo/config.json.

@@ -6,6 +6,12 @@
     │   └── NotAMemberError
     ├── TokenRevokedError        issued before the host's `not_before`     401
     ├── ServiceRightsRequiredError                                          403
+    ├── RightRequiredError       the role lacks a right                    403
+    ├── BannedError              the user may not be in the room           403
+    ├── MutedError               the user may not send now                 403
+    ├── RoomArchivedError        the room can only be read                 409
+    ├── ConflictError            the change meets another state            409
+    ├── LimitReachedError        as many as the host allows are there      409
     ├── IdempotencyConflictError one client_id, two contents               409
     ├── EventsGoneError          a position outside the kept log           410
     ├── RateLimitedError         too many messages, or joins, in a time    429
@@ -70,6 +76,52 @@ class ServiceRightsRequiredError(ChatError):
         "This endpoint is for the host's service: the token needs role=service "
         "or the scope chat.manage."
     )
+
+
+class RightRequiredError(ChatError):
+    """The caller is in the room, and the role there does not have the right that this takes."""
+
+    code = "right_required"
+    default_message = "Your role in this room does not allow this."
+
+    def __init__(self, right: str) -> None:
+        super().__init__(f"This takes the right {right}, which your role in this room lacks.")
+        self.right = right
+
+
+class BannedError(ChatError):
+    """The user was banned from the room, or from all rooms."""
+
+    code = "banned"
+    default_message = "You are banned."
+
+
+class MutedError(ChatError):
+    """The member may read the room, and may not send now."""
+
+    code = "muted"
+    default_message = "You may not send messages in this room now."
+
+
+class RoomArchivedError(ChatError):
+    """The room was archived: it can be read, and is not changed."""
+
+    code = "room_archived"
+    default_message = "The room is archived. It can only be read."
+
+
+class ConflictError(ChatError):
+    """The change does not go with what the room, or a member, is now."""
+
+    code = "conflict"
+    default_message = "This does not go with the present state."
+
+
+class LimitReachedError(ChatError):
+    """There are as many rooms of this user, or members of this room, as the host allows."""
+
+    code = "limit_reached"
+    default_message = "There are as many as are allowed. Nothing was changed."
 
 
 class IdempotencyConflictError(ChatError):

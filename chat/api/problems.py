@@ -79,6 +79,14 @@ PROBLEMS: Mapping[str, ProblemKind] = {
     "service_rights_required": ProblemKind(
         HTTPStatus.FORBIDDEN, "the endpoint is for the host's service"
     ),
+    "right_required": ProblemKind(
+        HTTPStatus.FORBIDDEN,
+        "the caller is a member, and the role does not have the right; `right` names it",
+    ),
+    "banned": ProblemKind(
+        HTTPStatus.FORBIDDEN, "the user is banned from the room, or from all rooms"
+    ),
+    "muted": ProblemKind(HTTPStatus.FORBIDDEN, "the member may not send in this room now"),
     "not_found": ProblemKind(
         HTTPStatus.NOT_FOUND,
         "no such address; or no such room, or the caller is not a member: the answer is the same",
@@ -95,6 +103,16 @@ PROBLEMS: Mapping[str, ProblemKind] = {
         f"The body did not arrive within {BODY_SECONDS:g} seconds.",
         # The connection is not worth keeping.
         headers={"Connection": "close"},
+    ),
+    "room_archived": ProblemKind(
+        HTTPStatus.CONFLICT, "the room is archived: it can be read, and is not changed"
+    ),
+    "conflict": ProblemKind(
+        HTTPStatus.CONFLICT, "the change does not go with the present state; `detail` says why"
+    ),
+    "limit_reached": ProblemKind(
+        HTTPStatus.CONFLICT,
+        "there are as many rooms of this user, or members of this room, as the host allows",
     ),
     "client_id_conflict": ProblemKind(
         HTTPStatus.CONFLICT, "the `client_id` was used with other content"

@@ -9,6 +9,7 @@ from litestar.handlers import BaseRouteHandler
 
 from app.authentication import CannotVerifyNowError, Principal, TokenVerifier, authenticate
 from app.permissions import require_service
+from chat.actions.caller import Caller
 from chat.errors import TokenRevokedError
 from chat.queries.revocations import Revocations
 
@@ -32,6 +33,16 @@ def service_only(
 ) -> None:
     """Let the host's service pass."""
     require_service(connection.user)
+
+
+def read_caller(request: ApiRequest) -> Caller:
+    """Return who makes the change that a request asks for."""
+    principal = request.user
+    return Caller(
+        "service" if principal.is_service else "user",
+        principal.user_id,
+        request.client.host if request.client else None,
+    )
 
 
 def require_not_revoked(principal: Principal, revocations: Revocations) -> None:

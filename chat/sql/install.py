@@ -37,6 +37,8 @@ _INSTALL_LOCK = 7_331_001
 # Each file uses only functions of the files before it.
 _ORDER = (
     "identity",
+    "audit",
+    "rights",
     "listeners",
     "events",
     "messages",

@@ -94,8 +94,9 @@ $$;
 -- The caller holds the locks of the rooms, so ids of a room's events and outbox rows rise in version
 -- order. The arrays of rooms, events and chunks are in one order of rooms; there is at least one event.
 --
--- p_rooms: each room once, as it is after the changes; each has an event. p_events: `room_id`,
--- `type`, `message_id`, `user_id`, `joined_at` and `first_version` are read. p_messages: parallel to
+-- p_rooms: each room once, as it is after the changes; each has an event. Its name, counters and times
+-- are written here; any other column the caller writes before. p_events: `room_id`, `type`,
+-- `message_id`, `user_id`, `joined_at`, `first_version` and `details` are read. p_messages: parallel to
 -- p_events, the message of each event, or null. p_chunk_rooms, p_chunks: parallel, the channels to
 -- publish to, as `audiences` returns them; the events of a room without a chunk are only logged.
 --
@@ -161,10 +162,10 @@ BEGIN
     v_rooms := v_rooms || v_room;
 
     INSERT INTO chat_event (
-        room_id, version, type, message_id, user_id, joined_at, first_version, member_count,
-        bumped_at, created_at)
+        room_id, version, type, message_id, user_id, joined_at, first_version, details,
+        member_count, bumped_at, created_at)
     SELECT e.room_id, e.version, e.type, e.message_id, e.user_id, e.joined_at, e.first_version,
-           e.member_count, e.bumped_at, v_now
+           e.details, e.member_count, e.bumped_at, v_now
     FROM unnest(v_events) AS e;
     IF cardinality(v_payloads) > 0 THEN
         INSERT INTO chat_outbox (method, payload, partition, created_at)
@@ -200,6 +201,43 @@ BEGIN
     RETURN (chat.record_events(
         ARRAY[p_room], ARRAY[v_event], ARRAY[p_message],
         array_fill(p_room.id, ARRAY[cardinality(v_chunks)]), v_chunks))[1];
+END $$;
+
+-- Records one change of a room that refers to no message, as `record_events` does, and returns the
+-- room with its new version. p_details: what the event's body shows besides the room and p_user_id.
+CREATE OR REPLACE FUNCTION chat.record_change(
+    p_type text, p_room chat_room, p_channels text[], p_user_id text, p_details json
+) RETURNS chat_room LANGUAGE plpgsql AS $$
+DECLARE
+    v_event chat_event;
+    v_chunks json[] := chat.chunks(p_channels);
+BEGIN
+    v_event.room_id := p_room.id;
+    v_event.type := p_type;
+    v_event.user_id := p_user_id;
+    v_event.details := p_details;
+    RETURN (chat.record_events(
+        ARRAY[p_room], ARRAY[v_event], ARRAY[NULL::chat_message],
+        array_fill(p_room.id, ARRAY[cardinality(v_chunks)]), v_chunks))[1];
+END $$;
+
+-- Queues an event that is only for a user's own devices, such as a change of a setting: `{type, body}`.
+-- It is in no room's log and has no version, so its body is the whole present state, and the caller
+-- holds a lock under which that state changes. A user's events are delivered in order. A client that
+-- missed one reads the state again when it resyncs.
+CREATE OR REPLACE FUNCTION chat.publish_to_user(p_user_id text, p_type text, p_body json)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    v_installation chat_installation;
+BEGIN
+    SELECT * INTO STRICT v_installation FROM chat_installation;
+    INSERT INTO chat_outbox (method, payload, partition, created_at)
+    VALUES ('broadcast', json_build_object(
+        'channels', json_build_array(chat.personal_channel(p_user_id)),
+        'data', json_build_object('type', p_type, 'body', p_body),
+        'idempotency_key', v_installation.epoch || ':u:' || gen_random_uuid()),
+        chat.partition_of(abs(hashtext(p_user_id)::bigint), 1, v_installation.outbox_partitions),
+        clock_timestamp());
 END $$;
 
 -- Notifies Centrifugo of the partitions of the outbox that have rows. Without it Centrifugo finds them at its
