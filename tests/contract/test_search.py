@@ -198,7 +198,7 @@ def test_a_short_text_is_found_among_any_number_of_rooms(
         while back[-1]["previous"] is not None:
             back.append(alice.http.get(back[-1]["previous"]).json())
 
-    assert read_ids(pages) == [[200100, 150050], [], [2, 1]]
+    assert read_ids(pages) == [[200100], [150050], [2, 1]]
     # The way back meets the same rooms in the same order; its pages may begin elsewhere.
     assert [room for page in reversed(read_ids(back)) for room in page] == [200100, 150050, 2, 1]
 
