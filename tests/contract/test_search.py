@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from tests.conftest import Connection
-from tests.support.actors import Actor, Cast
+from tests.support.actors import Actor, Cast, describe_my
 from tests.support.processes import serve_api
 
 
@@ -129,8 +129,8 @@ def test_it_says_who_is_a_member_and_shows_strangers_no_message(
     (theirs,) = charlie.get("/api/search/", q=name).json()["results"]
 
     assert (mine["is_member"], mine["last_message"]) == (True, message)
-    assert (theirs["is_member"], theirs["last_message"]) == (False, None)
-    assert {**theirs, "is_member": True, "last_message": message} == mine
+    assert (theirs["is_member"], theirs["last_message"], theirs["my"]) == (False, None, None)
+    assert {**theirs, "is_member": True, "last_message": message, "my": describe_my()} == mine
 
 
 def test_pages_walk_both_ways(host: Actor, alice: Actor) -> None:

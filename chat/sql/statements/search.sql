@@ -37,14 +37,15 @@ WITH wanted AS (
             ORDER BY r.id DESC OFFSET 99999 LIMIT 1) AS stopped_at
 )
 SELECT stop.stopped_at, CASE WHEN r.id IS NOT NULL
-           THEN chat.compose_room(r, m, o.user_id IS NOT NULL) END AS room
+           THEN chat.compose_room_v2(r, m, o, o.id IS NOT NULL) END AS room
 FROM stop
 LEFT JOIN (
     found
     JOIN chat_room r ON r.id = found.id
     LEFT JOIN chat_member o ON o.room_id = r.id AND o.user_id = %(user_id)s
     LEFT JOIN chat_message m
-        ON m.room_id = r.id AND m.seq = r.last_seq AND o.user_id IS NOT NULL
+        ON m.room_id = r.id AND m.seq = r.last_seq
+        AND o.id IS NOT NULL AND (r.history = 'all' OR m.seq > o.joined_seq)
 ) ON true
 ORDER BY r.id DESC;
 
@@ -81,13 +82,14 @@ WITH wanted AS (
             ORDER BY r.id OFFSET 99999 LIMIT 1) AS stopped_at
 )
 SELECT stop.stopped_at, CASE WHEN r.id IS NOT NULL
-           THEN chat.compose_room(r, m, o.user_id IS NOT NULL) END AS room
+           THEN chat.compose_room_v2(r, m, o, o.id IS NOT NULL) END AS room
 FROM stop
 LEFT JOIN (
     found
     JOIN chat_room r ON r.id = found.id
     LEFT JOIN chat_member o ON o.room_id = r.id AND o.user_id = %(user_id)s
     LEFT JOIN chat_message m
-        ON m.room_id = r.id AND m.seq = r.last_seq AND o.user_id IS NOT NULL
+        ON m.room_id = r.id AND m.seq = r.last_seq
+        AND o.id IS NOT NULL AND (r.history = 'all' OR m.seq > o.joined_seq)
 ) ON true
 ORDER BY r.id;
