@@ -13,6 +13,7 @@ from chat.actions.listeners import Listeners
 from chat.actions.messages import SendLimits
 from chat.actions.send_queue import SendQueue, open_send_queue
 from chat.api import (
+    direct_rooms,
     documentation,
     events,
     health,
@@ -39,6 +40,7 @@ from chat.sql.notifier import open_notifier
 ROUTES = [
     rooms.list_rooms,
     rooms.create_room,
+    direct_rooms.open_direct_room,
     rooms.read_room,
     messages.list_messages,
     messages.send_message,

@@ -46,6 +46,7 @@ _ORDER = (
     "members",
     "joins",
     "rooms",
+    "direct",
     "revocations",
     "installation",
     "repairs",
