@@ -49,6 +49,8 @@ ROUTES = [
     members.leave_room,
     members.add_members,
     members.remove_member,
+    members.read_member,
+    members.change_member,
     users.revoke_tokens,
     events.list_events,
     search.search_rooms,

@@ -50,6 +50,7 @@ RoomName = Annotated[
 ExternalId = Annotated[
     str, msgspec.Meta(min_length=1, max_length=EXTERNAL_ID_MAX_LENGTH, pattern=WITHOUT_NUL)
 ]
+RoleName = Literal["member", "moderator", "owner"]
 
 
 class SendMessageBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -81,6 +82,16 @@ class AddMembersBody(msgspec.Struct, forbid_unknown_fields=True):
     """Users to add to a room."""
 
     users: Annotated[list[UserId], msgspec.Meta(max_length=MEMBERS_PER_CALL)]
+    role: RoleName = "member"
+
+
+class ChangeMemberBody(msgspec.Struct, forbid_unknown_fields=True):
+    """What to change of a member; a field that is left out stays as it is."""
+
+    role: RoleName | msgspec.UnsetType = msgspec.UNSET
+    muted_until: Annotated[datetime, msgspec.Meta(tz=True)] | msgspec.UnsetType | None = (
+        msgspec.UNSET
+    )
 
 
 class RevokeTokensBody(msgspec.Struct, forbid_unknown_fields=True):

@@ -26,7 +26,7 @@ TAGS = {
     "rooms": "A room has a name, members and messages; `version` counts what happened in it.",
     "direct_rooms": "The one room of exactly some people, who never change.",
     "messages": "Sent by members, numbered 1, 2, 3… in each room.",
-    "members": "Users join and leave by themselves; the host's service adds and removes them.",
+    "members": "Users join and leave by themselves; others add, remove, promote and mute them.",
     "users": "Users are the product's: its service can refuse the tokens that they hold.",
     "events": "What a client fetches when it missed an event. The schema `Event` describes what "
     "Centrifugo carries on `personal:<user id>`.",
