@@ -38,7 +38,7 @@ _ROOMS = {
 _MEANINGS = {
     "send_messages": "Sends messages, unless muted or kept waiting by the slow mode.",
     "leave": "Ends the own membership.",
-    "add_members": "Adds users as members. To add them with a higher role takes `change_roles` too.",
+    "add_members": "Adds users as members; with a higher role it takes `change_roles` too.",
     "create_invites": "Makes links by which users join, and revokes them.",
     "remove_members": "Removes members of a lower role.",
     "mute_members": "Keeps members of a lower role from sending until a time, or lifts that.",
