@@ -1,12 +1,12 @@
-"""Joining, leaving, adding and removing."""
+"""Adding and removing members."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
-from chat.errors import InvalidInputError, NotFoundError, RateLimitedError
+from chat.errors import InvalidInputError, NotFoundError
 from chat.events import EventRoom
-from chat.sql import Call, Result
+from chat.sql import Call
 
 
 class Addition(msgspec.Struct, frozen=True):
@@ -31,15 +31,6 @@ class _RemoveRow(msgspec.Struct, frozen=True):
     room: str | None
 
 
-class _ChangeRow(msgspec.Struct, frozen=True):
-    """The outcome of a user's own change; see chat/sql/functions/joins.sql."""
-
-    outcome: str
-    room: str | None
-    retry_after: float | None
-    """Seconds, for `rate_limited`."""
-
-
 _ROOM = msgspec.json.Decoder(EventRoom)
 
 
@@ -51,29 +42,14 @@ def add_members(room_id: int, user_ids: Sequence[str]) -> Call[Addition]:
 
     Errors: `NotFoundError`; `InvalidInputError` for an id that cannot be a user's.
     """
-    return _make_addition(room_id, user_ids, _read_addition)
-
-
-def join_room(room_id: int, user_id: str, limit: str = "") -> Call[EventRoom]:
-    """Make a user a member and return the room as it is then; repeating it changes nothing.
-
-    `limit`: how often the user may join and leave, as `30/60`; empty for no limit.
-
-    Errors: `NotFoundError`, `RateLimitedError`.
-    """
-    if limit:
-        return _change_own_membership(room_id, user_id, limit, is_joining=True)
-    return _make_addition(room_id, [user_id], _read_room)
-
-
-def leave_room(room_id: int, user_id: str, limit: str = "") -> Call[EventRoom]:
-    """End the user's own membership, as `remove_member` does, within the limit of `join_room`.
-
-    Errors: `NotFoundError`, `RateLimitedError`.
-    """
-    if limit:
-        return _change_own_membership(room_id, user_id, limit, is_joining=False)
-    return remove_member(room_id, user_id)
+    return Call(
+        "add_members",
+        _AddRow,
+        {"room_id": room_id, "user_ids": list(user_ids)},
+        _read_addition,
+        publishes=True,
+        lock=room_id,
+    )
 
 
 def remove_member(room_id: int, user_id: str) -> Call[EventRoom]:
@@ -91,38 +67,6 @@ def remove_member(room_id: int, user_id: str) -> Call[EventRoom]:
     )
 
 
-def _change_own_membership(
-    room_id: int, user_id: str, limit: str, *, is_joining: bool
-) -> Call[EventRoom]:
-    parameters = {
-        "room_id": room_id,
-        "user_id": user_id,
-        "is_joining": is_joining,
-        "changes_per_user": limit,
-    }
-    return Call(
-        "change_own_membership",
-        _ChangeRow,
-        parameters,
-        _read_change,
-        publishes=True,
-        lock=room_id,
-    )
-
-
-def _make_addition(
-    room_id: int, user_ids: Sequence[str], read: Callable[[list[_AddRow]], Result]
-) -> Call[Result]:
-    return Call(
-        "add_members",
-        _AddRow,
-        {"room_id": room_id, "user_ids": list(user_ids)},
-        read,
-        publishes=True,
-        lock=room_id,
-    )
-
-
 def _read_addition(rows: list[_AddRow]) -> Addition:
     users: dict[str, list[str]] = {"added": [], "already": []}
     for row in rows:
@@ -134,19 +78,7 @@ def _read_addition(rows: list[_AddRow]) -> Addition:
     return Addition(**users)
 
 
-def _read_change(rows: list[_ChangeRow]) -> EventRoom:
-    (row,) = rows
-    if row.retry_after is not None:
-        raise RateLimitedError(
-            "You joined and left too often in a short time. Nothing was changed; try again later.",
-            seconds=row.retry_after,
-        )
-    if row.room is None:
-        raise NotFoundError
-    return _ROOM.decode(row.room)
-
-
-def _read_room(rows: list[_AddRow] | list[_RemoveRow]) -> EventRoom:
+def _read_room(rows: list[_RemoveRow]) -> EventRoom:
     (row,) = rows
     if row.room is None:
         raise NotFoundError

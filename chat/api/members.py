@@ -1,4 +1,4 @@
-"""Members of a room: list, join, leave; add and remove for the host's service."""
+"""Members of a room: list; add and remove for the host's service."""
 
 from litestar import delete, get, post
 
@@ -9,18 +9,12 @@ from chat.api.openapi.operations import Operation
 from chat.api.pagination import make_page, read_slice
 from chat.api.paths import parse_room_id, parse_user_id
 from chat.api.query import PageQuery, parse_query
-from chat.api.schemas import AddMembersBody, MemberPage, Membership
+from chat.api.schemas import AddMembersBody, MemberPage
 from chat.api.security import ApiRequest, authenticated, service_only
-from chat.conf import load_configuration
 from chat.realtime.channels import describe_invalid_user_id
 from chat.sql.database import Database
 
 PATH = "/api/rooms/{room_id:str}/members"
-
-
-def _limit_of(request: ApiRequest) -> str:
-    """Return how often the caller may join and leave; the host's service has no limit."""
-    return "" if request.user.is_service else load_configuration().joins_per_user
 
 
 @get(PATH, guards=[authenticated], operation=Operation(query=PageQuery))
@@ -35,42 +29,6 @@ async def list_members(request: ApiRequest, room_id: str, database: Database) ->
     call = queries.members.list_members(parse_room_id(room_id), request.user.user_id, part)
     members = await database.run(call)
     return make_page(MemberPage, request, part, members, lambda member: member.user)
-
-
-@post(
-    "/api/rooms/{room_id:str}/join",
-    guards=[authenticated],
-    status_code=200,
-    operation=Operation(problems=("rate_limited",)),
-)
-async def join_room(request: ApiRequest, room_id: str, database: Database) -> Membership:
-    """Make the caller a member and send all members an event; repeating it changes nothing.
-
-    404 when the room is unknown; 429 when the caller joins and leaves more often than the host
-    allows.
-    """
-    user_id = request.user.user_id
-    call = actions.members.join_room(parse_room_id(room_id), user_id, _limit_of(request))
-    room = await database.run(call)
-    return Membership(room=room, user=user_id, joined=True)
-
-
-@post(
-    "/api/rooms/{room_id:str}/leave",
-    guards=[authenticated],
-    status_code=200,
-    operation=Operation(problems=("rate_limited",)),
-)
-async def leave_room(request: ApiRequest, room_id: str, database: Database) -> Membership:
-    """End the caller's membership and send all members an event; repeating it changes nothing.
-
-    404 when the room is unknown; 429 when the caller joins and leaves more often than the host
-    allows.
-    """
-    user_id = request.user.user_id
-    call = actions.members.leave_room(parse_room_id(room_id), user_id, _limit_of(request))
-    room = await database.run(call)
-    return Membership(room=room, user=user_id, joined=False)
 
 
 @post(

@@ -12,7 +12,7 @@ from functools import partial
 import httpx
 import pytest
 
-from chat.actions.members import join_room
+from chat.actions.joins import join_room
 from chat.actions.rooms import create_room
 from chat.errors import RoomBusyError
 from chat.queries.rooms import get_room

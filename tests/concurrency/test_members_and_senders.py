@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from chat.actions.members import add_members, join_room, remove_member
+from chat.actions.joins import join_room
+from chat.actions.members import add_members, remove_member
 from chat.actions.messages import send_messages
 from chat.realtime.channels import personal_channel
 from tests.concurrency.conftest import Place

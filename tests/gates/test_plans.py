@@ -17,16 +17,18 @@ OUTBOX, NAMES = "chat_outbox_pkey", "chat_room_search_text"
 REVOCATION = "chat_revocation_pkey"
 LISTENER, UNTIL = "chat_listener_pkey", "chat_listener_until"
 JOIN_COUNT = "chat_join_count_pkey"
+BAN = "chat_ban_once"
 # The indexes of our tables that each call reads through, with what it does inside the functions.
 INDEXES: dict[str, set[str]] = {
     "accept_identity": {"chat_revocation_changes"},
     "add_members": {ROOM, MEMBER_OF_ROOM, LISTENER},
-    "change_own_membership": {ROOM, MEMBER_OF_ROOM, LISTENER, JOIN_COUNT},
     "create_room": {ROOM, MEMBER_OF_ROOM, MESSAGE_OF_ROOM, LISTENER},
     "delete_message": {ROOM, MESSAGE, MEMBER_OF_ROOM, LISTENER},
     "find_room": {ROOM, MEMBER_OF_ROOM, MESSAGE_OF_ROOM},
     "is_copy": set(),
+    "join_room": {ROOM, MEMBER_OF_ROOM, ROOMS_OF_USER, LISTENER, JOIN_COUNT, BAN},
     "keep_listeners": {LISTENER, REVOCATION},
+    "leave_room": {ROOM, MEMBER_OF_ROOM, LISTENER},
     "list_events": {ROOM, MEMBER_OF_ROOM, EVENT_OF_ROOM, MESSAGE},
     "list_members": {MEMBER_OF_ROOM},
     "list_members_backwards": {MEMBER_OF_ROOM},

@@ -61,8 +61,8 @@ REQUESTS: dict[str, tuple[Request, list[str]]] = {
     "list_messages": (lambda at: at.member.get(at.path + "messages/"), ["list_messages"]),
     "send_message": (lambda at: at.member.send(at.room, "text"), ["send_messages"]),
     "list_members": (lambda at: at.member.get(at.path + "members/"), ["list_members"]),
-    "join_room": (lambda at: at.member.post(at.path + "join/"), ["add_members"]),
-    "leave_room": (lambda at: at.member.post(at.path + "leave/"), ["remove_member"]),
+    "join_room": (lambda at: at.member.post(at.path + "join/"), ["join_room"]),
+    "leave_room": (lambda at: at.member.post(at.path + "leave/"), ["leave_room"]),
     "add_members": (
         lambda at: at.host.post(at.path + "members/", {"users": [at.newcomer]}),
         ["add_members"],

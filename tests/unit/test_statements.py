@@ -16,6 +16,7 @@ import pytest
 
 from chat.actions import events as event_actions
 from chat.actions import installation
+from chat.actions import joins as join_actions
 from chat.actions import listeners as listener_actions
 from chat.actions import members as member_actions
 from chat.actions import messages as message_actions
@@ -40,7 +41,8 @@ CALLS: list[Call[Any]] = [
     listener_actions.prune_listeners(),
     member_actions.add_members(1, ["zoe"]),
     member_actions.remove_member(1, "nobody"),
-    member_actions.join_room(1, "zoe", "30/60"),
+    join_actions.join_room(1, "zoe", join_actions.EntryLimits("30/60", 3, 100)),
+    join_actions.leave_room(2, "user-20", allowed=["public:member"]),
     message_actions.send_messages([message_actions.NewMessage(1, "user-9", "key", "text")]),
     message_actions.delete_message(500),
     revocation_actions.revoke_tokens("zoe"),

@@ -25,7 +25,8 @@ VERSION = "0.1.0"
 TAGS = {
     "rooms": "A room has a name, members and messages; `version` counts what happened in it.",
     "messages": "Sent by members, numbered 1, 2, 3… in each room.",
-    "members": "Users join and leave by themselves; the host's service adds and removes them.",
+    "members": "Who is in a room; the host's service adds and removes users.",
+    "joins": "Users join public rooms, and leave rooms, by themselves.",
     "users": "Users are the product's: its service can refuse the tokens that they hold.",
     "events": "What a client fetches when it missed an event. The schema `Event` describes what "
     "Centrifugo carries on `personal:<user id>`.",

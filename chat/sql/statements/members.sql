@@ -8,12 +8,6 @@ FROM chat.add_members(%(room_id)s, %(user_ids)s::text[]);
 SELECT outcome, room::text
 FROM chat.remove_member(%(room_id)s, %(user_id)s);
 
--- name: change_own_membership
--- Joins or leaves within the user's limit; see functions/joins.sql.
-SELECT outcome, room::text, retry_after
-FROM chat.change_own_membership(
-    %(room_id)s, %(user_id)s, %(is_joining)s, %(changes_per_user)s::text);
-
 -- name: list_members
 -- A page of members by user id, after one of them, for a member only.
 WITH access AS (
