@@ -18,8 +18,15 @@ REVOCATION = "chat_revocation_pkey"
 LISTENER, UNTIL = "chat_listener_pkey", "chat_listener_until"
 JOIN_COUNT = "chat_join_count_pkey"
 BAN = "chat_ban_once"
+INVITE, INVITE_OF_ROOM = "chat_invite_pkey", "chat_invite_of_room"
 # The indexes of our tables that each call reads through, with what it does inside the functions.
 INDEXES: dict[str, set[str]] = {
+    "accept_invite": {INVITE, ROOM, MEMBER_OF_ROOM, ROOMS_OF_USER, LISTENER, JOIN_COUNT, BAN},
+    "create_invite": {ROOM, MEMBER_OF_ROOM},
+    "find_invite": {INVITE, ROOM},
+    "list_invites": {ROOM, MEMBER_OF_ROOM, INVITE_OF_ROOM},
+    "list_invites_backwards": {ROOM, MEMBER_OF_ROOM, INVITE_OF_ROOM},
+    "revoke_invite": {ROOM, MEMBER_OF_ROOM, INVITE_OF_ROOM},
     "accept_identity": {"chat_revocation_changes"},
     "add_members": {ROOM, MEMBER_OF_ROOM, LISTENER},
     "create_room": {ROOM, MEMBER_OF_ROOM, MESSAGE_OF_ROOM, LISTENER},

@@ -44,6 +44,22 @@ CREATE OR REPLACE FUNCTION chat.look_at_room(
     LEFT JOIN chat_member member ON member.room_id = asked.id AND member.user_id = p_user_id
 $$;
 
+-- Locks a room and returns it as it is then: null where there is none, and, where p_wait is false, also
+-- where somebody else has locked it.
+CREATE OR REPLACE FUNCTION chat.lock_room(p_room_id bigint, p_wait boolean) RETURNS chat_room
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_room chat_room;
+BEGIN
+    IF p_wait THEN
+        SELECT * INTO v_room FROM chat_room r WHERE r.id = p_room_id FOR NO KEY UPDATE;
+    ELSE
+        SELECT * INTO v_room FROM chat_room r WHERE r.id = p_room_id
+        FOR NO KEY UPDATE SKIP LOCKED;
+    END IF;
+    RETURN v_room;
+END $$;
+
 -- The room as an event shows it.
 CREATE OR REPLACE FUNCTION chat.event_room_of(p_room chat_room) RETURNS json
 LANGUAGE sql STABLE AS $$
@@ -117,12 +133,7 @@ BEGIN
                     WHEN v_seen.is_member THEN 'already'
                     WHEN v_room.kind <> 'public' THEN 'room_not_found' END;
     IF outcome IS NULL THEN
-        IF p_wait THEN
-            SELECT * INTO v_room FROM chat_room r WHERE r.id = p_room_id FOR NO KEY UPDATE;
-        ELSE
-            SELECT * INTO v_room FROM chat_room r WHERE r.id = p_room_id
-            FOR NO KEY UPDATE SKIP LOCKED;
-        END IF;
+        v_room := chat.lock_room(p_room_id, p_wait);
         -- What was seen before the lock can have changed while it was awaited.
         outcome := CASE WHEN v_room.id IS NULL AND NOT p_wait THEN 'busy'
                         WHEN v_room.id IS NULL THEN 'room_not_found'
@@ -163,12 +174,7 @@ BEGIN
     SELECT seen.room, seen.is_member INTO v_seen FROM chat.look_at_room(p_room_id, p_user_id) AS seen;
     v_room := v_seen.room;
     IF v_seen.is_member THEN
-        IF p_wait THEN
-            SELECT * INTO v_room FROM chat_room r WHERE r.id = p_room_id FOR NO KEY UPDATE;
-        ELSE
-            SELECT * INTO v_room FROM chat_room r WHERE r.id = p_room_id
-            FOR NO KEY UPDATE SKIP LOCKED;
-        END IF;
+        v_room := chat.lock_room(p_room_id, p_wait);
     END IF;
     -- For a public room a stranger is answered as one who has left it.
     outcome := CASE WHEN v_seen.is_member AND v_room.id IS NULL AND NOT p_wait THEN 'busy'
