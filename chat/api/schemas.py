@@ -9,12 +9,16 @@ from chat.conf import (
     CLIENT_ID_MAX_LENGTH,
     DIRECT_USERS_MOST,
     EXTERNAL_ID_MAX_LENGTH,
+    INVITE_SECONDS_DEFAULT,
+    INVITE_SECONDS_MOST,
+    INVITE_USES_MOST,
     MEMBERS_PER_CALL,
     ROOM_NAME_MAX_LENGTH,
     USER_ID_MAX_LENGTH,
     load_configuration,
 )
 from chat.events import EventRoom, Message
+from chat.queries.invites import Invite
 from chat.queries.members import Member
 from chat.queries.rooms import Room, RoomHistory
 from chat.queries.search import FoundRoom
@@ -100,6 +104,13 @@ class RevokeTokensBody(msgspec.Struct, forbid_unknown_fields=True):
     not_before: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
 
 
+class CreateInviteBody(msgspec.Struct, forbid_unknown_fields=True):
+    """How long an invite can be used, and by how many users."""
+
+    expires_in: Annotated[int, msgspec.Meta(ge=1, le=INVITE_SECONDS_MOST)] = INVITE_SECONDS_DEFAULT
+    max_uses: Annotated[int, msgspec.Meta(ge=1, le=INVITE_USES_MOST)] | None = None
+
+
 class Page(msgspec.Struct, Generic[Item]):
     """One page of a list, with the addresses of its neighbours."""
 
@@ -126,6 +137,16 @@ class MessagePage(Page[Message]):
 
 class EventPage(Page[msgspec.Raw]):
     """A page of events, composed in SQL."""
+
+
+class InviteWithToken(Invite, frozen=True, kw_only=True):
+    """An invite into a room. Anyone who has the token may join until it is gone."""
+
+    token: str
+
+
+class InvitePage(Page[InviteWithToken]):
+    """A page of invites."""
 
 
 class Membership(msgspec.Struct):
