@@ -1,14 +1,16 @@
 """What clients send, and the shapes of answers that no other module owns."""
 
 from datetime import datetime
-from typing import Annotated, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import msgspec
 
 from chat.conf import (
     CLIENT_ID_MAX_LENGTH,
+    EXTERNAL_ID_MAX_LENGTH,
     MEMBERS_PER_CALL,
     ROOM_NAME_MAX_LENGTH,
+    SLOW_MODE_SECONDS_MOST,
     USER_ID_MAX_LENGTH,
     load_configuration,
 )
@@ -59,6 +61,27 @@ class CreateRoomBody(msgspec.Struct, forbid_unknown_fields=True):
     name: RoomName
     members: Annotated[list[UserId], msgspec.Meta(max_length=MEMBERS_PER_CALL)] = []
     client_id: ClientId | None = None
+
+
+class ChangeRoomBody(msgspec.Struct, forbid_unknown_fields=True):
+    """What to change of a room; a field that is left out stays as it is."""
+
+    name: RoomName | msgspec.UnsetType = msgspec.UNSET
+    data: dict[str, Any] | msgspec.UnsetType | None = msgspec.UNSET
+    history: Literal["all", "since_join"] | msgspec.UnsetType = msgspec.UNSET
+    slow_mode_seconds: (
+        Annotated[int, msgspec.Meta(ge=0, le=SLOW_MODE_SECONDS_MOST)] | msgspec.UnsetType
+    ) = msgspec.UNSET
+    archived: bool | msgspec.UnsetType = msgspec.UNSET
+    external_id: (
+        Annotated[
+            str,
+            msgspec.Meta(min_length=1, max_length=EXTERNAL_ID_MAX_LENGTH, pattern=WITHOUT_NUL),
+        ]
+        | msgspec.UnsetType
+        | None
+    ) = msgspec.UNSET
+    kind: Literal["public", "private"] | msgspec.UnsetType = msgspec.UNSET
 
 
 class AddMembersBody(msgspec.Struct, forbid_unknown_fields=True):

@@ -45,6 +45,7 @@ _ORDER = (
     "members",
     "joins",
     "rooms",
+    "room_changes",
     "revocations",
     "installation",
     "repairs",

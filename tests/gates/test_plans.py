@@ -22,6 +22,7 @@ INDEXES: dict[str, set[str]] = {
     "accept_identity": {"chat_revocation_changes"},
     "add_members": {ROOM, MEMBER_OF_ROOM, LISTENER},
     "change_own_membership": {ROOM, MEMBER_OF_ROOM, LISTENER, JOIN_COUNT},
+    "change_room": {ROOM, MEMBER_OF_ROOM, LISTENER, MESSAGE_OF_ROOM},
     "create_room": {ROOM, MEMBER_OF_ROOM, MESSAGE_OF_ROOM, LISTENER},
     "delete_message": {ROOM, MESSAGE, MEMBER_OF_ROOM, LISTENER},
     "find_room": {ROOM, MEMBER_OF_ROOM, MESSAGE_OF_ROOM},

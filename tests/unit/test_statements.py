@@ -15,12 +15,13 @@ import psycopg
 import pytest
 
 from chat.actions import events as event_actions
-from chat.actions import installation
+from chat.actions import installation, room_changes
 from chat.actions import listeners as listener_actions
 from chat.actions import members as member_actions
 from chat.actions import messages as message_actions
 from chat.actions import revocations as revocation_actions
 from chat.actions import rooms as room_actions
+from chat.actions.caller import Caller
 from chat.queries import events, members, messages, readiness, revocations, rooms, search
 from chat.queries.keyset import Slice
 from chat.queries.messages import Window
@@ -29,6 +30,7 @@ from chat.sql import FOLDER, Call, load_statements
 
 POSITION = RoomPosition(datetime.fromisoformat("2026-01-02T03:04:05.678901Z"), 500, 500)
 MEMBER = "user-5"
+HOST = Caller("service", "host")
 # One call of each statement, as the code builds it; room 1 and its members are made below.
 CALLS: list[Call[Any]] = [
     event_actions.prune_events(days=90),
@@ -45,6 +47,7 @@ CALLS: list[Call[Any]] = [
     message_actions.delete_message(500),
     revocation_actions.revoke_tokens("zoe"),
     revocation_actions.prune_revocations(seconds=3600),
+    room_changes.change_room(HOST, 1, {"name": "changed", "data": {"a": 1}}),
     room_actions.create_room("general", ["user-9"]),
     room_actions.rename_room(1, "renamed"),
     events.list_events(1, "user-9", after=900, limit=51),

@@ -54,6 +54,15 @@ CREATE OR REPLACE FUNCTION chat.event_body(
             'first_version': p_event.first_version,
             'room': chat.room_of_event(p_event, p_room_name)
             ABSENT ON NULL RETURNING json)
+        -- Events of the release before, and of a restore, have no details.
+        WHEN p_event.type = 'room_updated' AND p_event.details IS NOT NULL THEN json_build_object(
+            'room', chat.room_of_event(p_event, p_room_name),
+            'kind', p_event.details -> 'kind',
+            'external_id', p_event.details -> 'external_id',
+            'data', p_event.details -> 'data',
+            'archived_at', p_event.details -> 'archived_at',
+            'history', p_event.details -> 'history',
+            'slow_mode_seconds', p_event.details -> 'slow_mode_seconds')
         WHEN p_event.type = 'room_updated' THEN
             json_build_object('room', chat.room_of_event(p_event, p_room_name))
         ELSE chat.refuse_event_type(p_event.type) END)
