@@ -48,6 +48,7 @@ _ORDER = (
     "invites",
     "rooms",
     "direct",
+    "room_changes",
     "revocations",
     "installation",
     "repairs",
