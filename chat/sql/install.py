@@ -41,6 +41,7 @@ _ORDER = (
     "rights",
     "listeners",
     "events",
+    "blocks",
     "messages",
     "members",
     "joins",
