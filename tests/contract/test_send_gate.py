@@ -204,3 +204,24 @@ def test_a_role_that_may_not_send_gets_the_right_that_it_lacks(
     assert isinstance(refused, ChatError)
     assert (refused.code, vars(refused)["right"]) == ("right_required", "send_messages")
     assert not isinstance(sent, ChatError)
+
+
+def test_slow_mode_counts_new_messages_of_each_room(
+    cast: Cast, room: int, connection: Connection
+) -> None:
+    """A repeated request uses up no turn, and another room has turns of its own."""
+    alice = cast.user("alice")
+    other = cast.service().create_room(alice)
+    for slow in (room, other):
+        change_room(connection, slow, "slow_mode_seconds = 60")
+    assert alice.send(room, "first", "key").status_code == 201
+    connection.execute(
+        "UPDATE chat_use_count SET times = ARRAY[now() - interval '61 seconds']"
+        " WHERE user_id = %s",
+        [alice.user_id],
+    )
+
+    assert alice.send(room, "first", "key").status_code == 200
+    assert alice.send(room, "second").status_code == 201
+    assert alice.send(other, "elsewhere").status_code == 201
+    assert alice.send(room, "third").status_code == 429
