@@ -6,7 +6,15 @@
     │   └── NotAMemberError
     ├── TokenRevokedError        issued before the host's `not_before`     401
     ├── ServiceRightsRequiredError                                          403
+    ├── RightRequiredError       the role lacks a right                    403
+    ├── BannedError              the user may not be in the room           403
+    ├── MutedError               the user may not send now                 403
+    ├── BlockedError             one of two blocks the other               403
+    ├── RoomArchivedError        the room can only be read                 409
+    ├── ConflictError            the change meets another state            409
+    ├── LimitReachedError        as many as the host allows are there      409
     ├── IdempotencyConflictError one client_id, two contents               409
+    ├── InviteGoneError          revoked, expired or used up               410
     ├── EventsGoneError          a position outside the kept log           410
     ├── RateLimitedError         too many messages, or joins, in a time    429
     ├── RoomBusyError            a room stayed locked too long             503
@@ -72,6 +80,61 @@ class ServiceRightsRequiredError(ChatError):
     )
 
 
+class RightRequiredError(ChatError):
+    """The caller is in the room, and the role there does not have the right that this takes."""
+
+    code = "right_required"
+    default_message = "Your role in this room does not allow this."
+
+    def __init__(self, right: str, message: str | None = None) -> None:
+        super().__init__(
+            message or f"This takes the right {right}, which your role in this room lacks."
+        )
+        self.right = right
+
+
+class BannedError(ChatError):
+    """The user was banned from the room, or from all rooms."""
+
+    code = "banned"
+    default_message = "You are banned."
+
+
+class MutedError(ChatError):
+    """The member may read the room, and may not send now."""
+
+    code = "muted"
+    default_message = "You may not send messages in this room now."
+
+
+class BlockedError(ChatError):
+    """One of two users blocks the other; which of them is not told."""
+
+    code = "blocked"
+    default_message = "One of you blocks the other. Nothing was sent."
+
+
+class RoomArchivedError(ChatError):
+    """The room was archived: it can be read, and is not changed."""
+
+    code = "room_archived"
+    default_message = "The room is archived. It can only be read."
+
+
+class ConflictError(ChatError):
+    """The change does not go with what the room, or a member, is now."""
+
+    code = "conflict"
+    default_message = "This does not go with the present state."
+
+
+class LimitReachedError(ChatError):
+    """There are as many rooms of this user, or members of this room, as the host allows."""
+
+    code = "limit_reached"
+    default_message = "There are as many as are allowed. Nothing was changed."
+
+
 class IdempotencyConflictError(ChatError):
     """The sender used this client_id in this room before, with other content."""
 
@@ -79,6 +142,13 @@ class IdempotencyConflictError(ChatError):
     default_message = (
         "You already sent a message with this client_id in this room, with other content."
     )
+
+
+class InviteGoneError(ChatError):
+    """The invite was one: it was revoked, has expired, or as many users joined as it allows."""
+
+    code = "invite_gone"
+    default_message = "The invite was revoked, has expired, or is used up. Ask for a new one."
 
 
 class EventsGoneError(ChatError):

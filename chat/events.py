@@ -6,9 +6,11 @@ Every event carries its room with the room's version at that event. Versions cou
 between (`first_version`).
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
+
+Role = Literal["member", "moderator", "owner"]
 
 
 class Message(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -47,6 +49,17 @@ class RoomBody(msgspec.Struct, frozen=True):
     room: EventRoom
 
 
+class RoomUpdatedBody(RoomBody, frozen=True, kw_only=True, omit_defaults=True):
+    """The room, with its state at that version. Events of earlier releases have only the room."""
+
+    kind: Literal["public", "private", "direct"] | msgspec.UnsetType = msgspec.UNSET
+    external_id: str | msgspec.UnsetType | None = msgspec.UNSET
+    data: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+    archived_at: str | msgspec.UnsetType | None = msgspec.UNSET
+    history: Literal["all", "since_join"] | msgspec.UnsetType = msgspec.UNSET
+    slow_mode_seconds: int | msgspec.UnsetType = msgspec.UNSET
+
+
 class MemberBody(msgspec.Struct, frozen=True):
     """Who joined or left, when they had joined, and the room."""
 
@@ -62,6 +75,18 @@ class JoinedBody(MemberBody, frozen=True, kw_only=True, omit_defaults=True):
     """Where so many users were added at once that only this event, the last one, was published: the
     version of the first. It stands for all of them: a client that holds `first_version` - 1, or
     more, misses nothing but the other users."""
+    role: Role = "member"
+    """What the user became by joining; left out for `member`."""
+
+
+class UpdatedMemberBody(msgspec.Struct, frozen=True):
+    """The member as it is from this version on, and the room."""
+
+    user: str
+    role: Role
+    muted_until: str | None
+    """Until then the user may not send here; null for a user who may."""
+    room: EventRoom
 
 
 class MessageAdded(msgspec.Struct, frozen=True):
@@ -79,10 +104,17 @@ class MessageDeleted(msgspec.Struct, frozen=True):
 
 
 class RoomUpdated(msgspec.Struct, frozen=True):
-    """The room has another name."""
+    """The room has another name, or was changed in another way."""
 
     type: Literal["room_updated"]
-    body: RoomBody
+    body: RoomUpdatedBody
+
+
+class MemberUpdated(msgspec.Struct, frozen=True):
+    """A member has another role, or was muted, or is no longer."""
+
+    type: Literal["member_updated"]
+    body: UpdatedMemberBody
 
 
 class UserJoined(msgspec.Struct, frozen=True):
@@ -99,4 +131,4 @@ class UserLeft(msgspec.Struct, frozen=True):
     body: MemberBody
 
 
-Event = MessageAdded | MessageDeleted | RoomUpdated | UserJoined | UserLeft
+Event = MessageAdded | MessageDeleted | RoomUpdated | MemberUpdated | UserJoined | UserLeft

@@ -18,7 +18,13 @@ from litestar.exceptions import HTTPException
 from app.authentication import CannotVerifyNowError, InvalidTokenError
 from chat.api.options import list_methods
 from chat.conf import BODY_MAX_BYTES, BODY_SECONDS
-from chat.errors import ChatError, EventsGoneError, InvalidInputError, RateLimitedError
+from chat.errors import (
+    ChatError,
+    EventsGoneError,
+    InvalidInputError,
+    RateLimitedError,
+    RightRequiredError,
+)
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 1
@@ -79,6 +85,18 @@ PROBLEMS: Mapping[str, ProblemKind] = {
     "service_rights_required": ProblemKind(
         HTTPStatus.FORBIDDEN, "the endpoint is for the host's service"
     ),
+    "right_required": ProblemKind(
+        HTTPStatus.FORBIDDEN,
+        "the caller is a member, and the role does not have the right; `right` names it",
+    ),
+    "banned": ProblemKind(
+        HTTPStatus.FORBIDDEN, "the user is banned from the room, or from all rooms"
+    ),
+    "muted": ProblemKind(HTTPStatus.FORBIDDEN, "the member may not send in this room now"),
+    "blocked": ProblemKind(
+        HTTPStatus.FORBIDDEN,
+        "one of two users blocks the other; which of them is not told",
+    ),
     "not_found": ProblemKind(
         HTTPStatus.NOT_FOUND,
         "no such address; or no such room, or the caller is not a member: the answer is the same",
@@ -96,8 +114,21 @@ PROBLEMS: Mapping[str, ProblemKind] = {
         # The connection is not worth keeping.
         headers={"Connection": "close"},
     ),
+    "room_archived": ProblemKind(
+        HTTPStatus.CONFLICT, "the room is archived: it can be read, and is not changed"
+    ),
+    "conflict": ProblemKind(
+        HTTPStatus.CONFLICT, "the change does not go with the present state; `detail` says why"
+    ),
+    "limit_reached": ProblemKind(
+        HTTPStatus.CONFLICT,
+        "there are as many rooms of this user, or members of this room, as the host allows",
+    ),
     "client_id_conflict": ProblemKind(
         HTTPStatus.CONFLICT, "the `client_id` was used with other content"
+    ),
+    "invite_gone": ProblemKind(
+        HTTPStatus.GONE, "the invite was revoked, has expired, or is used up: ask for a new one"
     ),
     "events_gone": ProblemKind(
         HTTPStatus.GONE,
@@ -131,8 +162,8 @@ PROBLEMS: Mapping[str, ProblemKind] = {
     ),
     "rate_limited": ProblemKind(
         HTTPStatus.TOO_MANY_REQUESTS,
-        "as many messages, or joins and leaves, as the host allows were accepted before; nothing "
-        "was changed, with `Retry-After`",
+        "as many messages, or joins and leaves, as the host or the room's slow mode allows were "
+        "accepted before; nothing was changed, with `Retry-After`",
         headers=_RETRY,
     ),
     "too_many_requests": ProblemKind(
@@ -199,6 +230,7 @@ class Problem(msgspec.Struct, omit_defaults=True):
     code: str
     detail: str
     pointer: str | None = None
+    right: str | None = None
     floor: int | None = None
     head: int | None = None
     request_id: str | None = None
@@ -238,6 +270,8 @@ def answer_chat_error(_: Request[Any, Any, Any], error: ChatError) -> Response[b
     headers: dict[str, str] = {}
     if isinstance(error, InvalidInputError):
         facts = {"pointer": error.pointer}
+    elif isinstance(error, RightRequiredError):
+        facts = {"right": error.right}
     elif isinstance(error, EventsGoneError):
         facts = {"floor": error.floor, "head": error.head}
     elif isinstance(error, RateLimitedError):

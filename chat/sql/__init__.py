@@ -46,6 +46,8 @@ class Call(Generic[Result]):
     the connection was lost and it is unknown whether the first run was committed."""
     publishes: bool = False
     """Whether it can queue events. After the commit realtime is notified that there are some."""
+    is_notified: Callable[[list[Any]], bool] = lambda _: False
+    """Whether the rows say that realtime was notified by the commit itself."""
     lock: Hashable = None
     """What it waits for if another call has locked it, such as a room's id; see `Bulkhead`."""
 

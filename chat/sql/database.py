@@ -115,6 +115,7 @@ class Database:
             return await self._run_and_read(call, deadline)
 
     async def _run_and_read(self, call: Call[Result], deadline: float) -> Result:
+        rows: list[Any] = []
         try:
             rows = await self._run_until_done(call, deadline)
         except psycopg.Error as error:
@@ -124,7 +125,7 @@ class Database:
             raise meaning from error
         finally:
             # Also after an error: if the connection was lost, the commit may have been made.
-            if call.publishes and self._notify is not None:
+            if call.publishes and self._notify is not None and not call.is_notified(rows):
                 self._notify()
         return call.read(rows)
 

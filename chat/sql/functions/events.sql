@@ -51,9 +51,22 @@ CREATE OR REPLACE FUNCTION chat.event_body(
             chat.message_body(p_message, chat.room_of_event(p_event, p_room_name))
         WHEN p_event.type IN ('user_joined', 'user_left') THEN JSON_OBJECT(
             'user': p_event.user_id, 'joined_at': chat.time_text(p_event.joined_at),
-            'first_version': p_event.first_version,
+            'first_version': p_event.first_version, 'role': p_event.details ->> 'role',
             'room': chat.room_of_event(p_event, p_room_name)
             ABSENT ON NULL RETURNING json)
+        WHEN p_event.type = 'member_updated' THEN json_build_object(
+            'user', p_event.user_id, 'role', p_event.details -> 'role',
+            'muted_until', p_event.details -> 'muted_until',
+            'room', chat.room_of_event(p_event, p_room_name))
+        -- Events of the release before, and of a restore, have no details.
+        WHEN p_event.type = 'room_updated' AND p_event.details IS NOT NULL THEN json_build_object(
+            'room', chat.room_of_event(p_event, p_room_name),
+            'kind', p_event.details -> 'kind',
+            'external_id', p_event.details -> 'external_id',
+            'data', p_event.details -> 'data',
+            'archived_at', p_event.details -> 'archived_at',
+            'history', p_event.details -> 'history',
+            'slow_mode_seconds', p_event.details -> 'slow_mode_seconds')
         WHEN p_event.type = 'room_updated' THEN
             json_build_object('room', chat.room_of_event(p_event, p_room_name))
         ELSE chat.refuse_event_type(p_event.type) END)
@@ -68,6 +81,9 @@ LANGUAGE sql IMMUTABLE AS $$
         WHEN p_event.type IN ('user_joined', 'user_left')
             THEN p_event.message_id IS NULL AND p_event.user_id IS NOT NULL
                  AND p_event.joined_at IS NOT NULL
+        WHEN p_event.type = 'member_updated'
+            THEN p_event.message_id IS NULL AND p_event.user_id IS NOT NULL
+                 AND chat.rank_of(p_event.details ->> 'role') > 0
         WHEN p_event.type = 'room_updated' THEN p_event.message_id IS NULL
         ELSE false END
 $$;
@@ -86,6 +102,13 @@ CREATE OR REPLACE FUNCTION chat.partition_of(
                 ELSE p_room_id % (p_partitions - p_partitions / 4) END::int
 $$;
 
+-- Whether this transaction notifies realtime by its own commit: one of the API's sessions (`besedka.notify`),
+-- if no other one does so at the moment. See `notify_waiting`.
+CREATE OR REPLACE FUNCTION chat.takes_notification() RETURNS boolean LANGUAGE sql AS $$
+    SELECT current_setting('besedka.notify', true) IS NOT DISTINCT FROM 'lone'
+        AND pg_try_advisory_xact_lock(7331005)
+$$;
+
 -- Records changes of rooms: takes each room's next versions, writes the events to the log, queues
 -- them for their channels and writes the rooms back. Returns the rooms with their new versions.
 --
@@ -94,8 +117,9 @@ $$;
 -- The caller holds the locks of the rooms, so ids of a room's events and outbox rows rise in version
 -- order. The arrays of rooms, events and chunks are in one order of rooms; there is at least one event.
 --
--- p_rooms: each room once, as it is after the changes; each has an event. p_events: `room_id`,
--- `type`, `message_id`, `user_id`, `joined_at` and `first_version` are read. p_messages: parallel to
+-- p_rooms: each room once, as it is after the changes; each has an event. Its name, counters and times
+-- are written here; any other column the caller writes before. p_events: `room_id`, `type`,
+-- `message_id`, `user_id`, `joined_at`, `first_version` and `details` are read. p_messages: parallel to
 -- p_events, the message of each event, or null. p_chunk_rooms, p_chunks: parallel, the channels to
 -- publish to, as `audiences` returns them; the events of a room without a chunk are only logged.
 --
@@ -161,19 +185,17 @@ BEGIN
     v_rooms := v_rooms || v_room;
 
     INSERT INTO chat_event (
-        room_id, version, type, message_id, user_id, joined_at, first_version, member_count,
-        bumped_at, created_at)
+        room_id, version, type, message_id, user_id, joined_at, first_version, details,
+        member_count, bumped_at, created_at)
     SELECT e.room_id, e.version, e.type, e.message_id, e.user_id, e.joined_at, e.first_version,
-           e.member_count, e.bumped_at, v_now
+           e.details, e.member_count, e.bumped_at, v_now
     FROM unnest(v_events) AS e;
     IF cardinality(v_payloads) > 0 THEN
         INSERT INTO chat_outbox (method, payload, partition, created_at)
         SELECT 'broadcast', item.payload, item.partition, v_now
         FROM unnest(v_payloads, v_partitions) AS item (payload, partition);
         -- A lone change is notified of by its own commit, if no other one does so: see notify_outbox.
-        IF cardinality(p_events) = 1 AND current_setting('besedka.notify', true) = 'lone'
-            AND pg_try_advisory_xact_lock(7331005)
-        THEN
+        IF cardinality(p_events) = 1 AND chat.takes_notification() THEN
             PERFORM pg_notify('chat_outbox', v_partition::text);
         END IF;
     END IF;
@@ -208,6 +230,55 @@ BEGIN
         array_fill(p_room.id, ARRAY[cardinality(v_chunks)]), v_chunks))[1];
 END $$;
 
+-- Records one change of a room that refers to no message, as `record_events` does, and returns the
+-- room with its new version. p_details: what the event's body shows besides the room and p_user_id.
+CREATE OR REPLACE FUNCTION chat.record_change(
+    p_type text, p_room chat_room, p_channels text[], p_user_id text, p_details json
+) RETURNS chat_room LANGUAGE plpgsql AS $$
+DECLARE
+    v_event chat_event;
+    v_chunks json[] := chat.chunks(p_channels);
+BEGIN
+    v_event.room_id := p_room.id;
+    v_event.type := p_type;
+    v_event.user_id := p_user_id;
+    v_event.details := p_details;
+    RETURN (chat.record_events(
+        ARRAY[p_room], ARRAY[v_event], ARRAY[NULL::chat_message],
+        array_fill(p_room.id, ARRAY[cardinality(v_chunks)]), v_chunks))[1];
+END $$;
+
+-- Records that a member has another role, or is muted until another time, and returns the room with its new
+-- version. p_member: the member as it is after the change.
+CREATE OR REPLACE FUNCTION chat.record_member_update(p_room chat_room, p_member chat_member)
+RETURNS chat_room LANGUAGE sql AS $$
+    SELECT chat.record_change(
+        'member_updated', p_room, chat.audience_of(p_room), p_member.user_id,
+        json_build_object(
+            'role', p_member.role,
+            'muted_until', CASE WHEN p_member.muted_until > clock_timestamp()
+                                THEN chat.time_text(p_member.muted_until) END))
+$$;
+
+-- Queues an event that is only for a user's own devices, such as a change of a setting: `{type, body}`.
+-- It is in no room's log and has no version, so its body is the whole present state, and the caller
+-- holds a lock under which that state changes. A user's events are delivered in order. A client that
+-- missed one reads the state again when it resyncs.
+CREATE OR REPLACE FUNCTION chat.publish_to_user(p_user_id text, p_type text, p_body json)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    v_installation chat_installation;
+BEGIN
+    SELECT * INTO STRICT v_installation FROM chat_installation;
+    INSERT INTO chat_outbox (method, payload, partition, created_at)
+    VALUES ('broadcast', json_build_object(
+        'channels', json_build_array(chat.personal_channel(p_user_id)),
+        'data', json_build_object('type', p_type, 'body', p_body),
+        'idempotency_key', v_installation.epoch || ':u:' || gen_random_uuid()),
+        chat.partition_of(abs(hashtext(p_user_id)::bigint), 1, v_installation.outbox_partitions),
+        clock_timestamp());
+END $$;
+
 -- Notifies Centrifugo of the partitions of the outbox whose oldest row is older than so many milliseconds.
 -- Without it Centrifugo finds them at its next poll (`partition_poll_interval`).
 --
@@ -216,8 +287,8 @@ END $$;
 -- commits happen one after another, and it cannot be prepared for a commit in two phases. This one does
 -- not wait for the disk: a notification that a crash loses is one that the poll makes up for.
 --
--- Only in the API's sessions (`besedka.notify`) `record_events` notifies in the transaction of a single
--- event, if it gets a lock without waiting. So there is at most one such transaction at a time, and none
+-- Only in the API's sessions `record_events` notifies in the transaction of a single event, if it gets a
+-- lock without waiting (`takes_notification`). So there is at most one such transaction at a time, and none
 -- waits for another one's disk. Where it does not get the lock, a call of this function some milliseconds
 -- later finds the row; the rows that were notified of are too young, or gone.
 --
