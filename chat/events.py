@@ -96,6 +96,13 @@ class RoomUpdated(msgspec.Struct, frozen=True):
     body: RoomUpdatedBody
 
 
+class RoomDeleted(msgspec.Struct, frozen=True):
+    """The room was deleted: this is its last event, and no address has it any more."""
+
+    type: Literal["room_deleted"]
+    body: RoomBody
+
+
 class UserJoined(msgspec.Struct, frozen=True):
     """A user became a member; that user receives the event too."""
 
@@ -110,4 +117,4 @@ class UserLeft(msgspec.Struct, frozen=True):
     body: MemberBody
 
 
-Event = MessageAdded | MessageDeleted | RoomUpdated | UserJoined | UserLeft
+Event = MessageAdded | MessageDeleted | RoomUpdated | RoomDeleted | UserJoined | UserLeft

@@ -1,5 +1,23 @@
 """The only writers: each module builds calls of the SQL functions, which carry their readers."""
 
-from chat.actions import events, installation, members, messages, revocations, room_changes, rooms
+from chat.actions import (
+    events,
+    installation,
+    members,
+    messages,
+    revocations,
+    room_changes,
+    room_deletions,
+    rooms,
+)
 
-__all__ = ["events", "installation", "members", "messages", "revocations", "room_changes", "rooms"]
+__all__ = [
+    "events",
+    "installation",
+    "members",
+    "messages",
+    "revocations",
+    "room_changes",
+    "room_deletions",
+    "rooms",
+]

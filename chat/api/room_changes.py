@@ -1,21 +1,23 @@
-"""Changes of a room."""
+"""Rooms: change and delete."""
 
 import re
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from litestar import patch
+from litestar import delete, get, patch
 
 from app.permissions import Right, list_allowed
-from chat import actions
+from chat import actions, queries
+from chat.actions.room_deletions import RoomDeletions
 from chat.api.bodies import parse_body
 from chat.api.openapi.operations import Operation
 from chat.api.paths import parse_room_id
 from chat.api.schemas import ChangeRoomBody
-from chat.api.security import ApiRequest, authenticated, read_caller
+from chat.api.security import ApiRequest, authenticated, read_caller, service_only
 from chat.conf import DATA_MAX_BYTES
 from chat.errors import InvalidInputError
+from chat.queries.room_deletions import RoomDeletion
 from chat.queries.rooms import Room
 from chat.sql.database import Database
 
@@ -62,6 +64,33 @@ async def change_room(request: ApiRequest, room_id: str, body: bytes, database: 
             archive_allowed=list_allowed(Right.ARCHIVE_ROOM),
         )
     )
+
+
+@delete(PATH, guards=[authenticated, service_only], status_code=202)
+async def delete_room(
+    request: ApiRequest, room_id: str, database: Database, room_deletions: RoomDeletions
+) -> RoomDeletion:
+    """Delete a room with its members, messages and log; repeating it answers the same receipt.
+
+    For the host's service. When it is answered, the room is gone for everyone: its members receive
+    `room_deleted`, and no address has it, also for the service. Its rows are deleted in the
+    background; `GET /api/room-deletions/{room_id}/` shows how far that is.
+
+    202 with the receipt; 404 when the room is unknown.
+    """
+    call = actions.room_deletions.delete_room(read_caller(request), parse_room_id(room_id))
+    receipt = await database.run(call)
+    room_deletions.start_soon()
+    return receipt
+
+
+@get("/api/room-deletions/{room_id:str}", guards=[authenticated, service_only])
+async def read_room_deletion(room_id: str, database: Database) -> RoomDeletion:
+    """Return the receipt of a room's deletion: what was deleted so far, and when it was finished.
+
+    For the host's service. 404 where the room was not deleted.
+    """
+    return await database.run(queries.room_deletions.get_room_deletion(parse_room_id(room_id)))
 
 
 def _read_changes(wanted: ChangeRoomBody) -> Mapping[str, Any]:

@@ -46,6 +46,7 @@ _ORDER = (
     "joins",
     "rooms",
     "room_changes",
+    "room_deletions",
     "revocations",
     "installation",
     "repairs",

@@ -20,7 +20,9 @@ list_rooms                401       401          200      200       200    200
 create_room               401       401          403      403       403    201
 change_room               401       401          404      404       403    200
 read_room                 401       401          404      404       200    404
-list_messages             401       401          404      404       200    404
+delete_room               401       401          403      403       403    202
+read_room_deletion        401       401          403      403       403    404
+list_messages             401       401          404      404       200    200
 send_message              401       401          404      404       201    404
 list_members              401       401          404      404       200    404
 add_members               401       401          403      403       403    200
@@ -28,7 +30,7 @@ remove_member             401       401          403      403       403    204
 revoke_tokens             401       401          403      403       403    200
 join_room                 401       401          200      200       200    200
 leave_room                401       401          200      200       200    200
-list_events               401       401          404      404       200    404
+list_events               401       401          404      404       200    200
 search_rooms              401       401          200      200       200    200
 read_connection_token     401       401          200      200       200    200
 read_subscription_token   401       401          200      200       200    200

@@ -40,6 +40,7 @@ STORY = (
     *("list_messages",),
     *("add_members", "list_members", "list_events", "join_room", "read_connection_token"),
     *("read_subscription_token", "leave_room", "remove_member", "revoke_tokens"),
+    *("delete_room", "read_room_deletion"),
     *("check_live", "check_ready", "read_schema", "read_docs"),
 )
 

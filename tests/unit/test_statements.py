@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from chat.actions import events as event_actions
-from chat.actions import installation, room_changes
+from chat.actions import installation, room_changes, room_deletions
 from chat.actions import listeners as listener_actions
 from chat.actions import members as member_actions
 from chat.actions import messages as message_actions
@@ -23,6 +23,7 @@ from chat.actions import revocations as revocation_actions
 from chat.actions import rooms as room_actions
 from chat.actions.caller import Caller
 from chat.queries import events, members, messages, readiness, revocations, rooms, search
+from chat.queries import room_deletions as deletions
 from chat.queries.keyset import Slice
 from chat.queries.messages import Window
 from chat.queries.rooms import RoomPosition
@@ -48,6 +49,10 @@ CALLS: list[Call[Any]] = [
     revocation_actions.revoke_tokens("zoe"),
     revocation_actions.prune_revocations(seconds=3600),
     room_changes.change_room(HOST, 1, {"name": "changed", "data": {"a": 1}}),
+    room_deletions.delete_room(HOST, 1),
+    room_deletions.continue_room_deletion(),
+    deletions.get_room_deletion(900),
+    deletions.is_room_deletion_open(),
     room_actions.create_room("general", ["user-9"]),
     room_actions.rename_room(1, "renamed"),
     events.list_events(1, "user-9", after=900, limit=51),

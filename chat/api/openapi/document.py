@@ -24,7 +24,8 @@ from chat.conf import BIGINT_MAX, USER_ID_MAX_LENGTH
 VERSION = "0.1.0"
 TAGS = {
     "rooms": "A room has a name, members and messages; `version` counts what happened in it.",
-    "room_changes": "What a room is can be changed by its owners and by the host's service.",
+    "room_changes": "A room is changed by its owners and by the host's service, which deletes "
+    "rooms too.",
     "messages": "Sent by members, numbered 1, 2, 3… in each room.",
     "members": "Users join and leave by themselves; the host's service adds and removes them.",
     "users": "Users are the product's: its service can refuse the tokens that they hold.",

@@ -178,12 +178,12 @@ BEGIN
     END IF;
     IF p_wait THEN
         v_locked := ARRAY(
-            SELECT r FROM chat_room r WHERE r.id = ANY (p_room_ids) ORDER BY r.id
-            FOR NO KEY UPDATE);
+            SELECT r FROM chat_room r WHERE r.id = ANY (p_room_ids) AND r.deleted_at IS NULL
+            ORDER BY r.id FOR NO KEY UPDATE);
     ELSE
         v_locked := ARRAY(
-            SELECT r FROM chat_room r WHERE r.id = ANY (p_room_ids) ORDER BY r.id
-            FOR NO KEY UPDATE SKIP LOCKED);
+            SELECT r FROM chat_room r WHERE r.id = ANY (p_room_ids) AND r.deleted_at IS NULL
+            ORDER BY r.id FOR NO KEY UPDATE SKIP LOCKED);
     END IF;
     IF p_sends_per_user <> '' AND true = ANY (p_are_limited) THEN
         v_sending_elsewhere := chat.lock_users(ARRAY(
@@ -208,7 +208,8 @@ BEGIN
         THEN
             outcome := 'invalid';
         ELSIF v_room.id IS DISTINCT FROM p_room_ids[ordinal] THEN
-            PERFORM FROM chat_room r WHERE r.id = p_room_ids[ordinal];
+            PERFORM FROM chat_room r
+            WHERE r.id = p_room_ids[ordinal] AND r.deleted_at IS NULL;
             outcome := CASE WHEN FOUND THEN 'busy' ELSE 'not_member' END;
         ELSIF p_are_limited[ordinal] AND p_user_ids[ordinal] = ANY (v_sending_elsewhere) THEN
             outcome := 'busy';

@@ -11,8 +11,9 @@ $$;
 
 -- The first field of a change that is unknown, or whose value it cannot have; null if there is none.
 CREATE OR REPLACE FUNCTION chat.find_invalid_change(p_changes json) RETURNS text
-LANGUAGE sql STABLE AS $$
-    SELECT c.key
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (SELECT c.key
     FROM json_each(p_changes) WITH ORDINALITY AS c (key, value, n), json_typeof(c.value) AS type
     WHERE CASE c.key
         WHEN 'name' THEN type = 'string' AND chat.is_room_name(c.value #>> '{}')
@@ -26,8 +27,8 @@ LANGUAGE sql STABLE AS $$
             OR type = 'string' AND char_length(c.value #>> '{}') BETWEEN 1 AND 255
         WHEN 'kind' THEN c.value #>> '{}' IN ('public', 'private')
         ELSE false END IS NOT TRUE
-    ORDER BY c.n LIMIT 1
-$$;
+    ORDER BY c.n LIMIT 1);
+END $$;
 
 -- The room as it would be after a change whose fields are valid; a field that is not given stays.
 CREATE OR REPLACE FUNCTION chat.apply_change(p_room chat_room, p_changes json) RETURNS chat_room
