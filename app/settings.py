@@ -73,6 +73,15 @@ def _text(name: str, default: str = "", **options: object) -> str:
     return _read(_environment.str, name, default, str, **options)
 
 
+def _choice(name: str, default: str, *others: str) -> str:
+    def check(word: str) -> None:
+        if word not in {default, *others}:
+            known = ", ".join([default, *others])
+            raise ValidationError(f"={word!r} is not one of {known}.")
+
+    return _read(_environment.str, name, default, str.strip, validate=check)
+
+
 def _words(name: str, check: Callable[[str], None] = lambda _: None) -> list[str]:
     found = _environment.list(
         name, [], subcast=str.strip, validate=lambda words: _each(words, check)
@@ -238,6 +247,9 @@ CENTRIFUGO_TOKEN_TTL_SECONDS = _number("CENTRIFUGO_TOKEN_TTL_SECONDS", 600, 1, 3
 DATABASE_URL = _text("DATABASE_URL", DEFAULT_DATABASE_URL, validate=_check_database_url)
 DATABASE_POOL_SIZE = _number("DATABASE_POOL_SIZE", 10, 1, 1000)
 
+# What a room is of which the kind is not said, and who may create which.
+CHAT_DEFAULT_ROOM_KIND = _choice("CHAT_DEFAULT_ROOM_KIND", "public", "private")
+CHAT_USERS_MAY_CREATE = _choice("CHAT_USERS_MAY_CREATE", "none", "private", "any")
 CHAT_MESSAGE_MAX_LENGTH = _number("CHAT_MESSAGE_MAX_LENGTH", 4000)
 CHAT_EVENT_RETENTION_DAYS = _number("CHAT_EVENT_RETENTION_DAYS", 90, 1, 36_500)
 CHAT_AUDIENCE_HOURS = _number("CHAT_AUDIENCE_HOURS", 48)
@@ -246,6 +258,13 @@ CHAT_SENDS_PER_USER = _text("CHAT_SENDS_PER_USER", validate=_check_rate)
 CHAT_SENDS_PER_ROOM = _text("CHAT_SENDS_PER_ROOM", validate=_check_rate)
 # The same for joins and leaves of a user, which each send an event to everyone in the room.
 CHAT_JOINS_PER_USER = _text("CHAT_JOINS_PER_USER", validate=_check_rate)
+# 0 is no limit.
+CHAT_ROOMS_PER_USER = _number("CHAT_ROOMS_PER_USER", 0, 0, 1_000_000)
+CHAT_MEMBERS_PER_ROOM = _number("CHAT_MEMBERS_PER_ROOM", 0, 0, 10_000_000)
+# For example 20/86400: at most 20 in any day.
+CHAT_ROOMS_CREATED_PER_USER = _text("CHAT_ROOMS_CREATED_PER_USER", validate=_check_rate)
+CHAT_DIRECT_ROOMS_PER_USER = _text("CHAT_DIRECT_ROOMS_PER_USER", validate=_check_rate)
+CHAT_REPORTS_PER_USER = _text("CHAT_REPORTS_PER_USER", validate=_check_rate)
 
 LOG_LEVEL = _read(_environment.str, "LOG_LEVEL", "INFO", _shout, validate=_check_log_level)
 # Prometheus metrics, on a port of their own; 0 serves none.

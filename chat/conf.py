@@ -15,6 +15,12 @@ class ChatConfiguration:
     """Characters in one message. Default 4,000: a room's history of 100 events has to fit the
     client queue of Centrifugo (`queue_max_size` in centrifugo/config.json)."""
 
+    default_room_kind: str
+    """What a room is of which the kind is not said: `public` or `private`."""
+
+    users_may_create: str
+    """Which rooms users may create: `none`, `private` ones or `any`."""
+
     event_retention_days: int
     """How long `manage.py prune_events` keeps an event in the log. Default 90."""
 
@@ -33,6 +39,21 @@ class ChatConfiguration:
 
     joins_per_user: str
     """`30/60`: a user joins and leaves at most 30 times in any 60 seconds; empty for no limit."""
+
+    rooms_per_user: int
+    """In how many rooms a user may be, direct ones not counted; 0 for no limit."""
+
+    members_per_room: int
+    """How many members users may bring into one room; 0 for no limit."""
+
+    rooms_created_per_user: str
+    """`20/86400`: a user creates at most 20 rooms in any day; empty for no limit."""
+
+    direct_rooms_per_user: str
+    """The same for direct rooms, which the user opens."""
+
+    reports_per_user: str
+    """The same for reports."""
 
     centrifugo_token_secret: str
     centrifugo_token_ttl_seconds: int
@@ -75,12 +96,19 @@ def load_configuration() -> ChatConfiguration:
     """Return the settings of this process."""
     return ChatConfiguration(
         message_max_length=settings.CHAT_MESSAGE_MAX_LENGTH,
+        default_room_kind=settings.CHAT_DEFAULT_ROOM_KIND,
+        users_may_create=settings.CHAT_USERS_MAY_CREATE,
         event_retention_days=settings.CHAT_EVENT_RETENTION_DAYS,
         audience_hours=settings.CHAT_AUDIENCE_HOURS,
         sends_per_user=settings.CHAT_SENDS_PER_USER,
         sends_per_room=settings.CHAT_SENDS_PER_ROOM,
         jwt_max_lifetime_seconds=settings.JWT_MAX_LIFETIME_SECONDS,
         joins_per_user=settings.CHAT_JOINS_PER_USER,
+        rooms_per_user=settings.CHAT_ROOMS_PER_USER,
+        members_per_room=settings.CHAT_MEMBERS_PER_ROOM,
+        rooms_created_per_user=settings.CHAT_ROOMS_CREATED_PER_USER,
+        direct_rooms_per_user=settings.CHAT_DIRECT_ROOMS_PER_USER,
+        reports_per_user=settings.CHAT_REPORTS_PER_USER,
         centrifugo_token_secret=settings.CENTRIFUGO_TOKEN_SECRET,
         centrifugo_token_ttl_seconds=settings.CENTRIFUGO_TOKEN_TTL_SECONDS,
         database_url=settings.DATABASE_URL,
@@ -157,6 +185,9 @@ SLOW_MODE_SECONDS_MOST = 86_400
 DIRECT_USERS_LEAST = 2
 DIRECT_USERS_MOST = 8
 MEMBERS_PER_CALL = 1000
+INVITE_SECONDS_DEFAULT = 7 * 86_400
+INVITE_SECONDS_MOST = 365 * 86_400
+INVITE_USES_MOST = 1_000_000
 # A client that recovers receives a whole history at once: `history_size` events (100) must fit its
 # queue (`client.queue_max_size`, 4 MiB); both are in centrifugo/config.json.
 EVENT_BYTES_MAX = 4 * 1024 * 1024 // 100

@@ -1,8 +1,11 @@
 """The only writers: each module builds calls of the SQL functions, which carry their readers."""
 
 from chat.actions import (
+    direct_rooms,
     events,
     installation,
+    invites,
+    joins,
     members,
     messages,
     revocations,
@@ -12,8 +15,11 @@ from chat.actions import (
 )
 
 __all__ = [
+    "direct_rooms",
     "events",
     "installation",
+    "invites",
+    "joins",
     "members",
     "messages",
     "revocations",

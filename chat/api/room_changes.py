@@ -1,6 +1,5 @@
 """Rooms: change and delete."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,20 +9,18 @@ from litestar import delete, get, patch
 from app.permissions import Right, list_allowed
 from chat import actions, queries
 from chat.actions.room_deletions import RoomDeletions
-from chat.api.bodies import parse_body
+from chat.api.bodies import parse_body, require_room_data
 from chat.api.openapi.operations import Operation
 from chat.api.paths import parse_room_id
+from chat.api.rooms import RIGHTS
 from chat.api.schemas import ChangeRoomBody
 from chat.api.security import ApiRequest, authenticated, read_caller, service_only
-from chat.conf import DATA_MAX_BYTES
 from chat.errors import InvalidInputError
 from chat.queries.room_deletions import RoomDeletion
 from chat.queries.rooms import Room
 from chat.sql.database import Database
 
 PATH = "/api/rooms/{room_id:str}"
-# An escaped NUL in JSON, but not an escaped backslash before `u0000`.
-_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 @patch(
@@ -62,6 +59,7 @@ async def change_room(request: ApiRequest, room_id: str, body: bytes, database: 
             changes,
             change_allowed=list_allowed(Right.CHANGE_ROOM),
             archive_allowed=list_allowed(Right.ARCHIVE_ROOM),
+            rights=RIGHTS,
         )
     )
 
@@ -99,12 +97,5 @@ def _read_changes(wanted: ChangeRoomBody) -> Mapping[str, Any]:
     changes = {name: value for name, value in given.items() if value is not msgspec.UNSET}
     if not changes:
         raise InvalidInputError("Give at least one field to change.", pointer="")
-    if data := changes.get("data"):
-        encoded = msgspec.json.encode(data)
-        if len(encoded) > DATA_MAX_BYTES:
-            raise InvalidInputError(
-                f"data has at most {DATA_MAX_BYTES:,} bytes as JSON.", pointer="/data"
-            )
-        if _NUL.search(encoded):
-            raise InvalidInputError("data has no NUL characters.", pointer="/data")
+    require_room_data(changes.get("data"))
     return changes

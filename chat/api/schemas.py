@@ -7,7 +7,11 @@ import msgspec
 
 from chat.conf import (
     CLIENT_ID_MAX_LENGTH,
+    DIRECT_USERS_MOST,
     EXTERNAL_ID_MAX_LENGTH,
+    INVITE_SECONDS_DEFAULT,
+    INVITE_SECONDS_MOST,
+    INVITE_USES_MOST,
     MEMBERS_PER_CALL,
     ROOM_NAME_MAX_LENGTH,
     SLOW_MODE_SECONDS_MOST,
@@ -15,8 +19,9 @@ from chat.conf import (
     load_configuration,
 )
 from chat.events import EventRoom, Message
+from chat.queries.invites import Invite
 from chat.queries.members import Member
-from chat.queries.rooms import Room
+from chat.queries.rooms import Room, RoomHistory
 from chat.queries.search import FoundRoom
 
 Item = TypeVar("Item")
@@ -47,6 +52,11 @@ RoomName = Annotated[
     str, msgspec.Meta(min_length=1, max_length=ROOM_NAME_MAX_LENGTH, pattern=WITHOUT_NUL)
 ]
 
+ExternalId = Annotated[
+    str, msgspec.Meta(min_length=1, max_length=EXTERNAL_ID_MAX_LENGTH, pattern=WITHOUT_NUL)
+]
+RoleName = Literal["member", "moderator", "owner"]
+
 
 class SendMessageBody(msgspec.Struct, forbid_unknown_fields=True):
     """A message to send."""
@@ -61,6 +71,16 @@ class CreateRoomBody(msgspec.Struct, forbid_unknown_fields=True):
     name: RoomName
     members: Annotated[list[UserId], msgspec.Meta(max_length=MEMBERS_PER_CALL)] = []
     client_id: ClientId | None = None
+    kind: Literal["public", "private"] | None = None
+    data: dict[str, Any] | None = None
+    history: RoomHistory = "all"
+    external_id: ExternalId | None = None
+
+
+class OpenDirectRoomBody(msgspec.Struct, forbid_unknown_fields=True):
+    """The people of a direct room."""
+
+    users: Annotated[list[UserId], msgspec.Meta(max_length=DIRECT_USERS_MOST)]
 
 
 class ChangeRoomBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -88,12 +108,29 @@ class AddMembersBody(msgspec.Struct, forbid_unknown_fields=True):
     """Users to add to a room."""
 
     users: Annotated[list[UserId], msgspec.Meta(max_length=MEMBERS_PER_CALL)]
+    role: RoleName = "member"
+
+
+class ChangeMemberBody(msgspec.Struct, forbid_unknown_fields=True):
+    """What to change of a member; a field that is left out stays as it is."""
+
+    role: RoleName | msgspec.UnsetType = msgspec.UNSET
+    muted_until: Annotated[datetime, msgspec.Meta(tz=True)] | msgspec.UnsetType | None = (
+        msgspec.UNSET
+    )
 
 
 class RevokeTokensBody(msgspec.Struct, forbid_unknown_fields=True):
     """From when on a user's tokens are accepted."""
 
     not_before: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+
+
+class CreateInviteBody(msgspec.Struct, forbid_unknown_fields=True):
+    """How long an invite can be used, and by how many users."""
+
+    expires_in: Annotated[int, msgspec.Meta(ge=1, le=INVITE_SECONDS_MOST)] = INVITE_SECONDS_DEFAULT
+    max_uses: Annotated[int, msgspec.Meta(ge=1, le=INVITE_USES_MOST)] | None = None
 
 
 class Page(msgspec.Struct, Generic[Item]):
@@ -122,6 +159,16 @@ class MessagePage(Page[Message]):
 
 class EventPage(Page[msgspec.Raw]):
     """A page of events, composed in SQL."""
+
+
+class InviteWithToken(Invite, frozen=True, kw_only=True):
+    """An invite into a room. Anyone who has the token may join until it is gone."""
+
+    token: str
+
+
+class InvitePage(Page[InviteWithToken]):
+    """A page of invites."""
 
 
 class Membership(msgspec.Struct):

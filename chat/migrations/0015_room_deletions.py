@@ -9,7 +9,7 @@ LOCK = "LOCK TABLE chat_message, chat_event IN ACCESS EXCLUSIVE MODE"
 
 class Migration(migrations.Migration):
 
-    dependencies = [("chat", "0012_rooms_and_roles")]
+    dependencies = [("chat", "0013_ranked_members")]
 
     operations = [
         migrations.RunSQL(LOCK, LOCK),

@@ -2,6 +2,7 @@
 
 from chat.queries import (
     events,
+    invites,
     members,
     messages,
     readiness,
@@ -13,6 +14,7 @@ from chat.queries import (
 
 __all__ = [
     "events",
+    "invites",
     "members",
     "messages",
     "readiness",

@@ -73,7 +73,7 @@ def test_changes_sends_and_joins_at_once_have_dense_versions(
             elif n < 4:
                 sessions[n].run(send_message(place.message(room, "alice", key)))
             else:
-                sessions[n].run(add_members(room, [place.user(key)]))
+                sessions[n].run(add_members(room, [place.user(key)], HOST))
 
     run_at_once(act, range(6))
 

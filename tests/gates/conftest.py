@@ -46,8 +46,6 @@ SELECT 'gone-' || n, now() - n * interval '1 hour', now(), 3 + n % 500
 FROM generate_series(1, 20000) n;
 INSERT INTO chat_join_count (user_id, times)
 SELECT 'user-' || n, ARRAY[now()] FROM generate_series(1, 2000) n;
-INSERT INTO chat_invite (room_id, created_by, created_at, expires_at)
-SELECT 1 + n % 10, 'user-9', now(), now() FROM generate_series(1, 5000) n;
 INSERT INTO chat_report (room_id, user_id, reported_by, reason, created_at)
 SELECT n, 'user-9', 'user-' || n, '', now() FROM generate_series(1, 5000) n;
 INSERT INTO chat_decision (report_id, decision, note, decided_by, decided_at)
@@ -58,6 +56,18 @@ UPDATE chat_room SET deleted_at = now() WHERE id = {ROOMS};
 INSERT INTO chat_room_deletion (room_id, requested_by, requested_at, finished_at)
 SELECT {ROOMS} + n, 'host', now(), CASE WHEN n > 0 THEN now() END
 FROM generate_series(0, 5000) n;
+INSERT INTO chat_use_count (user_id, kind, times)
+SELECT 'user-' || n, kind, ARRAY[now()]
+FROM generate_series(1, 2000) n, unnest(ARRAY['room_created', 'direct_opened', 'reported']) kind;
+INSERT INTO chat_ban (room_id, user_id, reason, created_by, created_at)
+SELECT nullif(n % 10, 0), 'banned-' || n, '', 'host', now() FROM generate_series(1, 2000) n;
+INSERT INTO chat_block (user_id, blocked_id, created_at)
+SELECT 'user-' || n, 'blocked-' || n, now() FROM generate_series(1, 2000) n;
+INSERT INTO chat_invite (room_id, created_by, created_at, expires_at, max_uses)
+SELECT n % 500 + 1, 'host', '2026-01-02T03:04:05.678901Z', now() + interval '1 day', 5
+FROM generate_series(1, 5000) n;
+INSERT INTO chat_ban (room_id, user_id, reason, created_by, created_at)
+SELECT n, 'user-' || n % 500, '', 'host', now() FROM generate_series(1, 500) n;
 INSERT INTO chat_outbox (method, payload, partition, created_at)
 SELECT 'broadcast', '{{}}', n % 8, now() FROM generate_series(1, 5000) n;
 """

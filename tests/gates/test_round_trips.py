@@ -1,7 +1,9 @@
 """What each endpoint asks of PostgreSQL: which statements, and how many round trips."""
 
+import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 import psycopg
@@ -28,6 +30,7 @@ class Place:
     member: Actor
     host: Actor
     newcomer: str
+    invite: dict[str, Any]
     gone: int
     """A room that is deleted."""
 
@@ -54,9 +57,10 @@ def place(tapped: tuple[Tap, str]) -> Iterator[Place]:
         member, host = cast.user("member"), cast.service()
         room = host.create_room(member)
         member.send(room, "text")
+        invite = host.post(f"/api/rooms/{room}/invites/").json()
         gone = host.create_room(member)
         host.delete(f"/api/rooms/{gone}/")
-        yield Place(room, member, host, cast.user("newcomer").user_id, gone)
+        yield Place(room, member, host, cast.user("newcomer").user_id, invite, gone)
 
 
 Request = Callable[[Place], httpx.Response]
@@ -64,6 +68,12 @@ Request = Callable[[Place], httpx.Response]
 REQUESTS: dict[str, tuple[Request, list[str]]] = {
     "list_rooms": (lambda at: at.member.get("/api/rooms/"), ["list_rooms"]),
     "create_room": (lambda at: at.host.post("/api/rooms/", {"name": "general"}), ["create_room"]),
+    "open_direct_room": (
+        lambda at: at.host.post(
+            "/api/rooms/direct/", {"users": [at.member.user_id, secrets.token_hex(4)]}
+        ),
+        ["open_direct_room"],
+    ),
     "read_room": (lambda at: at.member.get(at.path), ["find_room"]),
     "change_room": (lambda at: at.host.patch(at.path, {"name": "renamed"}), ["change_room"]),
     "delete_room": (lambda at: at.host.delete(f"/api/rooms/{at.gone}/"), ["delete_room"]),
@@ -74,8 +84,30 @@ REQUESTS: dict[str, tuple[Request, list[str]]] = {
     "list_messages": (lambda at: at.member.get(at.path + "messages/"), ["list_messages"]),
     "send_message": (lambda at: at.member.send(at.room, "text"), ["send_messages"]),
     "list_members": (lambda at: at.member.get(at.path + "members/"), ["list_members"]),
-    "join_room": (lambda at: at.member.post(at.path + "join/"), ["add_members"]),
-    "leave_room": (lambda at: at.member.post(at.path + "leave/"), ["remove_member"]),
+    "read_member": (
+        lambda at: at.member.get(f"{at.path}members/{at.member.user_id}/"),
+        ["find_member"],
+    ),
+    "change_member": (
+        lambda at: at.host.patch(f"{at.path}members/{at.member.user_id}/", {"role": "moderator"}),
+        ["update_member"],
+    ),
+    "join_room": (lambda at: at.member.post(at.path + "join/"), ["join_room"]),
+    "leave_room": (lambda at: at.member.post(at.path + "leave/"), ["leave_room"]),
+    "create_invite": (lambda at: at.host.post(at.path + "invites/"), ["create_invite"]),
+    "list_invites": (lambda at: at.host.get(at.path + "invites/"), ["list_invites"]),
+    "revoke_invite": (
+        lambda at: at.host.delete(f"{at.path}invites/{at.invite['id']}/"),
+        ["revoke_invite"],
+    ),
+    "read_invite": (
+        lambda at: at.member.get(f"/api/invites/{at.invite['token']}/"),
+        ["find_invite"],
+    ),
+    "accept_invite": (
+        lambda at: at.member.post(f"/api/invites/{at.invite['token']}/accept/"),
+        ["accept_invite"],
+    ),
     "add_members": (
         lambda at: at.host.post(at.path + "members/", {"users": [at.newcomer]}),
         ["add_members"],

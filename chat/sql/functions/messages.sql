@@ -313,11 +313,12 @@ BEGIN
     PERFORM chat.require_read_committed();
     SELECT r.* INTO v_room FROM chat_room r
     WHERE r.id = (SELECT m.room_id FROM chat_message m WHERE m.id = p_message_id)
+      AND r.deleted_at IS NULL
     FOR NO KEY UPDATE;
     UPDATE chat_message m
     SET content = '', deleted_at = clock_timestamp(),
         digest = chat.content_digest(m.id, m.content)
-    WHERE m.id = p_message_id AND m.deleted_at IS NULL
+    WHERE m.id = p_message_id AND m.room_id = v_room.id AND m.deleted_at IS NULL
     RETURNING * INTO v_message;
     IF FOUND THEN
         PERFORM chat.record_event('message_deleted', v_room, chat.audience_of(v_room),
