@@ -110,7 +110,11 @@ async def _open_resources(application: Litestar) -> AsyncIterator[None]:
         deletions = await enter(keep_deleting_rooms(own, url))
         application.state.room_deletions = deletions
         application.state.listeners = Listeners(database, configuration.listening_seconds)
-        limits = SendLimits(configuration.sends_per_user, configuration.sends_per_room)
+        limits = SendLimits(
+            configuration.sends_per_user,
+            configuration.sends_per_room,
+            messages.where_members_may_send(),
+        )
         queue = open_send_queue(pools[-1], share, limits)
         application.state.send_queue = await enter(queue)
         with serve_metrics(
