@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import httpx
@@ -31,8 +32,13 @@ class Place:
     host: Actor
     newcomer: str
     invite: dict[str, Any]
-    gone: int
-    """A room that is deleted."""
+
+    @cached_property
+    def gone(self) -> int:
+        """Return a room that is deleted."""
+        room = self.host.create_room(self.member)
+        self.host.delete(f"/api/rooms/{room}/")
+        return room
 
     @property
     def path(self) -> str:
@@ -58,9 +64,7 @@ def place(tapped: tuple[Tap, str]) -> Iterator[Place]:
         room = host.create_room(member)
         member.send(room, "text")
         invite = host.post(f"/api/rooms/{room}/invites/").json()
-        gone = host.create_room(member)
-        host.delete(f"/api/rooms/{gone}/")
-        yield Place(room, member, host, cast.user("newcomer").user_id, invite, gone)
+        yield Place(room, member, host, cast.user("newcomer").user_id, invite)
 
 
 Request = Callable[[Place], httpx.Response]
