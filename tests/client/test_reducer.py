@@ -337,7 +337,7 @@ def test_a_deleted_room_is_dropped_whatever_was_missed() -> None:
 
 
 def test_a_changed_room_has_the_state_of_the_event() -> None:
-    """Everything beside `room` becomes a part of the room; an event of a release before has none."""
+    """All beside `room` becomes a part of the room; events of a release before have nothing else."""
     reducer = Reducer("alice")
     reducer.replace({"id": 1, "name": "general", "version": 1, "bump_id": 1}, [], [])
     body = {"room": {"id": 1, "name": "salon", "version": 2}, "history": "all", "data": {"a": 1}}
