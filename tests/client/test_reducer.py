@@ -337,7 +337,7 @@ def test_a_deleted_room_is_dropped_whatever_was_missed() -> None:
 
 
 def test_a_changed_room_has_the_state_of_the_event() -> None:
-    """All beside `room` becomes a part of the room; events of a release before have nothing else."""
+    """What stands beside `room` is a part of the room; older events have nothing there."""
     reducer = Reducer("alice")
     reducer.replace({"id": 1, "name": "general", "version": 1, "bump_id": 1}, [], [])
     body = {"room": {"id": 1, "name": "salon", "version": 2}, "history": "all", "data": {"a": 1}}
