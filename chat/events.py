@@ -110,6 +110,13 @@ class RoomUpdated(msgspec.Struct, frozen=True):
     body: RoomUpdatedBody
 
 
+class RoomDeleted(msgspec.Struct, frozen=True):
+    """The room was deleted: this is its last event, and no address has it any more."""
+
+    type: Literal["room_deleted"]
+    body: RoomBody
+
+
 class MemberUpdated(msgspec.Struct, frozen=True):
     """A member has another role, or was muted, or is no longer."""
 
@@ -131,4 +138,12 @@ class UserLeft(msgspec.Struct, frozen=True):
     body: MemberBody
 
 
-Event = MessageAdded | MessageDeleted | RoomUpdated | MemberUpdated | UserJoined | UserLeft
+Event = (
+    MessageAdded
+    | MessageDeleted
+    | RoomUpdated
+    | RoomDeleted
+    | MemberUpdated
+    | UserJoined
+    | UserLeft
+)

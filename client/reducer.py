@@ -54,6 +54,10 @@ class Reducer:
             return Outcome.DROPPED
         room_id, version = body["room"]["id"], body["room"]["version"]
         held = self._rooms.get(room_id)
+        if event["type"] == "room_deleted":
+            # The last event of a room: those before it make no difference any more.
+            self.forget(room_id)
+            return Outcome.DROPPED if held is None else Outcome.APPLIED
         if held is None:
             has_left = event["type"] == "user_left" and body["user"] == self.user_id
             return Outcome.DROPPED if has_left else Outcome.UNKNOWN_ROOM

@@ -10,6 +10,7 @@ from chat.actions import (
     messages,
     revocations,
     room_changes,
+    room_deletions,
     rooms,
 )
 
@@ -23,5 +24,6 @@ __all__ = [
     "messages",
     "revocations",
     "room_changes",
+    "room_deletions",
     "rooms",
 ]

@@ -39,12 +39,14 @@ def change_room(
     *,
     change_allowed: Sequence[str] = (),
     archive_allowed: Sequence[str] = (),
+    rights: str | None = None,
 ) -> Call[Room]:
     """Change a room and send the members one event; repeating it changes nothing.
 
     `changes`: the new value of each field to change, of `name`, `data`, `history`,
     `slow_mode_seconds`, `archived`, and, by the service and staff only, `external_id` and `kind`.
     `change_allowed`, `archive_allowed`: where users have these rights (`app.permissions`).
+    `rights`: those of each `kind:role`, as a JSON object of lists; the user's own are in `my`.
 
     Errors: `NotFoundError`, `RightRequiredError`, `ServiceRightsRequiredError`,
     `RoomArchivedError` for a change that does not restore an archived room, `ConflictError` for
@@ -59,6 +61,7 @@ def change_room(
             "changes": msgspec.json.encode(changes).decode(),
             "change_allowed": list(change_allowed),
             "archive_allowed": list(archive_allowed),
+            "rights": rights,
         },
         _read_changed,
         publishes=True,

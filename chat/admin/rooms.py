@@ -13,9 +13,10 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from chat.actions.members import add_members, remove_member
-from chat.actions.rooms import create_room, rename_room
+from chat.actions.room_changes import change_room
+from chat.actions.rooms import create_room
 from chat.admin.base import REFUSED, ChatAdmin, is_permitted, read_caller
-from chat.admin.columns import link_list, shorten, shorten_name, show_age, show_name
+from chat.admin.columns import NOTHING, link_list, shorten, shorten_name, show_age, show_name
 from chat.admin.lists import read_number
 from chat.admin.roommembers import MembersInline
 from chat.conf import MEMBERS_PER_CALL, ROOM_NAME_MAX_LENGTH
@@ -101,14 +102,19 @@ class RoomFormWithMembers(RoomForm):
 
 @admin.register(Room)
 class RoomAdmin(ChatAdmin):
-    """A room can be created and renamed; it is never deleted, because its history refers to it."""
+    """A room can be created, renamed, archived and restored; the host's service deletes rooms."""
 
-    list_display = ("name_column", "id", "member_count", "last_seq", "version", "bumped")
+    actions = ("archive_rooms", "restore_rooms")
+    list_display = (
+        *("name_column", "id", "kind", "member_count", "last_seq", "version", "bumped"),
+        "archived",
+    )
     list_display_links = ("name_column",)
     search_fields = ("name",)
     search_help_text = "A part of the name, or the exact id."
     readonly_fields = (
         *("whole_name", "id", "member_count", "last_seq", "version", "bumped", "created", "lists"),
+        *("kind", "history", "host_key", "archived"),
     )
     inlines = (MembersInline,)
 
@@ -129,6 +135,7 @@ class RoomAdmin(ChatAdmin):
         if obj is None:
             return [(None, {"fields": entries})]
         facts = ["id", ("member_count", "last_seq", "version"), ("bumped", "created"), "lists"]
+        facts[1:1] = [("kind", "history", "host_key"), "archived"]
         return [(None, {"fields": entries}), ("Facts", {"fields": facts})]
 
     def get_form(
@@ -150,6 +157,31 @@ class RoomAdmin(ChatAdmin):
     def get_inlines(self, request: HttpRequest, obj: Any | None) -> Any:
         """Show the members of a room that exists."""
         return super().get_inlines(request, obj) if obj else ()
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Leave out the rooms that were deleted, whose rows are on their way out."""
+        return super().get_queryset(request).filter(deleted_at=None)
+
+    @admin.action(description="Archive the selected rooms", permissions=["change"])
+    def archive_rooms(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """Make rooms read-only; the members receive events."""
+        self._set_archived(request, queryset, archived=True)
+
+    @admin.action(description="Restore the selected rooms", permissions=["change"])
+    def restore_rooms(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """Make archived rooms ordinary ones again; the members receive events."""
+        self._set_archived(request, queryset, archived=False)
+
+    def _set_archived(
+        self, request: HttpRequest, queryset: QuerySet[Any], *, archived: bool
+    ) -> None:
+        # In the order of ids, as every function locks rooms.
+        ids = list(queryset.order_by("id").values_list("id", flat=True))
+        for room_id in ids:
+            call = change_room(read_caller(request), room_id, {"archived": archived})
+            run_call_in_django(call)
+        what = "Archived" if archived else "Restored"
+        messages.success(request, f"{what} rooms: {len(ids)}.")
 
     def get_search_results(
         self,
@@ -173,7 +205,7 @@ class RoomAdmin(ChatAdmin):
             call = create_room(obj.name, user_ids, by=read_caller(request))
             obj.pk = run_call_in_django(call).room.id
         elif "name" in form.changed_data:
-            run_call_in_django(rename_room(obj.pk, obj.name))
+            run_call_in_django(change_room(read_caller(request), obj.pk, {"name": obj.name}))
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: Any) -> None:
         """Remove the ticked members, then add the named users, in the transaction of the page."""
@@ -206,6 +238,16 @@ class RoomAdmin(ChatAdmin):
     def bumped(self, room: Room) -> SafeString:
         """Show when the last message was sent, or the room created."""
         return show_age(room.bumped_at)
+
+    @admin.display(description="external id")
+    def host_key(self, room: Room) -> SafeString | str:
+        """Show the host's own key, with nothing hidden in it."""
+        return show_name(room.external_id) if room.external_id else NOTHING
+
+    @admin.display(description="archived")
+    def archived(self, room: Room) -> SafeString | str:
+        """Show since when the room can only be read."""
+        return show_age(room.archived_at) if room.archived_at else NOTHING
 
     @admin.display(description="created")
     def created(self, room: Room) -> SafeString:

@@ -11,6 +11,7 @@ from litestar.types import ASGIApp
 from app.authentication import load_token_verifier
 from chat.actions.listeners import Listeners
 from chat.actions.messages import SendLimits
+from chat.actions.room_deletions import RoomDeletions, keep_deleting_rooms
 from chat.actions.send_queue import SendQueue, open_send_queue
 from chat.api import (
     direct_rooms,
@@ -46,6 +47,8 @@ ROUTES = [
     direct_rooms.open_direct_room,
     rooms.read_room,
     room_changes.change_room,
+    room_changes.delete_room,
+    room_changes.read_room_deletion,
     messages.list_messages,
     messages.send_message,
     members.list_members,
@@ -104,6 +107,8 @@ async def _open_resources(application: Litestar) -> AsyncIterator[None]:
         revocations = await enter(keep_revocations(own, configuration.revocations_kept_seconds))
         application.state.revocations = revocations
         application.state.token_verifier = RevocationVerifier(load_token_verifier(), revocations)
+        deletions = await enter(keep_deleting_rooms(own, url))
+        application.state.room_deletions = deletions
         application.state.listeners = Listeners(database, configuration.listening_seconds)
         limits = SendLimits(
             configuration.sends_per_user,
@@ -136,6 +141,11 @@ async def _provide_revocations(state: State) -> Revocations:
     return revocations
 
 
+async def _provide_room_deletions(state: State) -> RoomDeletions:
+    deletions: RoomDeletions = state.room_deletions
+    return deletions
+
+
 async def _provide_send_queue(state: State) -> SendQueue:
     queue: SendQueue = state.send_queue
     return queue
@@ -152,6 +162,7 @@ def create_api() -> ASGIApp:
             "database": Provide(_provide_database),
             "listeners": Provide(_provide_listeners),
             "revocations": Provide(_provide_revocations),
+            "room_deletions": Provide(_provide_room_deletions),
             "send_queue": Provide(_provide_send_queue),
         },
         exception_handlers=EXCEPTION_HANDLERS,

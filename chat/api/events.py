@@ -48,11 +48,17 @@ async def list_events(request: ApiRequest, room_id: str, database: Database) -> 
     Query: `after`, a version the client holds, default 0; `limit`, 1 to 200, default 50.
 
     404 when the room is unknown or the caller is not a member; 410 when the log does not hold what
-    follows that version, or the room never reached it: fetch the room again.
+    follows that version, or the room never reached it: fetch the room again. Where the room's
+    `history` is `since_join`, a member's log begins with the own joining. The host's service reads
+    any room.
     """
     query = parse_query(request, ListEventsQuery)
     call = queries.events.list_events(
-        parse_room_id(room_id), request.user.user_id, after=query.after, limit=query.limit + 1
+        parse_room_id(room_id),
+        request.user.user_id,
+        after=query.after,
+        limit=query.limit + 1,
+        is_service=request.user.is_service,
     )
     events = await database.run(call)
     has_more = len(events) > query.limit

@@ -98,8 +98,11 @@ async def list_messages(request: ApiRequest, room_id: str, database: Database) -
     id of a message of the room: the page older than it, the page next newer, or the page with it
     in the middle.
 
+    Where the room's `history` is `since_join`, a member reads the messages since joining, as if
+    there were no others. The host's service reads any room.
+
     404 when the room is unknown or the caller is not a member; 422 for an id that is not of a
-    message in the room.
+    message in the room that the caller can read.
     """
     query = parse_query(request, ListMessagesQuery)
     anchors = {"before": query.before, "after": query.after, "around": query.around}
@@ -112,9 +115,11 @@ async def list_messages(request: ApiRequest, room_id: str, database: Database) -
         request.user.user_id,
         _open_window(name, anchors[name], query.limit),
         anchor_name=name,
+        is_service=request.user.is_service,
     )
-    messages = await database.run(call)
-    # One message beyond the page shows that there are newer ones; a room's oldest has seq 1.
+    read = await database.run(call)
+    messages = read.messages
+    # One message beyond the page shows that there are newer ones.
     has_newer = len(messages) > query.limit if name == "after" else bool(given)
     messages = messages[-query.limit :]
     if not messages:
@@ -122,7 +127,7 @@ async def list_messages(request: ApiRequest, room_id: str, database: Database) -
     newest, oldest = (queries.messages.read_place(messages[end]) for end in (0, -1))
     results: list[Any] = messages  # each is a `Message`, as JSON
     return MessagePage(
-        next=page_url(request, before=oldest.id) if oldest.seq > 1 else None,
+        next=page_url(request, before=oldest.id) if oldest.seq > read.floor + 1 else None,
         previous=page_url(request, after=newest.id) if has_newer else None,
         results=results,
     )

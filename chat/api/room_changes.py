@@ -1,27 +1,26 @@
-"""Changes of a room."""
+"""Rooms: change and delete."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from litestar import patch
+from litestar import delete, get, patch
 
 from app.permissions import Right, list_allowed
-from chat import actions
-from chat.api.bodies import parse_body
+from chat import actions, queries
+from chat.actions.room_deletions import RoomDeletions
+from chat.api.bodies import parse_body, require_room_data
 from chat.api.openapi.operations import Operation
 from chat.api.paths import parse_room_id
+from chat.api.rooms import RIGHTS
 from chat.api.schemas import ChangeRoomBody
-from chat.api.security import ApiRequest, authenticated, read_caller
-from chat.conf import DATA_MAX_BYTES
+from chat.api.security import ApiRequest, authenticated, read_caller, service_only
 from chat.errors import InvalidInputError
+from chat.queries.room_deletions import RoomDeletion
 from chat.queries.rooms import Room
 from chat.sql.database import Database
 
 PATH = "/api/rooms/{room_id:str}"
-# An escaped NUL in JSON, but not an escaped backslash before `u0000`.
-_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 @patch(
@@ -60,8 +59,36 @@ async def change_room(request: ApiRequest, room_id: str, body: bytes, database: 
             changes,
             change_allowed=list_allowed(Right.CHANGE_ROOM),
             archive_allowed=list_allowed(Right.ARCHIVE_ROOM),
+            rights=RIGHTS,
         )
     )
+
+
+@delete(PATH, guards=[authenticated, service_only], status_code=202)
+async def delete_room(
+    request: ApiRequest, room_id: str, database: Database, room_deletions: RoomDeletions
+) -> RoomDeletion:
+    """Delete a room with its members, messages and log; repeating it answers the same receipt.
+
+    For the host's service. When it is answered, the room is gone for everyone: its members receive
+    `room_deleted`, and no address has it, also for the service. Its rows are deleted in the
+    background; `GET /api/room-deletions/{room_id}/` shows how far that is.
+
+    202 with the receipt; 404 when the room is unknown.
+    """
+    call = actions.room_deletions.delete_room(read_caller(request), parse_room_id(room_id))
+    receipt = await database.run(call)
+    room_deletions.start_soon()
+    return receipt
+
+
+@get("/api/room-deletions/{room_id:str}", guards=[authenticated, service_only])
+async def read_room_deletion(room_id: str, database: Database) -> RoomDeletion:
+    """Return the receipt of a room's deletion: what was deleted so far, and when it was finished.
+
+    For the host's service. 404 where the room was not deleted.
+    """
+    return await database.run(queries.room_deletions.get_room_deletion(parse_room_id(room_id)))
 
 
 def _read_changes(wanted: ChangeRoomBody) -> Mapping[str, Any]:
@@ -70,12 +97,5 @@ def _read_changes(wanted: ChangeRoomBody) -> Mapping[str, Any]:
     changes = {name: value for name, value in given.items() if value is not msgspec.UNSET}
     if not changes:
         raise InvalidInputError("Give at least one field to change.", pointer="")
-    if data := changes.get("data"):
-        encoded = msgspec.json.encode(data)
-        if len(encoded) > DATA_MAX_BYTES:
-            raise InvalidInputError(
-                f"data has at most {DATA_MAX_BYTES:,} bytes as JSON.", pointer="/data"
-            )
-        if _NUL.search(encoded):
-            raise InvalidInputError("data has no NUL characters.", pointer="/data")
+    require_room_data(changes.get("data"))
     return changes

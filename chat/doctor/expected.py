@@ -37,5 +37,5 @@ def _list_constraints(meta: "Options[Any]") -> Iterator[str]:
     for field in meta.local_concrete_fields:
         if field.primary_key:
             yield f"p({field.column})"
-        if field.remote_field is not None:
+        if getattr(field, "db_constraint", False):
             yield f"f({field.column})"

@@ -46,7 +46,11 @@ class Event(models.Model):
     room = models.ForeignKey(Room, on_delete=models.PROTECT, db_index=False)
     version = models.BigIntegerField()
     type = models.CharField(max_length=32)
-    message = models.ForeignKey(Message, on_delete=models.PROTECT, null=True, db_index=False)
+    message = models.ForeignKey(
+        Message, on_delete=models.PROTECT, null=True, db_index=False, db_constraint=False
+    )
+    """No constraint of the database, which would look for each deleted message in the whole log: it
+    has no index by message. `manage.py doctor` compares the two."""
     user_id = models.CharField(max_length=USER_ID_MAX_LENGTH, db_collation="C", null=True)  # noqa: DJ001 - events of the room itself have no user
     joined_at = models.DateTimeField(null=True)
     first_version = models.BigIntegerField(null=True)

@@ -82,6 +82,7 @@ class Report(models.Model):
         indexes: ClassVar = [
             Index(fields=["id"], name="chat_report_open", condition=Q(decision__isnull=True)),
             Index(fields=["user_id", "id"], name="chat_report_of_user"),
+            Index(fields=["room", "id"], name="chat_report_of_room"),
         ]
 
     def __str__(self) -> str:

@@ -52,6 +52,9 @@ class Room(models.Model):
     """How many seconds a member waits between two messages; moderators and owners do not."""
     created_by = models.CharField(max_length=USER_ID_MAX_LENGTH, db_collation="C", null=True)  # noqa: DJ001 - null: by the service
     """The user who created the room."""
+    deleted_at = models.DateTimeField(null=True)
+    """From then on the room does not exist for anyone. Its rows are deleted in small steps, this
+    one as the last."""
 
     class Meta:
         db_table = "chat_room"

@@ -1,6 +1,16 @@
 """The read side: each module builds calls of named statements, which carry their readers."""
 
-from chat.queries import events, invites, members, messages, readiness, revocations, rooms, search
+from chat.queries import (
+    events,
+    invites,
+    members,
+    messages,
+    readiness,
+    revocations,
+    room_deletions,
+    rooms,
+    search,
+)
 
 __all__ = [
     "events",
@@ -9,6 +19,7 @@ __all__ = [
     "messages",
     "readiness",
     "revocations",
+    "room_deletions",
     "rooms",
     "search",
 ]

@@ -16,16 +16,27 @@ class _EventRow(msgspec.Struct, frozen=True):
     event: str | None
 
 
-def list_events(room_id: int, user_id: str, *, after: int, limit: int) -> Call[list[msgspec.Raw]]:
+def list_events(
+    room_id: int, user_id: str, *, after: int, limit: int, is_service: bool = False
+) -> Call[list[msgspec.Raw]]:
     """Return up to `limit` events after a version, oldest first, composed as when published.
 
-    Errors: `NotAMemberError`; `EventsGoneError` where `after` lies below the kept log, or above
-    the room's version (the client saw a database that has since been reset or restored).
+    `is_service`: the host's service reads the log of any room.
+
+    Errors: `NotAMemberError`; `EventsGoneError` where `after` lies below the kept log, or below the
+    joining of a member whose history is `since_join`, or above the room's version (the client saw a
+    database that has since been reset or restored).
     """
     return Call(
         "list_events",
         _EventRow,
-        {"room_id": room_id, "user_id": user_id, "after": after, "limit": limit},
+        {
+            "room_id": room_id,
+            "user_id": user_id,
+            "is_service": is_service,
+            "after": after,
+            "limit": limit,
+        },
         partial(_read_events, after=after),
     )
 

@@ -50,6 +50,7 @@ _ORDER = (
     "rooms",
     "direct",
     "room_changes",
+    "room_deletions",
     "revocations",
     "installation",
     "repairs",

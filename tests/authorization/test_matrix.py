@@ -21,7 +21,9 @@ create_room               401       401          403      403       403    201
 open_direct_room          401       401          403      403       403    201
 change_room               401       401          404      404       403    200
 read_room                 401       401          404      404       200    200
-list_messages             401       401          404      404       200    404
+delete_room               401       401          403      403       403    202
+read_room_deletion        401       401          403      403       403    404
+list_messages             401       401          404      404       200    200
 send_message              401       401          404      404       201    404
 list_members              401       401          404      404       200    200
 read_member               401       401          404      404       200    200
@@ -36,7 +38,7 @@ list_invites              401       401          404      404       403    200
 revoke_invite             401       401          404      404       403    204
 read_invite               401       401          200      200       200    200
 accept_invite             401       401          200      200       200    200
-list_events               401       401          404      404       200    404
+list_events               401       401          404      404       200    200
 search_rooms              401       401          200      200       200    200
 read_connection_token     401       401          200      200       200    200
 read_subscription_token   401       401          200      200       200    200

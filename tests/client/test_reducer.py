@@ -323,3 +323,27 @@ def test_a_position_beyond_the_room_is_taken_back(world: RoomHistory) -> None:
     reducer.receive(world.published[4])
 
     assert reducer.unread(ROOM) == 1
+
+
+def test_a_deleted_room_is_dropped_whatever_was_missed() -> None:
+    """Its last event ends it, also after a gap; a room that is not held stays so."""
+    reducer = Reducer("alice")
+    reducer.replace({"id": 1, "name": "general", "version": 3, "bump_id": 1}, [], [])
+    deleted = {"type": "room_deleted", "body": {"room": {"id": 1, "name": "x", "version": 9}}}
+
+    assert reducer.receive(deleted) is Outcome.APPLIED
+    assert reducer.versions() == {}
+    assert reducer.receive(deleted) is Outcome.DROPPED
+
+
+def test_a_changed_room_has_the_state_of_the_event() -> None:
+    """What stands beside `room` is a part of the room; older events have nothing there."""
+    reducer = Reducer("alice")
+    reducer.replace({"id": 1, "name": "general", "version": 1, "bump_id": 1}, [], [])
+    body = {"room": {"id": 1, "name": "salon", "version": 2}, "history": "all", "data": {"a": 1}}
+    reducer.receive({"type": "room_updated", "body": body})
+    older = {"room": {"id": 1, "name": "salon", "version": 3}}
+    reducer.receive({"type": "room_updated", "body": older})
+
+    (room,) = reducer.state()["rooms"]
+    assert (room["name"], room["version"], room["data"]) == ("salon", 3, {"a": 1})

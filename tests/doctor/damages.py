@@ -233,8 +233,8 @@ DATABASE = {
     "a foreign key is gone": Damage(
         "DO $$ BEGIN EXECUTE (SELECT 'ALTER TABLE chat_event DROP CONSTRAINT ' || conname"
         " FROM pg_constraint WHERE conrelid = 'chat_event'::regclass"
-        " AND confrelid = 'chat_message'::regclass); END $$",
-        {"table": "chat_event", "constraint": "f(message_id)"},
+        " AND confrelid = 'chat_room'::regclass); END $$",
+        {"table": "chat_event", "constraint": "f(room_id)"},
         ("constraint_missing",),
     ),
     "foreign keys are not held": Damage(

@@ -15,6 +15,7 @@ RANKED, BAN = "chat_member_ranked", "chat_ban_once"
 MESSAGE_OF_ROOM = "chat_message_seq_once_per_room"
 EVENT, EVENT_OF_ROOM = "chat_event_pkey", "chat_event_version_once_per_room"
 OUTBOX, NAMES = "chat_outbox_pkey", "chat_room_search_text"
+DELETION_OPEN = "chat_room_deletion_open"
 REVOCATION = "chat_revocation_pkey"
 LISTENER, UNTIL = "chat_listener_pkey", "chat_listener_until"
 JOIN_COUNT = "chat_join_count_pkey"
@@ -33,6 +34,16 @@ INDEXES: dict[str, set[str]] = {
     "add_members": {ROOM, MEMBER_OF_ROOM, LISTENER, BAN},
     "create_room": {ROOM, MEMBER_OF_ROOM, MESSAGE_OF_ROOM, LISTENER, BAN, BLOCK},
     "change_room": {ROOM, MEMBER_OF_ROOM, LISTENER, MESSAGE_OF_ROOM},
+    "continue_room_deletion": {
+        *(DELETION_OPEN, "chat_room_deletion_pkey", EVENT, EVENT_OF_ROOM, MESSAGE, MESSAGE_OF_ROOM),
+        *("chat_report_of_room", "chat_report_pkey", "chat_decision_report_id_ae271f7e", ROOM),
+        *("chat_ban_of_room", "chat_ban_pkey"),
+    },
+    "delete_room": {
+        *(ROOM, MEMBER_OF_ROOM, LISTENER, "chat_room_key_pkey", "chat_invite_of_room"),
+    },
+    "find_room_deletion": {"chat_room_deletion_room_id_key"},
+    "is_room_deletion_open": {DELETION_OPEN},
     "delete_message": {ROOM, MESSAGE, MEMBER_OF_ROOM, LISTENER},
     "find_member": {ROOM, MEMBER_OF_ROOM},
     "find_room": {ROOM, MEMBER_OF_ROOM, MESSAGE_OF_ROOM},
@@ -45,7 +56,7 @@ INDEXES: dict[str, set[str]] = {
     "list_members_backwards": {ROOM, MEMBER_OF_ROOM},
     "list_ranked_members": {ROOM, MEMBER_OF_ROOM, RANKED},
     "list_ranked_members_backwards": {ROOM, MEMBER_OF_ROOM, RANKED},
-    "list_messages": {MEMBER_OF_ROOM, MESSAGE, MESSAGE_OF_ROOM},
+    "list_messages": {ROOM, MEMBER_OF_ROOM, MESSAGE, MESSAGE_OF_ROOM},
     "list_running_writes": set(),
     "list_revocations": {"chat_revocation_changes"},
     "list_rooms": {ROOM, ROOMS_OF_USER, MEMBER_OF_ROOM, MESSAGE_OF_ROOM},

@@ -134,7 +134,8 @@ class SqlDriver:
 
     def list_messages(self, user: str, room_id: int) -> list[Json]:
         """Run the statement."""
-        messages = run_call(self._connection, list_messages(room_id, user, Window(older=_ALL)))
+        read = run_call(self._connection, list_messages(room_id, user, Window(older=_ALL)))
+        messages = read.messages
         return [json.loads(bytes(message)) for message in messages]
 
     def list_events(self, user: str, room_id: int, after: int) -> list[Json] | None:

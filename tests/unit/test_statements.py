@@ -16,7 +16,7 @@ import pytest
 
 from chat.actions import direct_rooms as direct_actions
 from chat.actions import events as event_actions
-from chat.actions import installation, room_changes
+from chat.actions import installation, room_changes, room_deletions
 from chat.actions import invites as invite_actions
 from chat.actions import joins as join_actions
 from chat.actions import listeners as listener_actions
@@ -27,6 +27,7 @@ from chat.actions import rooms as room_actions
 from chat.actions.caller import SERVICE, Caller
 from chat.actions.members import MemberChange
 from chat.queries import events, invites, members, messages, readiness, revocations, rooms, search
+from chat.queries import room_deletions as deletions
 from chat.queries.keyset import Slice
 from chat.queries.members import Reader
 from chat.queries.messages import Window
@@ -60,6 +61,10 @@ CALLS: list[Call[Any]] = [
     revocation_actions.revoke_tokens("zoe"),
     revocation_actions.prune_revocations(seconds=3600),
     room_changes.change_room(HOST, 1, {"name": "changed", "data": {"a": 1}}),
+    room_deletions.delete_room(HOST, 1),
+    room_deletions.continue_room_deletion(),
+    deletions.get_room_deletion(900),
+    deletions.is_room_deletion_open(),
     room_actions.create_room("general", ["user-9"], by=Caller("user", "user-8"), client_id="key"),
     direct_actions.open_direct_room(["user-9"], by=Caller("user", "user-8")),
     room_actions.rename_room(1, "renamed"),

@@ -60,7 +60,9 @@ WHERE CASE type
     -- A user who came back did so at a later version.
     WHEN 'user_left' THEN joined_version < version
     ELSE joined_version IS NULL AND coalesce(left_version, 0) < version
-         AND (room_id, %(greatest)s) <= (%(last_room_id)s, %(last_version)s) END;
+         AND (room_id, %(greatest)s) <= (%(last_room_id)s, %(last_version)s)
+         -- A deleted room loses its members at once, and its log in steps.
+         AND (SELECT r.deleted_at IS NULL FROM chat_room r WHERE r.id = room_id) IS NOT false END;
 
 -- name: room_missing
 -- error: Rows refer to a room that does not exist. {restore}

@@ -7,7 +7,9 @@ SELECT room_id AS room, seq, previous AS after FROM (
         (SELECT max(b.seq) FROM chat_message b WHERE b.room_id = m.room_id AND b.seq < m.seq),
         0) AS previous
     FROM {chunk} m) AS message
-WHERE seq <> previous + 1;
+WHERE seq <> previous + 1
+  -- Those of a room that is being deleted go in steps, the oldest first.
+  AND (SELECT r.deleted_at IS NULL FROM chat_room r WHERE r.id = room_id) IS NOT false;
 
 -- name: id_order
 -- error: The ids of the room's messages do not rise with their seqs. {restore}

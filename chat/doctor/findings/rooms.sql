@@ -3,7 +3,8 @@
 SELECT r.id AS room, r.last_seq, last.seq AS last_message
 FROM {chunk} r, LATERAL (
     SELECT coalesce(max(m.seq), 0) AS seq FROM chat_message m WHERE m.room_id = r.id) AS last
-WHERE r.last_seq <> last.seq;
+-- The messages of a room that is being deleted go in steps.
+WHERE r.last_seq <> last.seq AND r.deleted_at IS NULL;
 
 -- name: bumped_at
 -- error: bump_id, the room's place in lists, is not the id of its last message, or bumped_at is not
@@ -12,7 +13,7 @@ SELECT r.id AS room FROM {chunk} r LEFT JOIN LATERAL (
     SELECT m.id, m.seq, m.created_at FROM chat_message m WHERE m.room_id = r.id
     ORDER BY m.seq DESC LIMIT 1) AS last ON true
 LEFT JOIN chat_event e ON e.room_id = r.id AND e.version = r.version
-WHERE r.last_seq = coalesce(last.seq, 0)
+WHERE r.last_seq = coalesce(last.seq, 0) AND r.deleted_at IS NULL
   -- After a clock went back, bumped_at is later than the last message, as in the room's last event.
   AND (r.bump_id <> last.id OR r.bumped_at < coalesce(last.created_at, r.created_at)
        OR r.bumped_at > coalesce(last.created_at, r.created_at)
@@ -40,4 +41,4 @@ WHERE r.version <> log.head OR r.version < r.last_seq;
 SELECT r.id AS room, last.seq, added AS after
 FROM {chunk} r, chat.last_added_seq(r.id, %(greatest)s) AS added, LATERAL (
     SELECT coalesce(max(m.seq), 0) AS seq FROM chat_message m WHERE m.room_id = r.id) AS last
-WHERE last.seq <> added;
+WHERE last.seq <> added AND r.deleted_at IS NULL;

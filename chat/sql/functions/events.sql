@@ -67,7 +67,7 @@ CREATE OR REPLACE FUNCTION chat.event_body(
             'archived_at', p_event.details -> 'archived_at',
             'history', p_event.details -> 'history',
             'slow_mode_seconds', p_event.details -> 'slow_mode_seconds')
-        WHEN p_event.type = 'room_updated' THEN
+        WHEN p_event.type IN ('room_updated', 'room_deleted') THEN
             json_build_object('room', chat.room_of_event(p_event, p_room_name))
         ELSE chat.refuse_event_type(p_event.type) END)
 $$;
@@ -84,7 +84,7 @@ LANGUAGE sql IMMUTABLE AS $$
         WHEN p_event.type = 'member_updated'
             THEN p_event.message_id IS NULL AND p_event.user_id IS NOT NULL
                  AND chat.rank_of(p_event.details ->> 'role') > 0
-        WHEN p_event.type = 'room_updated' THEN p_event.message_id IS NULL
+        WHEN p_event.type IN ('room_updated', 'room_deleted') THEN p_event.message_id IS NULL
         ELSE false END
 $$;
 

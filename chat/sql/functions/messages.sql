@@ -230,12 +230,12 @@ BEGIN
     END IF;
     IF p_wait THEN
         v_locked := ARRAY(
-            SELECT r FROM chat_room r WHERE r.id = ANY (p_room_ids) ORDER BY r.id
-            FOR NO KEY UPDATE);
+            SELECT r FROM chat_room r WHERE r.id = ANY (p_room_ids) AND r.deleted_at IS NULL
+            ORDER BY r.id FOR NO KEY UPDATE);
     ELSE
         v_locked := ARRAY(
-            SELECT r FROM chat_room r WHERE r.id = ANY (p_room_ids) ORDER BY r.id
-            FOR NO KEY UPDATE SKIP LOCKED);
+            SELECT r FROM chat_room r WHERE r.id = ANY (p_room_ids) AND r.deleted_at IS NULL
+            ORDER BY r.id FOR NO KEY UPDATE SKIP LOCKED);
     END IF;
     IF p_sends_per_user <> '' AND true = ANY (p_are_limited) THEN
         v_sending_elsewhere := chat.lock_users(ARRAY(
@@ -262,7 +262,8 @@ BEGIN
         THEN
             outcome := 'invalid';
         ELSIF v_room.id IS DISTINCT FROM p_room_ids[ordinal] THEN
-            PERFORM FROM chat_room r WHERE r.id = p_room_ids[ordinal];
+            PERFORM FROM chat_room r
+            WHERE r.id = p_room_ids[ordinal] AND r.deleted_at IS NULL;
             outcome := CASE WHEN FOUND THEN 'busy' ELSE 'not_member' END;
         ELSIF p_are_limited[ordinal] AND p_user_ids[ordinal] = ANY (v_sending_elsewhere) THEN
             outcome := 'busy';
@@ -413,11 +414,12 @@ BEGIN
     PERFORM chat.require_read_committed();
     SELECT r.* INTO v_room FROM chat_room r
     WHERE r.id = (SELECT m.room_id FROM chat_message m WHERE m.id = p_message_id)
+      AND r.deleted_at IS NULL
     FOR NO KEY UPDATE;
     UPDATE chat_message m
     SET content = '', deleted_at = clock_timestamp(),
         digest = chat.content_digest(m.id, m.content)
-    WHERE m.id = p_message_id AND m.deleted_at IS NULL
+    WHERE m.id = p_message_id AND m.room_id = v_room.id AND m.deleted_at IS NULL
     RETURNING * INTO v_message;
     IF FOUND THEN
         PERFORM chat.record_event('message_deleted', v_room, chat.audience_of(v_room),

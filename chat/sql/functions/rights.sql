@@ -21,7 +21,7 @@ CREATE OR REPLACE FUNCTION chat.find_refusal(
 DECLARE
     v_role text;
 BEGIN
-    IF p_room.id IS NULL THEN
+    IF p_room.id IS NULL OR p_room.deleted_at IS NOT NULL THEN
         RETURN 'room_not_found';
     ELSIF p_actor IS NULL THEN
         RETURN NULL;

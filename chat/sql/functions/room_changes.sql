@@ -11,13 +11,14 @@ $$;
 
 -- The first field of a change that is unknown, or whose value it cannot have; null if there is none.
 CREATE OR REPLACE FUNCTION chat.find_invalid_change(p_changes json) RETURNS text
-LANGUAGE sql STABLE AS $$
-    SELECT c.key
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (SELECT c.key
     FROM json_each(p_changes) WITH ORDINALITY AS c (key, value, n), json_typeof(c.value) AS type
     WHERE CASE c.key
         WHEN 'name' THEN type = 'string' AND chat.is_room_name(c.value #>> '{}')
         WHEN 'data' THEN type = 'null'
-            OR type = 'object' AND octet_length(c.value::text) <= 4096
+            OR type = 'object' AND chat.is_room_data(c.value)
         WHEN 'history' THEN c.value #>> '{}' IN ('all', 'since_join')
         WHEN 'slow_mode_seconds' THEN type = 'number' AND c.value::text ~ '^[0-9]{1,5}$'
             AND c.value::text::int <= 86400
@@ -26,8 +27,8 @@ LANGUAGE sql STABLE AS $$
             OR type = 'string' AND char_length(c.value #>> '{}') BETWEEN 1 AND 255
         WHEN 'kind' THEN c.value #>> '{}' IN ('public', 'private')
         ELSE false END IS NOT TRUE
-    ORDER BY c.n LIMIT 1
-$$;
+    ORDER BY c.n LIMIT 1);
+END $$;
 
 -- The room as it would be after a change whose fields are valid; a field that is not given stays.
 CREATE OR REPLACE FUNCTION chat.apply_change(p_room chat_room, p_changes json) RETURNS chat_room
@@ -98,11 +99,13 @@ END $$;
 -- p_changes: a JSON object of the fields to change: `name`; `data`, an object of at most 4,096 bytes that
 -- replaces the one before, or null; `history`; `slow_mode_seconds`, 0 to 86,400; `archived`; and, by the
 -- service only, `external_id`, which may be null, and `kind`, `public` or `private`. p_change_allowed,
--- p_archive_allowed: where the rights to change and to archive a room are given, as `kind:role`.
+-- p_archive_allowed: where the rights to change and to archive a room are given, as `kind:role`. p_rights: the
+-- rights that the room shows, as `compose_room_v2` takes them.
 --
 -- An archived room is changed by a call that restores it, or by none.
 CREATE OR REPLACE FUNCTION chat.change_room(
-    p_by json, p_room_id bigint, p_changes json, p_change_allowed text[], p_archive_allowed text[]
+    p_by json, p_room_id bigint, p_changes json, p_change_allowed text[],
+    p_archive_allowed text[], p_rights json DEFAULT NULL
 ) RETURNS TABLE (outcome text, subject text, room json) LANGUAGE plpgsql AS $$
 DECLARE
     v_actor text := chat.actor_of(p_by);
@@ -166,7 +169,11 @@ BEGIN
         PERFORM chat.audit_change(p_by, v_room, v_new);
     END IF;
     IF outcome IN ('changed', 'unchanged') THEN
-        room := chat.room_seen_by(v_new, v_actor)::json;
+        SELECT chat.compose_room_v2(v_new, m, o, NULL, p_rights)::json INTO room
+        FROM (SELECT) AS one
+        LEFT JOIN chat_member o ON o.room_id = p_room_id AND o.user_id = p_by ->> 'id'
+        LEFT JOIN chat_message m ON m.room_id = p_room_id AND m.seq = v_new.last_seq
+            AND (v_actor IS NULL OR v_new.history = 'all' OR m.seq > o.joined_seq);
     END IF;
     RETURN NEXT;
 END $$;

@@ -422,7 +422,7 @@ BEGIN
         RETURN;
     END IF;
     SELECT * INTO v_room FROM chat_room r WHERE r.id = p_room_id FOR NO KEY UPDATE;
-    outcome := CASE WHEN v_room.id IS NULL THEN 'room_not_found'
+    outcome := CASE WHEN v_room.id IS NULL OR v_room.deleted_at IS NOT NULL THEN 'room_not_found'
                     WHEN v_room.name = p_name THEN 'unchanged' ELSE 'renamed' END;
     IF outcome = 'renamed' THEN
         v_room.name := p_name;

@@ -1,14 +1,20 @@
 -- name: list_events
--- A room's events after a version, oldest first, for a member only, with the log's bounds: one
+-- A room's events after a version, oldest first, for a member, or for the host's service, with the log's
+-- bounds: one
 -- statement, so that bounds and events are of one snapshot. The messages are looked up one by one: as
 -- a plain join, the plan for any limit can be a scan of all messages.
 WITH room AS (
     SELECT r.id, r.name, r.version AS head,
-           coalesce((SELECT min(e.version) - 1 FROM chat_event e WHERE e.room_id = r.id),
-                    r.version) AS floor
-    FROM chat_room r
-    JOIN chat_member m ON m.room_id = r.id AND m.user_id = %(user_id)s
-    WHERE r.id = %(room_id)s
+           greatest(
+               coalesce((SELECT min(e.version) - 1 FROM chat_event e WHERE e.room_id = r.id),
+                        r.version),
+               -- Where the history is `since_join`, a member's log begins with the own joining.
+               CASE WHEN r.history = 'since_join' AND NOT %(is_service)s::boolean
+                    THEN m.joined_version - 1 END) AS floor
+    FROM (SELECT %(room_id)s::bigint AS id) AS wanted
+    LEFT JOIN chat_member m ON m.room_id = wanted.id AND m.user_id = %(user_id)s
+    JOIN chat_room r ON r.id = CASE WHEN m.id IS NOT NULL OR %(is_service)s::boolean
+                                    THEN wanted.id END AND r.deleted_at IS NULL
 ), page AS (
     SELECT e.version, e.message_id, e AS event FROM chat_event e, room
     WHERE e.room_id = %(room_id)s AND room.floor <= %(after)s AND e.version > %(after)s

@@ -22,7 +22,8 @@ FROM chat.update_member(
 -- of one role, or of all.
 WITH access AS (
     SELECT CASE WHEN %(is_service)s
-                THEN EXISTS (SELECT FROM chat_room r WHERE r.id = %(room_id)s)
+                THEN EXISTS (SELECT FROM chat_room r
+                             WHERE r.id = %(room_id)s AND r.deleted_at IS NULL)
                 ELSE EXISTS (SELECT FROM chat_member o WHERE o.room_id = %(room_id)s
                              AND o.user_id = %(user_id)s) END AS may_read
 ), page AS (
@@ -42,7 +43,8 @@ ORDER BY page.user_id;
 -- The page of members before one of them, the nearest first, in the same way.
 WITH access AS (
     SELECT CASE WHEN %(is_service)s
-                THEN EXISTS (SELECT FROM chat_room r WHERE r.id = %(room_id)s)
+                THEN EXISTS (SELECT FROM chat_room r
+                             WHERE r.id = %(room_id)s AND r.deleted_at IS NULL)
                 ELSE EXISTS (SELECT FROM chat_member o WHERE o.room_id = %(room_id)s
                              AND o.user_id = %(user_id)s) END AS may_read
 ), page AS (
@@ -62,7 +64,8 @@ ORDER BY page.user_id DESC;
 -- A page of owners, or of moderators, by an index that has no one else.
 WITH access AS (
     SELECT CASE WHEN %(is_service)s
-                THEN EXISTS (SELECT FROM chat_room r WHERE r.id = %(room_id)s)
+                THEN EXISTS (SELECT FROM chat_room r
+                             WHERE r.id = %(room_id)s AND r.deleted_at IS NULL)
                 ELSE EXISTS (SELECT FROM chat_member o WHERE o.room_id = %(room_id)s
                              AND o.user_id = %(user_id)s) END AS may_read
 ), page AS (
@@ -82,7 +85,8 @@ ORDER BY page.user_id;
 -- The page of them before one of them, the nearest first.
 WITH access AS (
     SELECT CASE WHEN %(is_service)s
-                THEN EXISTS (SELECT FROM chat_room r WHERE r.id = %(room_id)s)
+                THEN EXISTS (SELECT FROM chat_room r
+                             WHERE r.id = %(room_id)s AND r.deleted_at IS NULL)
                 ELSE EXISTS (SELECT FROM chat_member o WHERE o.room_id = %(room_id)s
                              AND o.user_id = %(user_id)s) END AS may_read
 ), page AS (
@@ -102,7 +106,8 @@ ORDER BY page.user_id DESC;
 -- One member, for a member of the room or the service.
 WITH access AS (
     SELECT CASE WHEN %(is_service)s
-                THEN EXISTS (SELECT FROM chat_room r WHERE r.id = %(room_id)s)
+                THEN EXISTS (SELECT FROM chat_room r
+                             WHERE r.id = %(room_id)s AND r.deleted_at IS NULL)
                 ELSE EXISTS (SELECT FROM chat_member o WHERE o.room_id = %(room_id)s
                              AND o.user_id = %(user_id)s) END AS may_read
 )

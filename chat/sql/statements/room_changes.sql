@@ -3,4 +3,5 @@
 SELECT outcome, subject, room::text
 FROM chat.change_room(
     %(by)s::json, %(room_id)s, %(changes)s::json,
-    %(change_allowed)s::text[], %(archive_allowed)s::text[]);
+    %(change_allowed)s::text[], %(archive_allowed)s::text[],
+    %(rights)s::json);

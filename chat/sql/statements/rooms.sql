@@ -62,6 +62,7 @@ FROM (SELECT %(room_id)s::bigint AS id) AS wanted
 LEFT JOIN chat_member o ON o.room_id = wanted.id AND o.user_id = %(user_id)s
 JOIN chat_room r
     ON r.id = CASE WHEN o.id IS NOT NULL OR %(is_service)s THEN wanted.id END
+    AND r.deleted_at IS NULL
 LEFT JOIN chat_message m ON m.room_id = r.id AND m.seq = r.last_seq
     AND (r.history = 'all' OR m.seq > o.joined_seq OR %(is_service)s);
 
