@@ -61,6 +61,8 @@ REFUSED: list[tuple[LiteralString, str]] = [
         "create_invite: p_seconds or p_max_uses is not at least 1",
     ),
     ('create_invite(:room, 60, NULL, \'{"kind": "guest", "id": "a"}\', \'{}\')', "no caller"),
+    ("prune_counts(NULL, '', 10)", "prune_counts: p_before is null"),
+    ("prune_counts(now(), '', NULL)", "prune_counts: p_limit is not a number of rows"),
     ("prune_events(NULL, 10)", "prune_events: p_before is null"),
     ("prune_events(now(), NULL)", "prune_events: p_limit is not a number of rows"),
     ("prune_revocations(NULL, 10)", "prune_revocations: p_before is null"),

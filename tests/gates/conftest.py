@@ -46,6 +46,9 @@ SELECT 'gone-' || n, now() - n * interval '1 hour', now(), 3 + n % 500
 FROM generate_series(1, 20000) n;
 INSERT INTO chat_join_count (user_id, times)
 SELECT 'user-' || n, ARRAY[now()] FROM generate_series(1, 2000) n;
+INSERT INTO chat_use_count (user_id, kind, times)
+SELECT 'user-' || n, kind, ARRAY[now()]
+FROM generate_series(1, 2000) n, unnest(ARRAY['reported', 'room_created']) kind;
 INSERT INTO chat_invite (room_id, created_by, created_at, expires_at, max_uses)
 SELECT n % 500 + 1, 'host', '2026-01-02T03:04:05.678901Z', now() + interval '1 day', 5
 FROM generate_series(1, 5000) n;

@@ -44,6 +44,7 @@ INDEXES: dict[str, set[str]] = {
     "list_revocations": {"chat_revocation_changes"},
     "list_rooms": {ROOM, ROOMS_OF_USER, MESSAGE_OF_ROOM},
     "list_rooms_backwards": {ROOM, ROOMS_OF_USER, MESSAGE_OF_ROOM},
+    "prune_counts": {JOIN_COUNT, "chat_use_count_once"},
     "prune_events": {EVENT},
     "prune_listeners": {LISTENER, UNTIL},
     "prune_revocations": {REVOCATION, "chat_revocation_not_before"},

@@ -18,6 +18,7 @@ from chat.actions import events as event_actions
 from chat.actions import installation
 from chat.actions import invites as invite_actions
 from chat.actions import joins as join_actions
+from chat.actions import limits as limit_actions
 from chat.actions import listeners as listener_actions
 from chat.actions import members as member_actions
 from chat.actions import messages as message_actions
@@ -39,6 +40,7 @@ CALLS: list[Call[Any]] = [
     event_actions.prune_events(days=90),
     installation.start_over(),
     installation.accept_identity(),
+    limit_actions.prune_counts("user-5"),
     listener_actions.keep_listeners(["user-9"], 3600),
     listener_actions.list_running_writes(),
     listener_actions.settle_listeners([]),
