@@ -1,8 +1,19 @@
 """The only writers: each module builds calls of the SQL functions, which carry their readers."""
 
-from chat.actions import events, installation, invites, joins, members, messages, revocations, rooms
+from chat.actions import (
+    direct_rooms,
+    events,
+    installation,
+    invites,
+    joins,
+    members,
+    messages,
+    revocations,
+    rooms,
+)
 
 __all__ = [
+    "direct_rooms",
     "events",
     "installation",
     "invites",

@@ -13,6 +13,7 @@ from chat.actions.listeners import Listeners
 from chat.actions.messages import SendLimits
 from chat.actions.send_queue import SendQueue, open_send_queue
 from chat.api import (
+    direct_rooms,
     documentation,
     events,
     health,
@@ -41,6 +42,7 @@ from chat.sql.notifier import open_notifier
 ROUTES = [
     rooms.list_rooms,
     rooms.create_room,
+    direct_rooms.open_direct_room,
     rooms.read_room,
     messages.list_messages,
     messages.send_message,
@@ -54,6 +56,8 @@ ROUTES = [
     invites.accept_invite,
     members.add_members,
     members.remove_member,
+    members.read_member,
+    members.change_member,
     users.revoke_tokens,
     events.list_events,
     search.search_rooms,

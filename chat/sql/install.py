@@ -47,6 +47,7 @@ _ORDER = (
     "joins",
     "invites",
     "rooms",
+    "direct",
     "revocations",
     "installation",
     "repairs",

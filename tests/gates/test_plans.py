@@ -11,6 +11,7 @@ from tests.unit.test_statements import CALLS, name_of
 
 ROOM, MESSAGE = "chat_room_pkey", "chat_message_pkey"
 MEMBER_OF_ROOM, ROOMS_OF_USER = "chat_member_once_per_room", "chat_member_rooms_of_user"
+RANKED, BAN = "chat_member_ranked", "chat_ban_once"
 MESSAGE_OF_ROOM = "chat_message_seq_once_per_room"
 EVENT, EVENT_OF_ROOM = "chat_event_pkey", "chat_event_version_once_per_room"
 OUTBOX, NAMES = "chat_outbox_pkey", "chat_room_search_text"
@@ -19,6 +20,7 @@ LISTENER, UNTIL = "chat_listener_pkey", "chat_listener_until"
 JOIN_COUNT = "chat_join_count_pkey"
 BAN = "chat_ban_once"
 INVITE, INVITE_OF_ROOM = "chat_invite_pkey", "chat_invite_of_room"
+BLOCK, DIRECT = "chat_block_once", "chat_room_direct_key_once"
 # The indexes of our tables that each call reads through, with what it does inside the functions.
 INDEXES: dict[str, set[str]] = {
     "accept_invite": {INVITE, ROOM, MEMBER_OF_ROOM, ROOMS_OF_USER, LISTENER, JOIN_COUNT, BAN},
@@ -28,22 +30,26 @@ INDEXES: dict[str, set[str]] = {
     "list_invites_backwards": {ROOM, MEMBER_OF_ROOM, INVITE_OF_ROOM},
     "revoke_invite": {ROOM, MEMBER_OF_ROOM, INVITE_OF_ROOM},
     "accept_identity": {"chat_revocation_changes"},
-    "add_members": {ROOM, MEMBER_OF_ROOM, LISTENER},
-    "create_room": {ROOM, MEMBER_OF_ROOM, MESSAGE_OF_ROOM, LISTENER},
+    "add_members": {ROOM, MEMBER_OF_ROOM, LISTENER, BAN},
+    "create_room": {ROOM, MEMBER_OF_ROOM, MESSAGE_OF_ROOM, LISTENER, BAN, BLOCK},
     "delete_message": {ROOM, MESSAGE, MEMBER_OF_ROOM, LISTENER},
+    "find_member": {ROOM, MEMBER_OF_ROOM},
     "find_room": {ROOM, MEMBER_OF_ROOM, MESSAGE_OF_ROOM},
     "is_copy": set(),
     "join_room": {ROOM, MEMBER_OF_ROOM, ROOMS_OF_USER, LISTENER, JOIN_COUNT, BAN},
     "keep_listeners": {LISTENER, REVOCATION},
     "leave_room": {ROOM, MEMBER_OF_ROOM, LISTENER},
     "list_events": {ROOM, MEMBER_OF_ROOM, EVENT_OF_ROOM, MESSAGE},
-    "list_members": {MEMBER_OF_ROOM},
-    "list_members_backwards": {MEMBER_OF_ROOM},
+    "list_members": {ROOM, MEMBER_OF_ROOM},
+    "list_members_backwards": {ROOM, MEMBER_OF_ROOM},
+    "list_ranked_members": {ROOM, MEMBER_OF_ROOM, RANKED},
+    "list_ranked_members_backwards": {ROOM, MEMBER_OF_ROOM, RANKED},
     "list_messages": {MEMBER_OF_ROOM, MESSAGE, MESSAGE_OF_ROOM},
     "list_running_writes": set(),
     "list_revocations": {"chat_revocation_changes"},
-    "list_rooms": {ROOM, ROOMS_OF_USER, MESSAGE_OF_ROOM},
-    "list_rooms_backwards": {ROOM, ROOMS_OF_USER, MESSAGE_OF_ROOM},
+    "list_rooms": {ROOM, ROOMS_OF_USER, MEMBER_OF_ROOM, MESSAGE_OF_ROOM},
+    "list_rooms_backwards": {ROOM, ROOMS_OF_USER, MEMBER_OF_ROOM, MESSAGE_OF_ROOM},
+    "open_direct_room": {ROOM, DIRECT, MEMBER_OF_ROOM, MESSAGE_OF_ROOM, LISTENER, BAN, BLOCK},
     "prune_counts": {JOIN_COUNT, "chat_use_count_once"},
     "prune_events": {EVENT},
     "prune_listeners": {LISTENER, UNTIL},
@@ -52,10 +58,11 @@ INDEXES: dict[str, set[str]] = {
     "remove_member": {ROOM, MEMBER_OF_ROOM, LISTENER},
     "rename_room": {ROOM, MEMBER_OF_ROOM, LISTENER},
     "revoke_tokens": {REVOCATION},
-    "search_rooms": {ROOM, MEMBER_OF_ROOM, MESSAGE_OF_ROOM, NAMES},
-    "search_rooms_backwards": {ROOM, MEMBER_OF_ROOM, MESSAGE_OF_ROOM, NAMES},
+    "search_rooms": {ROOM, ROOMS_OF_USER, MEMBER_OF_ROOM, MESSAGE_OF_ROOM, NAMES},
+    "search_rooms_backwards": {ROOM, ROOMS_OF_USER, MEMBER_OF_ROOM, MESSAGE_OF_ROOM, NAMES},
     "send_messages": {ROOM, MEMBER_OF_ROOM, LISTENER},
     "settle_listeners": {LISTENER},
+    "update_member": {ROOM, MEMBER_OF_ROOM, LISTENER, RANKED, "chat_member_pkey"},
 }
 WHOLE = {"start_over"}
 """Changes every room, and is run once after a restore."""

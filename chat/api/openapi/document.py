@@ -25,8 +25,9 @@ from chat.conf import BIGINT_MAX, USER_ID_MAX_LENGTH
 VERSION = "0.1.0"
 TAGS = {
     "rooms": "A room has a name, members and messages; `version` counts what happened in it.",
+    "direct_rooms": "The one room of exactly some people, who never change.",
     "messages": "Sent by members, numbered 1, 2, 3… in each room.",
-    "members": "Who is in a room; the host's service adds and removes users.",
+    "members": "Who is in a room; some roles add, remove, promote and mute members.",
     "joins": "Users join public rooms, and leave rooms, by themselves.",
     "invites": "Links by which users join a room, also a private one, until they expire.",
     "users": "Users are the product's: its service can refuse the tokens that they hold.",

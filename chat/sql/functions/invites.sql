@@ -149,7 +149,7 @@ BEGIN
             UPDATE chat_invite i SET uses = i.uses + 1 WHERE i.id = p_invite_id;
         END IF;
     ELSIF outcome = 'already' THEN
-        room := chat.event_room_of(v_room);
+        room := chat.present_room(v_room);
     END IF;
     RETURN NEXT;
 END $$;

@@ -60,13 +60,6 @@ BEGIN
     RETURN v_room;
 END $$;
 
--- The room as an event shows it.
-CREATE OR REPLACE FUNCTION chat.event_room_of(p_room chat_room) RETURNS json
-LANGUAGE sql STABLE AS $$
-    SELECT chat.event_room(
-        p_room.id, p_room.name, p_room.version, p_room.bumped_at, p_room.member_count)
-$$;
-
 -- Lets a user who is no member into a room of which the caller holds the lock, or says why not. One row:
 --
 -- outcome         meaning                                                the other columns
@@ -97,8 +90,8 @@ BEGIN
         IF retry_after IS NOT NULL THEN
             outcome := 'rate_limited';
         ELSE
-            SELECT 'joined', a.room INTO STRICT outcome, room
-            FROM chat.add_members(p_room.id, ARRAY[p_user_id]) AS a;
+            outcome := 'joined';
+            room := chat.present_room(chat.insert_members(p_room, ARRAY[p_user_id]));
         END IF;
     END IF;
     RETURN NEXT;
@@ -145,7 +138,7 @@ BEGIN
             v_room, p_user_id, p_joins_per_user, p_rooms_per_user, p_members_per_room) AS e;
         RETURN;
     END IF;
-    room := CASE WHEN outcome = 'already' THEN chat.event_room_of(v_room) END;
+    room := CASE WHEN outcome = 'already' THEN chat.present_room(v_room) END;
     RETURN NEXT;
 END $$;
 
@@ -184,14 +177,15 @@ BEGIN
                     WHEN v_room.kind = 'public' THEN 'not_member'
                     ELSE 'room_not_found' END;
     IF outcome = 'not_member' THEN
-        room := chat.event_room_of(v_room);
+        room := chat.present_room(v_room);
     ELSIF outcome IS NULL THEN
         retry_after := chat.count_join(p_user_id, p_joins_per_user);
         IF retry_after IS NOT NULL THEN
             outcome := 'rate_limited';
         ELSE
-            SELECT 'left', d.room INTO STRICT outcome, room
-            FROM chat.remove_member(p_room_id, p_user_id) AS d;
+            outcome := 'left';
+            room := chat.present_room(chat.end_membership(
+                v_room, p_user_id, json_build_object('kind', 'user', 'id', p_user_id)));
         END IF;
     END IF;
     RETURN NEXT;
