@@ -9,6 +9,7 @@ from chat.actions import (
     members,
     messages,
     revocations,
+    room_changes,
     rooms,
 )
 
@@ -21,5 +22,6 @@ __all__ = [
     "members",
     "messages",
     "revocations",
+    "room_changes",
     "rooms",
 ]
