@@ -1,10 +1,10 @@
 """Creating, revoking and accepting invites."""
 
-from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
 
+from app.permissions import Right, list_allowed
 from chat.actions.caller import Caller
 from chat.actions.joins import EntryLimits, EntryRow, require_entry
 from chat.errors import (
@@ -39,13 +39,12 @@ def create_invite(
     *,
     seconds: int,
     max_uses: int | None,
-    allowed: Sequence[str],
     waits: bool = True,
 ) -> Call[Invite]:
     """Create an invite into a room that expires after so many seconds.
 
-    `max_uses`: how many users may join by it; None for any number. `allowed`: where the right to
-    create invites is given, as `kind:role`. `waits`: as for `chat.actions.joins.join_room`.
+    `max_uses`: how many users may join by it; None for any number. `waits`: as for
+    `chat.actions.joins.join_room`.
 
     Errors: `NotFoundError`, `RightRequiredError`, `RoomArchivedError`; `ConflictError` for a direct
     room.
@@ -58,7 +57,7 @@ def create_invite(
             "seconds": seconds,
             "max_uses": max_uses,
             "by": by.to_json(),
-            "allowed": list(allowed),
+            "allowed": list_allowed(Right.CREATE_INVITES),
             "waits": waits,
         },
         _read_created,
@@ -67,9 +66,7 @@ def create_invite(
     )
 
 
-def revoke_invite(
-    room_id: int, invite_id: int, by: Caller, *, allowed: Sequence[str], waits: bool = True
-) -> Call[None]:
+def revoke_invite(room_id: int, invite_id: int, by: Caller, *, waits: bool = True) -> Call[None]:
     """Let nobody join by an invite from now on; repeating it changes nothing.
 
     The other arguments are those of `create_invite`. Errors: `NotFoundError`, also for an invite of
@@ -82,7 +79,7 @@ def revoke_invite(
             "room_id": room_id,
             "invite_id": invite_id,
             "by": by.to_json(),
-            "allowed": list(allowed),
+            "allowed": list_allowed(Right.CREATE_INVITES),
             "waits": waits,
         },
         _read_revoked,
@@ -144,7 +141,7 @@ def _read_accepted(rows: list[EntryRow]) -> EventRoom:
 
 def _refuse(outcome: str) -> NotFoundError | RightRequiredError | RoomBusyError:
     if outcome == "right_required":
-        return RightRequiredError("create_invites")
+        return RightRequiredError(Right.CREATE_INVITES)
     if outcome == "busy":
         return RoomBusyError()
     return NotFoundError(NO_SUCH_INVITE) if outcome == "invite_not_found" else NotFoundError()

@@ -1,9 +1,11 @@
 """Joining and leaving of users themselves."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import msgspec
 
+from app.permissions import Right, list_allowed
+from chat.actions.caller import Caller
 from chat.conf import ChatConfiguration
 from chat.errors import (
     BannedError,
@@ -52,7 +54,7 @@ _REFUSALS: Mapping[str, Callable[[EntryRow], ChatError]] = {
     "room_full": lambda _: LimitReachedError(_ROOM_FULL),
     "too_many_rooms": lambda _: LimitReachedError(_TOO_MANY_ROOMS),
     "rate_limited": lambda row: RateLimitedError(_TOO_OFTEN, seconds=row.retry_after or 1),
-    "right_required": lambda _: RightRequiredError("leave"),
+    "right_required": lambda _: RightRequiredError(Right.LEAVE),
     "busy": lambda _: RoomBusyError(),
 }
 
@@ -96,25 +98,20 @@ def join_room(
 
 
 def leave_room(
-    room_id: int,
-    user_id: str,
-    limits: EntryLimits = NO_LIMITS,
-    *,
-    allowed: Sequence[str],
-    waits: bool = True,
+    room_id: int, by: Caller, limits: EntryLimits = NO_LIMITS, *, waits: bool = True
 ) -> Call[EventRoom]:
     """End the user's own membership and return the room as it is then.
 
-    Repeating it changes nothing; of a room that is not public a stranger learns nothing. `allowed`:
-    where the right to leave is given, as `kind:role`. `waits`: as for `join_room`.
+    Repeating it changes nothing; of a room that is not public a stranger learns nothing. `by`: who
+    leaves; the host's service as a user does. `waits`: as for `join_room`.
 
     Errors: `NotFoundError`; `RightRequiredError` in a direct room; `RateLimitedError`.
     """
     parameters = {
         "room_id": room_id,
-        "user_id": user_id,
+        "by": by.to_json(),
         "joins_per_user": limits.joins_per_user,
-        "allowed": list(allowed),
+        "allowed": list_allowed(Right.LEAVE),
         "waits": waits,
     }
     return Call(

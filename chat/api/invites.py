@@ -73,7 +73,6 @@ async def create_invite(
             by,
             seconds=wanted.expires_in,
             max_uses=wanted.max_uses,
-            allowed=_ALLOWED,
             waits=waits,
         ),
     )
@@ -117,9 +116,7 @@ async def revoke_invite(
     room, by, invite = parse_room_id(room_id), read_caller(request), parse_number(invite_id) or 0
     await run_soon(
         database,
-        lambda waits: actions.invites.revoke_invite(
-            room, invite, by, allowed=_ALLOWED, waits=waits
-        ),
+        lambda waits: actions.invites.revoke_invite(room, invite, by, waits=waits),
     )
 
 

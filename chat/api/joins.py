@@ -2,17 +2,14 @@
 
 from litestar import post
 
-from app.permissions import Right, list_allowed
 from chat.actions import joins
 from chat.actions.joins import NO_LIMITS, EntryLimits, make_limits, run_soon
 from chat.api.openapi.operations import Operation
 from chat.api.paths import parse_room_id
 from chat.api.schemas import Membership
-from chat.api.security import ApiRequest, authenticated
+from chat.api.security import ApiRequest, authenticated, read_caller
 from chat.conf import load_configuration
 from chat.sql.database import Database
-
-_ALLOWED = list_allowed(Right.LEAVE)
 
 
 def limits_of(request: ApiRequest) -> EntryLimits:
@@ -55,9 +52,6 @@ async def leave_room(request: ApiRequest, room_id: str, database: Database) -> M
     caller is no member, or no longer; 429 when the caller joins and leaves more often than the host
     allows.
     """
-    room, user, limits = parse_room_id(room_id), request.user.user_id, limits_of(request)
-    left = await run_soon(
-        database,
-        lambda waits: joins.leave_room(room, user, limits, allowed=_ALLOWED, waits=waits),
-    )
-    return Membership(room=left, user=user, joined=False)
+    room, by, limits = parse_room_id(room_id), read_caller(request), limits_of(request)
+    left = await run_soon(database, lambda waits: joins.leave_room(room, by, limits, waits=waits))
+    return Membership(room=left, user=by.id, joined=False)

@@ -74,6 +74,41 @@ def test_the_table_of_rights_holds(
         assert (answer.json()["right"], changed) == (right, 0)
 
 
+# Rights whose use is more than one event, or none.
+OTHER_ACTS: dict[Right, Callable[[Place], httpx.Response]] = {
+    Right.LEAVE: lambda at: at.caller.post(f"{at.path}leave/"),
+    Right.CREATE_INVITES: lambda at: at.caller.post(f"{at.path}invites/"),
+}
+
+
+@pytest.mark.parametrize("right", OTHER_ACTS)
+@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("kind", Kind)
+def test_it_holds_for_leaving_and_inviting(
+    host: Actor,
+    alice: Actor,
+    bob: Actor,
+    charlie: Actor,
+    connection: Connection,
+    kind: Kind,
+    role: Role,
+    right: Right,
+) -> None:
+    """What the table gives is done; anything else is 403 with the right that it takes."""
+    room = host.create_room(bob)
+    host.post(f"/api/rooms/{room}/members/", {"users": [alice.user_id], "role": role})
+    connection.execute("UPDATE chat_room SET kind = %s WHERE id = %s", [kind, room])
+    before = host.get(f"/api/rooms/{room}/").json()["version"]
+
+    answer = OTHER_ACTS[right](Place(room, alice, bob, charlie))
+
+    if right in RIGHTS[kind][role]:
+        assert answer.is_success, answer.text
+    else:
+        assert (answer.status_code, answer.json()["right"]) == (403, right)
+        assert host.get(f"/api/rooms/{room}/").json()["version"] == before
+
+
 @pytest.mark.parametrize("role", Role)
 @pytest.mark.parametrize("kind", Kind)
 def test_a_client_is_told_its_rights(

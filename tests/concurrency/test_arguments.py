@@ -61,6 +61,8 @@ REFUSED: list[tuple[LiteralString, str]] = [
         "create_invite: p_seconds or p_max_uses is not at least 1",
     ),
     ('create_invite(:room, 60, NULL, \'{"kind": "guest", "id": "a"}\', \'{}\')', "no caller"),
+    ("prune_counts(NULL, '', 10)", "prune_counts: p_before is null"),
+    ("prune_counts(now(), '', NULL)", "prune_counts: p_limit is not a number of rows"),
     ("prune_events(NULL, 10)", "prune_events: p_before is null"),
     ("prune_events(now(), NULL)", "prune_events: p_limit is not a number of rows"),
     ("prune_revocations(NULL, 10)", "prune_revocations: p_before is null"),
@@ -94,8 +96,14 @@ OUTCOMES: list[tuple[LiteralString, list[str]]] = [
     ("change_own_membership(:room, NULL, true, '30/60')", ["invalid_user"]),
     ("join_room(NULL, 'b', '', 0, 0)", ["room_not_found"]),
     ("join_room(:room, NULL, '', 0, 0)", ["invalid_user"]),
-    ("leave_room(NULL, 'a', '', '{}')", ["room_not_found"]),
-    ("leave_room(:room, 'a', '', NULL)", ["right_required"]),
+    (
+        'leave_room(NULL, \'{"kind": "user", "id": "a"}\', \'\', \'{}\')',
+        ["room_not_found"],
+    ),
+    (
+        'leave_room(:room, \'{"kind": "user", "id": "a"}\', \'\', NULL)',
+        ["right_required"],
+    ),
     ("accept_invite(NULL, now(), 'b', '', 0, 0)", ["invite_not_found"]),
     ("accept_invite(1, NULL, 'b', '', 0, 0)", ["invite_not_found"]),
 ]

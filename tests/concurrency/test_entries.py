@@ -1,12 +1,21 @@
 """Joining and leaving while somebody else changes the room, or what the user may do."""
 
+import random
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 
 import pytest
 
-from chat.actions.joins import EntryLimits, join_room
+from chat.actions.caller import Caller
+from chat.actions.direct_rooms import open_direct_room
+from chat.actions.invites import accept_invite, create_invite
+from chat.actions.joins import EntryLimits, join_room, leave_room
+from chat.actions.rooms import CreationLimits, create_room
 from chat.errors import BannedError, LimitReachedError, NotFoundError
+from chat.queries.invites import Invite
+from chat.sql import Call
+from chat.sql.database import run_call
 from tests.concurrency.conftest import Place
 from tests.conftest import Connection
 from tests.support.actors import Actor
@@ -145,3 +154,43 @@ def test_a_join_that_is_undone_takes_no_place(
     first.rollback()
 
     assert joining.result(10).member_count == 1
+
+
+def test_no_two_entries_wait_for_each_other_in_a_circle(
+    place: Place, open_session: Callable[[], Session], connection: Connection
+) -> None:
+    """Joins, leaves, invites, new rooms and direct rooms of few users within limits all end."""
+    rooms, users = [place.room() for _ in range(2)], place.users(2)
+    host = Caller("service", "host")
+    invites = [run_call(connection, make_invite(room, host)) for room in rooms]
+    # As many as never refuse, so that each call takes all its locks.
+    entry, creation = EntryLimits("9999/60", 1000, 1000), CreationLimits("9999/60", 1000, 1000)
+    sessions = [open_session() for _ in range(8)]
+
+    def work(n: int) -> None:
+        chance, run = random.Random(n), sessions[n].run
+        for _ in range(80):
+            user, invite = chance.choice(users), chance.choice(invites)
+            by, room = Caller("user", user), chance.choice(rooms)
+            match chance.randrange(8):
+                case 0 | 1:
+                    run(join_room(room, user, entry))
+                case 2 | 3:
+                    run(leave_room(room, by, entry))
+                case 4 | 5:
+                    created_at = datetime.fromisoformat(invite.created_at)
+                    run(accept_invite(invite.id, created_at, user, entry))
+                case 6:
+                    run(create_room("room", users, by=by, limits=creation))
+                case _:
+                    run(open_direct_room(users, by=by, opened_per_user="9999/60"))
+
+    run_at_once(work, range(len(sessions)))
+
+    for room in rooms:
+        read_exact_ledger(connection, room)
+
+
+def make_invite(room: int, by: Caller) -> Call[Invite]:
+    """Return the call that creates an invite of an hour."""
+    return create_invite(room, by, seconds=3600, max_uses=None)

@@ -154,3 +154,53 @@ def test_the_service_joins_as_a_user_does(
     assert host.post(f"/api/rooms/{private}/join/").status_code == 404
     assert host.post(f"/api/rooms/{private}/members/", {"users": ["host"]}).status_code == 200
     assert host.post(f"/api/rooms/{private}/leave/").status_code == 200
+
+
+def test_the_only_owner_who_leaves_passes_the_room_on(
+    host: Actor, alice: Actor, bob: Actor, connection: Connection
+) -> None:
+    """The member who has been there longest is the owner; the audit names who left."""
+    room = host.create_room()
+    for user, role in ((alice, "owner"), (bob, "member")):
+        host.post(f"/api/rooms/{room}/members/", {"users": [user.user_id], "role": role})
+
+    left = alice.post(f"/api/rooms/{room}/leave/")
+
+    assert left.status_code == 200
+    assert bob.get(f"/api/rooms/{room}/").json()["my"]["role"] == "owner"
+    (kept,) = connection.execute(
+        "SELECT actor, actor_kind, address <> '' AS has_address, details FROM chat_audit"
+        " WHERE room_id = %s AND user_id = %s AND action = 'role_changed'",
+        [room, bob.user_id],
+    ).fetchall()
+    assert kept == {
+        "actor": alice.user_id,
+        "actor_kind": "user",
+        "has_address": True,
+        "details": {"from": "member", "to": "owner", "cause": "only_owner_left"},
+    }
+
+
+def test_code_of_the_release_before_lets_nobody_into_a_private_room(
+    host: Actor, alice: Actor, charlie: Actor, connection: Connection
+) -> None:
+    """Its call, where joins are limited, knows private rooms as rooms that do not exist."""
+    room, public = host.create_room(alice), host.create_room(alice)
+    change(connection, room, "kind", "private")
+    call = (
+        "SELECT outcome, room IS NOT NULL AS is_shown"
+        " FROM chat.change_own_membership(%s, %s, %s, '30/60')"
+    )
+
+    def run(room_id: int, user: Actor, *, is_joining: bool) -> tuple[str, bool]:
+        row = connection.execute(call, [room_id, user.user_id, is_joining]).fetchone()
+        assert row is not None
+        return row["outcome"], row["is_shown"]
+
+    assert run(room, charlie, is_joining=True) == ("room_not_found", False)
+    assert run(room, charlie, is_joining=False) == ("room_not_found", False)
+    assert run(room, alice, is_joining=True) == ("already", True)
+    assert run(room, alice, is_joining=False) == ("left", True)
+    assert run(public, charlie, is_joining=True) == ("joined", True)
+    assert run(public, charlie, is_joining=False) == ("left", True)
+    assert run(public, charlie, is_joining=False) == ("not_member", True)

@@ -19,6 +19,7 @@ from chat.actions import events as event_actions
 from chat.actions import installation, room_changes, room_deletions
 from chat.actions import invites as invite_actions
 from chat.actions import joins as join_actions
+from chat.actions import limits as limit_actions
 from chat.actions import listeners as listener_actions
 from chat.actions import members as member_actions
 from chat.actions import messages as message_actions
@@ -44,6 +45,7 @@ CALLS: list[Call[Any]] = [
     event_actions.prune_events(days=90),
     installation.start_over(),
     installation.accept_identity(),
+    limit_actions.prune_counts("user-5"),
     listener_actions.keep_listeners(["user-9"], 3600),
     listener_actions.list_running_writes(),
     listener_actions.settle_listeners([]),
@@ -51,11 +53,11 @@ CALLS: list[Call[Any]] = [
     member_actions.add_members(1, ["zoe"], SERVICE),
     member_actions.remove_member(1, "user-9", SERVICE),
     member_actions.update_member(1, "user-9", MemberChange("moderator"), SERVICE),
-    invite_actions.create_invite(2, HOST, seconds=3600, max_uses=None, allowed=["public:member"]),
-    invite_actions.revoke_invite(2, 7, HOST, allowed=["public:member"]),
+    invite_actions.create_invite(2, HOST, seconds=3600, max_uses=None),
+    invite_actions.revoke_invite(2, 7, HOST),
     invite_actions.accept_invite(500, INVITED_AT, "zoe", join_actions.EntryLimits("30/60", 3, 100)),
     join_actions.join_room(1, "zoe", join_actions.EntryLimits("30/60", 3, 100)),
-    join_actions.leave_room(2, "user-20", allowed=["public:member"]),
+    join_actions.leave_room(2, Caller("user", "user-20")),
     message_actions.send_messages([message_actions.NewMessage(1, "user-9", "key", "text")]),
     message_actions.delete_message(500),
     revocation_actions.revoke_tokens("zoe"),

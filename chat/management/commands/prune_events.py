@@ -1,6 +1,7 @@
 """`manage.py prune_events`: deletes what is too old to be needed.
 
-Events of the log, users who stopped listening, and revocations of tokens that have expired.
+Events of the log, users who stopped listening, what users did that limits nothing any more, and
+revocations of tokens that have expired.
 """
 
 from argparse import ArgumentTypeError
@@ -8,6 +9,7 @@ from argparse import ArgumentTypeError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from chat.actions.events import PRUNE_BATCH, prune_events
+from chat.actions.limits import prune_counts
 from chat.actions.listeners import PRUNE_BATCH as LISTENERS_BATCH
 from chat.actions.listeners import prune_listeners
 from chat.actions.revocations import PRUNE_BATCH as REVOCATIONS_BATCH
@@ -51,7 +53,19 @@ class Command(BaseCommand):
             pruned = run_call_in_django(prune_listeners())
             users += pruned
         self.stdout.write(f"Pruned {users} users who stopped listening.")
+        self._prune_counts()
         self._prune_revocations()
+
+    def _prune_counts(self) -> None:
+        """Go through all users who did something that is limited."""
+        total, last = 0, ""
+        while True:
+            found = run_call_in_django(prune_counts(last))
+            total += found.pruned
+            if found.last_user_id is None:
+                break
+            last = found.last_user_id
+        self.stdout.write(f"Pruned {total} counts of users that limit nothing any more.")
 
     def _prune_revocations(self) -> None:
         """Delete the revocations of which all tokens have expired; tokens may be valid for ever."""

@@ -152,40 +152,44 @@ END $$;
 -- busy            the room is locked, and p_wait is false                null
 -- rate_limited    too many joins and leaves; nothing was stored          retry_after, in seconds
 --
--- p_allowed: where the right to leave is given; see `find_refusal`. p_wait: as for `join_room`.
+-- p_by: who leaves; the host's service leaves as a user does. Where the only owner leaves, the ownership is
+-- passed on. p_allowed: where the right to leave is given; see `find_refusal`. p_wait: as for `join_room`.
 CREATE OR REPLACE FUNCTION chat.leave_room(
-    p_room_id bigint, p_user_id text, p_joins_per_user text, p_allowed text[],
-    p_wait boolean DEFAULT true
+    p_room_id bigint, p_by json, p_joins_per_user text, p_allowed text[], p_wait boolean DEFAULT true
 ) RETURNS TABLE (outcome text, room json, retry_after float8)
 LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
+    v_user_id text := p_by ->> 'id';
     v_seen record;
     v_room chat_room;
+    v_is_leaving boolean := false;
 BEGIN
     PERFORM chat.require_read_committed();
-    SELECT seen.room, seen.is_member INTO v_seen FROM chat.look_at_room(p_room_id, p_user_id) AS seen;
+    SELECT seen.room, seen.is_member INTO v_seen FROM chat.look_at_room(p_room_id, v_user_id) AS seen;
     v_room := v_seen.room;
     IF v_seen.is_member THEN
         v_room := chat.lock_room(p_room_id, p_wait);
+        IF v_room.id IS NULL AND NOT p_wait THEN
+            outcome := 'busy';
+        ELSIF chat.is_member(p_room_id, v_user_id) THEN
+            outcome := chat.find_refusal(v_room, v_user_id, p_allowed);
+            v_is_leaving := outcome IS NULL;
+        END IF;
     END IF;
-    -- For a public room a stranger is answered as one who has left it.
-    outcome := CASE WHEN v_seen.is_member AND v_room.id IS NULL AND NOT p_wait THEN 'busy'
-                    WHEN v_room.id IS NULL THEN 'room_not_found'
-                    WHEN chat.is_member(p_room_id, p_user_id)
-                        THEN chat.find_refusal(v_room, p_user_id, p_allowed)
-                    WHEN v_room.kind = 'public' THEN 'not_member'
-                    ELSE 'room_not_found' END;
+    IF outcome IS NULL AND NOT v_is_leaving THEN
+        -- For a public room a stranger is answered as one who has left it.
+        outcome := CASE WHEN v_room.kind = 'public' THEN 'not_member' ELSE 'room_not_found' END;
+    END IF;
     IF outcome = 'not_member' THEN
         room := chat.present_room(v_room);
-    ELSIF outcome IS NULL THEN
-        retry_after := chat.count_join(p_user_id, p_joins_per_user);
+    ELSIF v_is_leaving THEN
+        retry_after := chat.count_join(v_user_id, p_joins_per_user);
         IF retry_after IS NOT NULL THEN
             outcome := 'rate_limited';
         ELSE
             outcome := 'left';
-            room := chat.present_room(chat.end_membership(
-                v_room, p_user_id, json_build_object('kind', 'user', 'id', p_user_id)));
+            room := chat.present_room(chat.end_membership(v_room, v_user_id, p_by));
         END IF;
     END IF;
     RETURN NEXT;
@@ -206,8 +210,9 @@ BEGIN
         FROM chat.join_room(p_room_id, p_user_id, p_changes_per_user, 0, 0) AS j;
     ELSE
         RETURN QUERY SELECT l.outcome, l.room, l.retry_after
-        FROM chat.leave_room(p_room_id, p_user_id, p_changes_per_user, ARRAY[
-            'public:member', 'public:moderator', 'public:owner',
-            'private:member', 'private:moderator', 'private:owner']) AS l;
+        FROM chat.leave_room(
+            p_room_id, json_build_object('kind', 'user', 'id', p_user_id), p_changes_per_user, ARRAY[
+                'public:member', 'public:moderator', 'public:owner',
+                'private:member', 'private:moderator', 'private:owner']) AS l;
     END IF;
 END $$;

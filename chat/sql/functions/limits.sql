@@ -37,3 +37,33 @@ CREATE OR REPLACE FUNCTION chat.is_room_full_for(p_room chat_room, p_added int, 
 RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT coalesce(p_limit, 0) > 0 AND p_room.member_count + p_added > p_limit
 $$;
+
+-- Looks at the counts of the next p_limit users after p_after, and deletes those whose last use was before
+-- p_before. One row: how many were deleted, and up to which user; null after the last one. It goes through
+-- the keys: an index of the times would be written with each use.
+CREATE OR REPLACE FUNCTION chat.prune_counts(p_before timestamptz, p_after text, p_limit int)
+RETURNS TABLE (pruned bigint, last_user_id text) LANGUAGE plpgsql AS $$
+DECLARE
+    v_users text[];
+    v_found bigint;
+BEGIN
+    PERFORM chat.require_prune_arguments('prune_counts', p_before, p_limit);
+    v_users := ARRAY(
+        SELECT found.user_id FROM (
+            (SELECT c.user_id FROM chat_join_count c
+             WHERE c.user_id > p_after ORDER BY c.user_id LIMIT p_limit)
+            UNION
+            (SELECT c.user_id FROM chat_use_count c
+             WHERE c.user_id > p_after ORDER BY c.user_id LIMIT p_limit)
+        ) AS found
+        ORDER BY found.user_id LIMIT p_limit);
+    last_user_id := v_users[cardinality(v_users)];
+    DELETE FROM chat_join_count c
+    WHERE c.user_id = ANY (v_users) AND c.times[cardinality(c.times)] < p_before;
+    GET DIAGNOSTICS pruned = ROW_COUNT;
+    DELETE FROM chat_use_count c
+    WHERE c.user_id = ANY (v_users) AND c.times[cardinality(c.times)] < p_before;
+    GET DIAGNOSTICS v_found = ROW_COUNT;
+    pruned := pruned + v_found;
+    RETURN NEXT;
+END $$;

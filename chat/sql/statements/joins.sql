@@ -9,4 +9,4 @@ FROM chat.join_room(
 -- Ends a user's own membership; see functions/joins.sql.
 SELECT outcome, room::text, retry_after
 FROM chat.leave_room(
-    %(room_id)s, %(user_id)s, %(joins_per_user)s::text, %(allowed)s::text[], %(waits)s);
+    %(room_id)s, %(by)s::json, %(joins_per_user)s::text, %(allowed)s::text[], %(waits)s);
