@@ -19,9 +19,6 @@ from tests.support.processes import serve_api
 WARM = 15
 """Requests after which a session has prepared the statement: then a call is one round trip."""
 
-BESIDE = {"list_revocations", "is_room_deletion_open", "continue_room_deletion"}
-"""What a process asks now and then, whoever calls."""
-
 
 @dataclass
 class Place:
@@ -174,12 +171,7 @@ def test_several_events_are_notified_of_by_another_session(
         place.host.create_room(place.member.listen(), place.host)
         assert list(listener.notifies(timeout=10, stop_after=1))
 
-<<<<<<< HEAD
     assert NOTIFY.decode() in tap.statements_of_others
-=======
-    asked = [name for name in tap.statements_of_others if name not in BESIDE]
-    assert asked == [NOTIFY.decode()]
->>>>>>> changes
 
 
 @pytest.mark.parametrize(
