@@ -35,6 +35,12 @@ class _Held:
     lacks_members: bool = False
 
 
+def _without_rights(room: Json) -> Json:
+    """Return a room as a list has it."""
+    my = room.get("my")
+    return room | {"my": {n: v for n, v in my.items() if n != "rights"}} if my else dict(room)
+
+
 class Reducer:
     """Holds a user's rooms; whatever the order of events, they become equal to the service's.
 
@@ -105,10 +111,12 @@ class Reducer:
 
         A change between these reads is in some of them. Its event comes after `room["version"]`
         and completes the others. `messages` are the newest `keep`, or all if there are fewer.
+
+        The rights of the user are not held: they change with the role. Read them to show them.
         """
         newest = sorted(messages, key=lambda message: message["id"])[-self.keep :]
         self._rooms[room["id"]] = _Held(
-            dict(room),
+            _without_rights(room),
             {member["user"]: member for member in members},
             {message["id"]: message for message in newest},
         )

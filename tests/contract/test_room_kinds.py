@@ -300,3 +300,20 @@ def test_my_settings_are_the_members_own(
     assert bob.get(f"{PATH}{room}/").json()["my"]["settings"]["muted"] is False
     bob.send(room, "hello")
     assert alice.get(f"{PATH}{room}/").json()["my"]["settings"]["hidden"] is False
+
+
+def test_the_release_before_lets_nobody_into_a_private_room(
+    host: Actor, alice: Actor, charlie: Actor, connection: Connection
+) -> None:
+    """While its processes still run: its join and its search know no such room."""
+    mark = secrets.token_hex(6)
+    room = create(host, alice, name=mark, kind="private")["id"]
+
+    (joined,) = connection.execute(
+        "SELECT outcome FROM chat.add_members(%s, ARRAY[%s])", [room, charlie.user_id]
+    ).fetchall()
+    (found,) = connection.execute(
+        "SELECT chat.compose_room(r, NULL, false) AS room FROM chat_room r WHERE id = %s", [room]
+    ).fetchall()
+
+    assert (joined["outcome"], found["room"]) == ("room_not_found", None)

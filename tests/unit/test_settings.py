@@ -53,6 +53,8 @@ def read(**environment: str) -> dict[str, Any]:
             "DATABASE_URL cannot be read: invalid URI query parameter.",
         ),
         ("CHAT_SENDS_PER_USER", "30", "CHAT_SENDS_PER_USER='30' is not a number and a number"),
+        ("CHAT_DEFAULT_ROOM_KIND", "direct", "='direct' is not one of public, private."),
+        ("CHAT_USERS_MAY_CREATE", "all", "CHAT_USERS_MAY_CREATE='all' is not one of none, private"),
         ("CHAT_JOINS_PER_USER", "x", "CHAT_JOINS_PER_USER='x' is not a number and a number"),
         (
             "CHAT_ROOMS_CREATED_PER_USER",

@@ -99,6 +99,14 @@ class PatientExecutor(MigrationExecutor):
         raise AssertionError("the last try raises")
 
 
+def _require_supported(using: str) -> None:
+    """Raise `CommandError` for a server that is too old."""
+    try:
+        connections[using].ensure_connection()
+    except NotSupportedError as error:
+        raise CommandError(f"{error} Nothing was changed.") from None
+
+
 # Django's command takes its executor from this name; it has no setting for it.
 migrate.MigrationExecutor = PatientExecutor  # type: ignore[attr-defined]
 
@@ -106,15 +114,18 @@ migrate.MigrationExecutor = PatientExecutor  # type: ignore[attr-defined]
 class Command(migrate.Command):
     """Django's `migrate`, one at a time, while the service goes on."""
 
+    def check(self, *arguments: Any, **options: Any) -> None:
+        """Run Django's checks, of which some ask the server for its version."""
+        for using in options.get("databases") or ():
+            _require_supported(using)
+        super().check(*arguments, **options)
+
     def handle(self, *arguments: Any, **options: Any) -> None:
         """Migrate while no other `migrate` does, then install the functions.
 
         A server that is too old is refused before anything is written.
         """
-        try:
-            connections[options.get("database") or DEFAULT_DB_ALIAS].ensure_connection()
-        except NotSupportedError as error:
-            raise CommandError(f"{error} Nothing was changed.") from None
+        _require_supported(options.get("database") or DEFAULT_DB_ALIAS)
         with self._alone(options.get("database") or DEFAULT_DB_ALIAS):
             super().handle(*arguments, **options)
 

@@ -96,7 +96,7 @@ END $$;
 -- p_user_ids: at most 10,000 (the API takes 1,000), which may be none. One row for each distinct
 -- user, in the order given: `added` or `already`. Where an id cannot be a user's, nothing is changed and
 -- the rows name those ids as `invalid_user`. A room that is unknown, or that nobody can be added to
--- (direct or archived: that release knows neither) is one row `room_not_found`.
+-- (archived, or not public: in that release anyone joins by this) is one row `room_not_found`.
 CREATE OR REPLACE FUNCTION chat.add_members(p_room_id bigint, p_user_ids text[])
 RETURNS TABLE (user_id text, outcome text, room json) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
@@ -116,7 +116,7 @@ BEGIN
     END IF;
 
     SELECT * INTO v_room FROM chat_room r WHERE r.id = p_room_id FOR NO KEY UPDATE;
-    IF v_room.id IS NULL OR v_room.kind = 'direct' OR v_room.archived_at IS NOT NULL THEN
+    IF v_room.id IS NULL OR v_room.kind <> 'public' OR v_room.archived_at IS NOT NULL THEN
         outcome := 'room_not_found';
         RETURN NEXT;
         RETURN;
