@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Iterator
-from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -17,11 +16,13 @@ PATH = "/api/rooms/direct/"
 @pytest.fixture(scope="module")
 def addresses(database_url: str) -> Iterator[list[str]]:
     """Return the addresses of two processes in which users may open direct rooms."""
-    with ExitStack() as stack:
-        yield [
-            stack.enter_context(serve_api(database_url, CHAT_USERS_MAY_CREATE="private", **more))
-            for more in ({}, {"CHAT_DIRECT_ROOMS_PER_USER": "2/600"})
-        ]
+    with (
+        serve_api(database_url, CHAT_USERS_MAY_CREATE="private") as one,
+        serve_api(
+            database_url, CHAT_USERS_MAY_CREATE="private", CHAT_DIRECT_ROOMS_PER_USER="2/600"
+        ) as other,
+    ):
+        yield [one, other]
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from tests.contract.pages import follow, read_page
 from tests.support.actors import PLAIN, Actor, describe_my
 
 PATH = "/api/rooms/"
+NO_DATA: list[object] = [[], "text", 1, {"a": "x" * 4090}, {"a": "\x00"}]
 
 
 def create(host: Actor, *members: Actor, **wanted: Any) -> dict[str, Any]:
@@ -65,7 +66,7 @@ def test_a_room_of_which_nothing_is_said_is_as_before(host: Actor, alice: Actor)
     "field, value",
     [
         *(("kind", kind) for kind in ("direct", "secret", "", 1)),
-        *(("data", data) for data in ([], "text", 1, {"a": "x" * 4090}, {"a": "\x00"})),
+        *(("data", data) for data in NO_DATA),
         *(("history", history) for history in ("none", "", 1, ["all"])),
         *(("external_id", key) for key in ("", "x" * 256, "a\x00b", 5)),
     ],

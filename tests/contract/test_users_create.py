@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Iterator
-from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -17,20 +16,19 @@ PATH = "/api/rooms/"
 @pytest.fixture(scope="module")
 def addresses(database_url: str) -> Iterator[dict[str, str]]:
     """Return the addresses of two processes with different settings."""
-    with ExitStack() as stack:
-        yield {
-            may_create: stack.enter_context(
-                serve_api(database_url, CHAT_USERS_MAY_CREATE=may_create, **more)
-            )
-            for may_create, more in {
-                "any": {"CHAT_DEFAULT_ROOM_KIND": "private"},
-                "private": {
-                    "CHAT_ROOMS_CREATED_PER_USER": "3/600",
-                    "CHAT_ROOMS_PER_USER": "2",
-                    "CHAT_MEMBERS_PER_ROOM": "4",
-                },
-            }.items()
-        }
+    with (
+        serve_api(
+            database_url, CHAT_USERS_MAY_CREATE="any", CHAT_DEFAULT_ROOM_KIND="private"
+        ) as for_any,
+        serve_api(
+            database_url,
+            CHAT_USERS_MAY_CREATE="private",
+            CHAT_ROOMS_CREATED_PER_USER="3/600",
+            CHAT_ROOMS_PER_USER="2",
+            CHAT_MEMBERS_PER_ROOM="4",
+        ) as for_private,
+    ):
+        yield {"any": for_any, "private": for_private}
 
 
 @pytest.fixture

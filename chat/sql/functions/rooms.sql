@@ -232,14 +232,15 @@ $$;
 -- What is wrong with a room that is to be created: an outcome of `create_room_v2`, or null.
 CREATE OR REPLACE FUNCTION chat.find_room_fault(
     p_name text, p_kind text, p_data json, p_history text, p_external_id text
-) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT CASE WHEN NOT chat.is_room_name(p_name) THEN 'invalid_name'
+) RETURNS text LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+    RETURN CASE WHEN NOT chat.is_room_name(p_name) THEN 'invalid_name'
                 WHEN (p_kind IN ('public', 'private')) IS NOT TRUE THEN 'invalid_kind'
                 WHEN NOT chat.is_room_data(p_data) THEN 'invalid_data'
                 WHEN (p_history IN ('all', 'since_join')) IS NOT TRUE THEN 'invalid_history'
                 WHEN char_length(p_external_id) NOT BETWEEN 1 AND 255 THEN 'invalid_external_id'
-           END
-$$;
+           END;
+END $$;
 
 -- Whether users may begin a room together: the outcome and the user that speak against it, or nulls.
 --

@@ -7,7 +7,8 @@ import pytest
 
 from chat.actions.caller import SERVICE, Caller
 from chat.actions.direct_rooms import open_direct_room
-from chat.errors import RateLimitedError
+from chat.actions.rooms import RoomProperties, create_room
+from chat.errors import ConflictError, RateLimitedError
 from tests.concurrency.conftest import Place
 from tests.conftest import Connection
 from tests.support.actors import Cast
@@ -127,22 +128,20 @@ def test_many_requests_open_one_room(people: Cast, connection: Connection) -> No
     assert read_exact_ledger(connection, room["id"]).room["version"] == 2
 
 
+@pytest.mark.parametrize("is_undone", [False, True])
 def test_two_rooms_with_one_external_id_are_one(
-    place: Place, first: Session, second: Session, connection: Connection
+    place: Place, first: Session, second: Session, connection: Connection, *, is_undone: bool
 ) -> None:
     """The second waits for the first to commit and is refused; if that is undone, it is created."""
-    key = place.user("key")
-    create = (
-        "SELECT outcome FROM chat.create_room_v2("
-        '\'{"kind": "service", "id": "host"}\', \'room\', \'{}\', p_external_id => %s)'
-    )
-    for end, outcome in (first.rollback, "created"), (first.commit, "external_id_taken"):
-        first.begin()
-        first.execute(create, [key + outcome])
-        waiting = second._thread.submit(
-            lambda key=key + outcome: second.connection.execute(create, [key]).fetchall()
-        )
-        wait_until_waiting(connection)
-        end()
-
-        assert waiting.result(15) == [{"outcome": outcome}]
+    properties = RoomProperties(external_id=place.user("key"))
+    first.begin()
+    first.run(create_room("first", [], properties))
+    waiting = second.start(create_room("second", [], properties))
+    wait_until_waiting(connection)
+    if is_undone:
+        first.rollback()
+        assert waiting.result().room.name == "second"
+    else:
+        first.commit()
+        with pytest.raises(ConflictError, match="external_id"):
+            waiting.result()
