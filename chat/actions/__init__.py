@@ -4,9 +4,12 @@ from chat.actions import (
     direct_rooms,
     events,
     installation,
+    invites,
+    joins,
     members,
     messages,
     revocations,
+    room_changes,
     rooms,
 )
 
@@ -14,8 +17,11 @@ __all__ = [
     "direct_rooms",
     "events",
     "installation",
+    "invites",
+    "joins",
     "members",
     "messages",
     "revocations",
+    "room_changes",
     "rooms",
 ]

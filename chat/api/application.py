@@ -17,8 +17,11 @@ from chat.api import (
     documentation,
     events,
     health,
+    invites,
+    joins,
     members,
     messages,
+    room_changes,
     rooms,
     search,
     tokens,
@@ -42,11 +45,17 @@ ROUTES = [
     rooms.create_room,
     direct_rooms.open_direct_room,
     rooms.read_room,
+    room_changes.change_room,
     messages.list_messages,
     messages.send_message,
     members.list_members,
-    members.join_room,
-    members.leave_room,
+    joins.join_room,
+    joins.leave_room,
+    invites.create_invite,
+    invites.list_invites,
+    invites.revoke_invite,
+    invites.read_invite,
+    invites.accept_invite,
     members.add_members,
     members.remove_member,
     members.read_member,
@@ -96,7 +105,11 @@ async def _open_resources(application: Litestar) -> AsyncIterator[None]:
         application.state.revocations = revocations
         application.state.token_verifier = RevocationVerifier(load_token_verifier(), revocations)
         application.state.listeners = Listeners(database, configuration.listening_seconds)
-        limits = SendLimits(configuration.sends_per_user, configuration.sends_per_room)
+        limits = SendLimits(
+            configuration.sends_per_user,
+            configuration.sends_per_room,
+            messages.where_members_may_send(),
+        )
         queue = open_send_queue(pools[-1], share, limits)
         application.state.send_queue = await enter(queue)
         with serve_metrics(
