@@ -1,6 +1,6 @@
 """How values are shown."""
 
-from datetime import datetime
+from datetime import MAXYEAR, datetime
 from urllib.parse import urlencode
 
 from django.urls import reverse
@@ -25,6 +25,13 @@ def show_age(moment: datetime) -> SafeString:
         date_format(moment, "j F Y, H:i:s e"),
         _say_age(moment),
     )
+
+
+def show_mute(until: datetime | None) -> str:
+    """Return until when a member may not send; empty for one who may."""
+    if until is None or until <= now():
+        return ""
+    return "for ever" if until.year == MAXYEAR else date_format(until, "j F Y, H:i:s e")
 
 
 def _say_age(moment: datetime) -> str:

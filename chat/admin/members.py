@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 
 from chat.actions.members import remove_member
 from chat.admin.base import ChatAdmin, is_permitted, read_caller
-from chat.admin.columns import link_list, link_page, show_age
+from chat.admin.columns import NOTHING, link_list, link_page, show_age, show_mute
 from chat.admin.lists import Term, read_user
 from chat.models import Member
 from chat.sql.database import run_call_in_django
@@ -18,15 +18,23 @@ from chat.sql.database import run_call_in_django
 
 @admin.register(Member)
 class MemberAdmin(ChatAdmin):
-    """Members are added on the page of their room, and removed there or here."""
+    """Members are added and changed on the page of their room, and removed there or here."""
 
     terms: ClassVar = {
         "room": Term("Room id", "room_id"),
         "user": Term("User id", "user_id", read_user),
     }
-    list_display = ("user_column", "room_column", "joined")
+    list_display = ("user_column", "room_column", "role", "mute", "joined")
     list_display_links = ("joined",)
-    fields = readonly_fields = ("user_column", "room_column", "channel", "joined", "joined_version")
+    fields = readonly_fields = (
+        "user_column",
+        "room_column",
+        "role",
+        "mute",
+        "channel",
+        "joined",
+        "joined_version",
+    )
 
     def get_list_order(self, words: Collection[str]) -> str:
         """Return a room's members by user id, a user's rooms the latest first."""
@@ -56,6 +64,11 @@ class MemberAdmin(ChatAdmin):
     def user_column(self, member: Member) -> SafeString:
         """Show the user, with a link to the user's rooms."""
         return link_list("member", member.user_id, user=member.user_id)
+
+    @admin.display(description="muted until")
+    def mute(self, member: Member) -> str:
+        """Show until when the user may not send."""
+        return show_mute(member.muted_until) or NOTHING
 
     @admin.display(description="joined")
     def joined(self, member: Member) -> SafeString:

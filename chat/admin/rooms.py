@@ -1,4 +1,4 @@
-"""Rooms: create, rename, add and remove members."""
+"""Rooms: create, rename; add, change and remove members."""
 
 import re
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -12,7 +12,7 @@ from django.http import HttpRequest, QueryDict
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from chat.actions.members import add_members, remove_member
+from chat.actions.members import MemberChange, add_members, remove_member, update_member
 from chat.actions.room_changes import change_room
 from chat.actions.rooms import create_room
 from chat.admin.base import REFUSED, ChatAdmin, is_permitted, read_caller
@@ -208,7 +208,7 @@ class RoomAdmin(ChatAdmin):
             run_call_in_django(change_room(read_caller(request), obj.pk, {"name": obj.name}))
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: Any) -> None:
-        """Remove the ticked members, then add the named users, in the transaction of the page."""
+        """Change and remove members, then add the named users, in the transaction of the page."""
         super().save_related(request, form, formsets, change)
         user_ids = form.cleaned_data.get("add_users", [])
         if change and user_ids:
@@ -218,9 +218,21 @@ class RoomAdmin(ChatAdmin):
             messages.info(request, f"New members: {len(addition.added)}.{already}")
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: Any) -> None:
-        """Remove the ticked members; a member who has left in the meantime is no error."""
+        """Change roles and mutes, then remove the ticked members.
+
+        A member who has left in the meantime is no error. New owners come first, so that one page
+        can hand a room over.
+        """
         by = read_caller(request)
         formset.save(commit=False)
+        changed = sorted(formset.changed_objects, key=lambda entry: entry[0].role != "owner")
+        for member, names in changed:
+            change = MemberChange(
+                member.role if "role" in names else None,
+                sets_mute="muted_until" in names,
+                muted_until=member.muted_until,
+            )
+            run_call_in_django(update_member(member.room_id, member.user_id, change, by))
         for member in formset.deleted_objects:
             run_call_in_django(remove_member(member.room_id, member.user_id, by))
 

@@ -139,6 +139,114 @@ def test_who_left_meanwhile_is_no_error(staff: Client, stage: Stage) -> None:
     assert stage.list_members(room) == [stage.alice]
 
 
+def show_members(stage: Stage, room: int, **members: dict[str, str]) -> dict[str, str]:
+    """Return the fields of the members' table as a browser sends them; `members` by attribute.
+
+    Each has what the page had shown, `role` and `muted_until`, and as `new_…` what was typed.
+    """
+    fields = tick_members(stage, room, [], *(getattr(stage, name) for name in members))
+    for index, member in enumerate(members.values()):
+        for name in ("role", "muted_until"):
+            shown = member.get(name, "member" if name == "role" else "")
+            fields[f"initial-member_set-{index}-{name}"] = shown
+            fields[f"member_set-{index}-{name}"] = member.get(f"new_{name}", shown)
+    return fields
+
+
+def read_member(stage: Stage, room: int, user_id: str) -> tuple[str, str | None]:
+    """Return the role and the mute of a member."""
+    (row,) = stage.connection.execute(
+        "SELECT role, chat.time_text(muted_until) AS until FROM chat_member"
+        " WHERE room_id = %s AND user_id = %s",
+        [room, user_id],
+    )
+    return row["role"], row["until"]
+
+
+def test_roles_and_mutes_are_changed(staff: Client, stage: Stage) -> None:
+    """One page changes several members: one event for each, by the member of staff."""
+    room = stage.make_room(stage.alice, stage.bob)
+    page = staff.get(f"/admin/chat/room/{room}/change/").content.decode()
+    assert 'name="member_set-0-role"' in page
+    assert 'name="initial-member_set-0-muted_until"' in page
+
+    answer = change_room(
+        staff,
+        room,
+        **show_members(
+            stage,
+            room,
+            alice={"new_role": "owner"},
+            bob={"new_role": "moderator", "new_muted_until": "2999-12-31 18:00"},
+        ),
+    )
+
+    assert answer.status_code == 302
+    assert read_member(stage, room, stage.alice) == ("owner", None)
+    assert read_member(stage, room, stage.bob) == ("moderator", "2999-12-31T18:00:00.000000Z")
+    told = [("member_updated", stage.alice), ("member_updated", stage.bob)]
+    assert list_told(stage, room, after=2) == told
+    entries = stage.connection.execute(
+        "SELECT DISTINCT actor_kind, actor, address FROM chat_audit WHERE user_id = ANY (%s)",
+        [[stage.alice, stage.bob]],
+    ).fetchall()
+    ((kind, actor, address),) = (entry.values() for entry in entries)
+    assert (kind, address) == ("staff", "127.0.0.1")
+    assert actor
+
+
+def test_a_room_is_handed_over_on_one_page(staff: Client, stage: Stage) -> None:
+    """The new owner comes first, whatever the order of the rows; the only one is not demoted."""
+    room = stage.make_room(stage.alice, stage.bob)
+    change_room(staff, room, **show_members(stage, room, alice={"new_role": "owner"}, bob={}))
+    owned = {"role": "owner", "new_role": "member"}
+
+    refused = change_room(staff, room, **show_members(stage, room, alice=owned, bob={}))
+    assert "only owner" in read_errors(refused)
+    moved = show_members(stage, room, alice=owned, bob={"new_role": "owner"})
+    accepted = change_room(staff, room, **moved)
+
+    assert accepted.status_code == 302
+    assert read_member(stage, room, stage.alice)[0] == "member"
+    assert read_member(stage, room, stage.bob)[0] == "owner"
+
+
+def test_a_page_that_stayed_open_takes_nothing_back(staff: Client, stage: Stage) -> None:
+    """What others changed since the page was read stays, if the person did not type it."""
+    room = stage.make_room(stage.alice, stage.bob)
+    opened = show_members(stage, room, alice={}, bob={"new_role": "moderator"})
+    change_room(
+        staff,
+        room,
+        **show_members(
+            stage, room, alice={"new_role": "owner", "new_muted_until": "2999-01-01 00:00:00"}
+        ),
+    )
+
+    assert change_room(staff, room, **opened).status_code == 302
+
+    assert read_member(stage, room, stage.alice) == ("owner", "2999-01-01T00:00:00.000000Z")
+    assert read_member(stage, room, stage.bob)[0] == "moderator"
+
+
+def test_a_mute_is_lifted(staff: Client, stage: Stage) -> None:
+    """An emptied field lifts the mute; a time that is past, or is none, is an error of the form."""
+    room = stage.make_room(stage.alice)
+    muted = "2999-01-01 00:00:00"
+    change_room(staff, room, **show_members(stage, room, alice={"new_muted_until": muted}))
+
+    for wrong in ("2001-01-01 00:00", "tomorrow"):
+        typed = {"muted_until": muted, "new_muted_until": wrong}
+        answer = change_room(staff, room, **show_members(stage, room, alice=typed))
+        assert read_errors(answer), wrong
+    assert read_member(stage, room, stage.alice)[1] == "2999-01-01T00:00:00.000000Z"
+    typed = {"muted_until": muted, "new_muted_until": ""}
+    change_room(staff, room, **show_members(stage, room, alice=typed))
+
+    assert read_member(stage, room, stage.alice)[1] is None
+    assert len(list_told(stage, room, after=1)) == 2
+
+
 def test_a_member_of_another_room_cannot_be_removed_here(staff: Client, stage: Stage) -> None:
     """A row's key made by hand reaches only the room of the page."""
     room, other = stage.make_room(stage.alice), stage.make_room(stage.alice)
