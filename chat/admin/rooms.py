@@ -12,6 +12,7 @@ from django.http import HttpRequest, QueryDict
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from chat.actions.caller import Caller
 from chat.actions.members import add_members, remove_member
 from chat.actions.rooms import create_room, rename_room
 from chat.admin.base import REFUSED, ChatAdmin, is_permitted
@@ -170,7 +171,8 @@ class RoomAdmin(ChatAdmin):
         if unseen := [shown for name in user_ids if (shown := make_visible(name)) != name]:
             messages.warning(request, f"With characters that cannot be seen: {', '.join(unseen)}")
         if not change:
-            obj.pk = run_call_in_django(create_room(obj.name, user_ids)).room.id
+            by = Caller("staff", request.user.get_username(), request.META.get("REMOTE_ADDR"))
+            obj.pk = run_call_in_django(create_room(obj.name, user_ids, by=by)).room.id
         elif "name" in form.changed_data:
             run_call_in_django(rename_room(obj.pk, obj.name))
 

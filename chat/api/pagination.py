@@ -27,10 +27,10 @@ class Cursor(msgspec.Struct, array_like=True):
 
 
 def page_url(request: ApiRequest, **parameters: str | int) -> str:
-    """Return this list's address with another place in it; `limit` and `q` are carried over."""
+    """Return this list's address with another place in it; the rest of the query is kept."""
     kept = {
         name: value
-        for name in ("limit", "q")
+        for name in ("limit", "q", "archived")
         if (value := request.query_params.get(name)) is not None
     }
     query = urlencode(kept | parameters)

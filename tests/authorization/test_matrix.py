@@ -18,7 +18,7 @@ TABLE = """
 operation                 anonymous other_secret stranger ex_member member service
 list_rooms                401       401          200      200       200    200
 create_room               401       401          403      403       403    201
-read_room                 401       401          404      404       200    404
+read_room                 401       401          404      404       200    200
 list_messages             401       401          404      404       200    404
 send_message              401       401          404      404       201    404
 list_members              401       401          404      404       200    404
@@ -108,8 +108,15 @@ def test_the_table_holds(scene: Scene, name: str, actor: str) -> None:
     assert answer.status_code == EXPECTED[name][actor], answer.text
 
 
-@pytest.mark.parametrize("actor", ["stranger", "ex_member", "service"])
-@pytest.mark.parametrize("name", PRIVATE)
+@pytest.mark.parametrize(
+    "name, actor",
+    [
+        (name, actor)
+        for name in PRIVATE
+        for actor in ("stranger", "ex_member", "service")
+        if EXPECTED[name][actor] == 404
+    ],
+)
 def test_a_room_of_others_is_like_no_room(scene: Scene, name: str, actor: str) -> None:
     """A forbidden room and an unknown one have the same answer, except for the request's id."""
     caller = scene.actors[actor]

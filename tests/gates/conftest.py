@@ -46,6 +46,13 @@ SELECT 'gone-' || n, now() - n * interval '1 hour', now(), 3 + n % 500
 FROM generate_series(1, 20000) n;
 INSERT INTO chat_join_count (user_id, times)
 SELECT 'user-' || n, ARRAY[now()] FROM generate_series(1, 2000) n;
+INSERT INTO chat_use_count (user_id, kind, times)
+SELECT 'user-' || n, kind, ARRAY[now()]
+FROM generate_series(1, 2000) n, unnest(ARRAY['room_created', 'direct_opened', 'reported']) kind;
+INSERT INTO chat_ban (room_id, user_id, reason, created_by, created_at)
+SELECT nullif(n % 10, 0), 'banned-' || n, '', 'host', now() FROM generate_series(1, 2000) n;
+INSERT INTO chat_block (user_id, blocked_id, created_at)
+SELECT 'user-' || n, 'blocked-' || n, now() FROM generate_series(1, 2000) n;
 INSERT INTO chat_outbox (method, payload, partition, created_at)
 SELECT 'broadcast', '{{}}', n % 8, now() FROM generate_series(1, 5000) n;
 """

@@ -59,6 +59,23 @@ class Actor:
         return room_id
 
 
+def describe_my(role: str = "member", **more: Any) -> dict[str, Any]:
+    """Return what a room shows to a member of this role who has set nothing."""
+    settings = {"muted": False, "hidden": False, "pinned": False}
+    return {"role": role, "muted_until": None, "settings": settings} | more
+
+
+PLAIN: dict[str, Any] = {
+    "kind": "public",
+    "external_id": None,
+    "data": {},
+    "archived_at": None,
+    "history": "all",
+    "slow_mode_seconds": 0,
+}
+"""What a room has of which nothing was said when it was created."""
+
+
 class Cast:
     """The actors of one test; no other test has their ids."""
 

@@ -20,15 +20,27 @@ EVENT_ROOM: dict[str, Any] = {
     "bumped_at": "2026-01-31T09:30:00.123456Z",
     "member_count": 2,
 }
+MY = {
+    "role": "member",
+    "muted_until": None,
+    "settings": {"muted": False, "hidden": False, "pinned": False},
+}
 ROOM: dict[str, Any] = {
     "id": 1,
     "name": "general",
+    "kind": "public",
+    "external_id": None,
+    "data": {},
     "version": 3,
     "member_count": 2,
     "bumped_at": "2026-01-31T09:30:00.123456Z",
     "bump_id": 1,
+    "archived_at": None,
+    "history": "all",
+    "slow_mode_seconds": 0,
     "last_message": MESSAGE,
     "created_at": "2026-01-31T09:00:00.000000Z",
+    "my": MY,
 }
 FOUND_ROOM = ROOM | {"is_member": True}
 MEMBER = {"user": "u123", "joined_at": "2026-01-31T09:00:00.000000Z"}
