@@ -13,6 +13,7 @@ from chat.actions.listeners import Listeners
 from chat.actions.messages import SendLimits
 from chat.actions.send_queue import SendQueue, open_send_queue
 from chat.api import (
+    bans,
     documentation,
     events,
     health,
@@ -47,6 +48,12 @@ ROUTES = [
     members.leave_room,
     members.add_members,
     members.remove_member,
+    bans.list_bans,
+    bans.ban_from_room,
+    bans.lift_ban_from_room,
+    bans.read_ban,
+    bans.ban_from_all_rooms,
+    bans.lift_ban_from_all_rooms,
     users.revoke_tokens,
     events.list_events,
     search.search_rooms,

@@ -8,11 +8,13 @@ import msgspec
 from chat.conf import (
     CLIENT_ID_MAX_LENGTH,
     MEMBERS_PER_CALL,
+    REASON_MAX_LENGTH,
     ROOM_NAME_MAX_LENGTH,
     USER_ID_MAX_LENGTH,
     load_configuration,
 )
 from chat.events import EventRoom, Message
+from chat.queries.bans import Ban
 from chat.queries.members import Member
 from chat.queries.rooms import Room
 from chat.queries.search import FoundRoom
@@ -73,6 +75,19 @@ class RevokeTokensBody(msgspec.Struct, forbid_unknown_fields=True):
     not_before: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
 
 
+Reason = Annotated[str, msgspec.Meta(max_length=REASON_MAX_LENGTH, pattern=WITHOUT_NUL)]
+
+
+class BanBody(msgspec.Struct, forbid_unknown_fields=True):
+    """A ban as it is wanted."""
+
+    until: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    """Null: for ever."""
+    reason: Reason = ""
+    delete_messages: bool = False
+    """Whether the user's messages of the last day are deleted too."""
+
+
 class Page(msgspec.Struct, Generic[Item]):
     """One page of a list, with the addresses of its neighbours."""
 
@@ -91,6 +106,10 @@ class FoundRoomPage(Page[FoundRoom]):
 
 class MemberPage(Page[Member]):
     """A page of members."""
+
+
+class BanPage(Page[Ban]):
+    """A page of bans."""
 
 
 class MessagePage(Page[Message]):

@@ -47,6 +47,7 @@ _ORDER = (
     "members",
     "joins",
     "rooms",
+    "bans",
     "revocations",
     "installation",
     "repairs",

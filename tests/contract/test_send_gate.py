@@ -216,8 +216,7 @@ def test_slow_mode_counts_new_messages_of_each_room(
         change_room(connection, slow, "slow_mode_seconds = 60")
     assert alice.send(room, "first", "key").status_code == 201
     connection.execute(
-        "UPDATE chat_use_count SET times = ARRAY[now() - interval '61 seconds']"
-        " WHERE user_id = %s",
+        "UPDATE chat_use_count SET times = ARRAY[now() - interval '61 seconds'] WHERE user_id = %s",
         [alice.user_id],
     )
 

@@ -26,6 +26,7 @@ TAGS = {
     "rooms": "A room has a name, members and messages; `version` counts what happened in it.",
     "messages": "Sent by members, numbered 1, 2, 3… in each room.",
     "members": "Users join and leave by themselves; the host's service adds and removes them.",
+    "bans": "A user who is banned from a room, or from all rooms, enters none and sends nothing there.",
     "users": "Users are the product's: its service can refuse the tokens that they hold.",
     "events": "What a client fetches when it missed an event. The schema `Event` describes what "
     "Centrifugo carries on `personal:<user id>`.",

@@ -44,6 +44,13 @@ ROOM: dict[str, Any] = {
 }
 FOUND_ROOM = ROOM | {"is_member": True}
 MEMBER = {"user": "u123", "joined_at": "2026-01-31T09:00:00.000000Z"}
+BAN = {
+    "user": "u456",
+    "until": "2026-02-28T00:00:00.000000Z",
+    "reason": "spam",
+    "created_by": "u123",
+    "created_at": "2026-01-31T09:30:00.000000Z",
+}
 DELETED = {
     name: value for name, value in MESSAGE.items() if name not in {"content", "client_id"}
 } | {"content": "", "deleted_at": "2026-01-31T10:00:00.000000Z"}
@@ -81,6 +88,9 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     **{kind.__name__: make_event(kind) for kind in get_args(Event)},
     "Membership": {"room": EVENT_ROOM, "user": "u123", "joined": True},
     "Addition": {"added": ["u789"], "already": ["u123"]},
+    "Ban": BAN,
+    "BanPage": make_page(BAN),
+    "Banned": BAN | {"rooms_left": 1, "messages_deleted": 12, "is_complete": True},
     "Revocation": {"user": "u456", "not_before": "2026-01-31T09:30:00.000000Z"},
     "CentrifugoToken": {"token": "eyJhbGciOiJIUzI1NiIs…", "channel": "personal:u123"},
     "Liveness": {"status": "ok"},
