@@ -86,8 +86,8 @@ _BAN = msgspec.json.Decoder(Ban)
 def ban_from_room(room_id: int, wanted: NewBan, by: Caller) -> Call[Written]:
     """Ban a user from a room and end the membership, as one change; repeating it changes nothing.
 
-    Errors: `NotFoundError`, `RightRequiredError`; `ConflictError` for a direct room and for oneself;
-    `InvalidInputError` for a time that is over.
+    Errors: `NotFoundError`, `RightRequiredError`; `ConflictError` for a direct room and for
+    oneself; `InvalidInputError` for a time that is over.
     """
     return Call(
         "ban_from_room",
@@ -178,7 +178,7 @@ class Following:
         return self.is_complete
 
     async def leave_rooms(self) -> None:
-        """End the memberships, each in a transaction of its own; a room that is busy is left out."""
+        """End the memberships, each in its own transaction; a room that is busy is left out."""
         after, skipped = 0, False
         while rooms := await self._database.run(list_rooms_to_leave(self._user_id, after)):
             for room_id in rooms:
@@ -252,7 +252,7 @@ def _read_written(rows: list[_BanRow]) -> Written:
         case "outranked":
             raise RightRequiredError(
                 Right.BAN_MEMBERS,
-                "This takes a higher role: members are banned by higher roles only, owners by owners.",
+                "This takes a higher role: a member is banned by higher roles, an owner by owners.",
             )
         case "direct":
             raise ConflictError(

@@ -54,6 +54,8 @@ ROUTES = [
     bans.read_ban,
     bans.ban_from_all_rooms,
     bans.lift_ban_from_all_rooms,
+    members.read_member,
+    members.change_member,
     users.revoke_tokens,
     events.list_events,
     search.search_rooms,

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from litestar import delete, get, put
 
+from app.permissions import Right, list_allowed
 from chat import actions, queries
 from chat.actions.bans import Banned, NewBan
 from chat.api.bodies import parse_body
@@ -40,7 +41,11 @@ async def list_bans(request: ApiRequest, room_id: str, database: Database) -> Ba
     """
     part = read_slice(parse_query(request, PageQuery), str, find_fault=describe_invalid_user_id)
     reader = Reader(request.user.user_id, request.user.is_service)
-    bans = await database.run(queries.bans.list_bans(parse_room_id(room_id), reader, part))
+    bans = await database.run(
+        queries.bans.list_bans(
+            parse_room_id(room_id), reader, list_allowed(Right.BAN_MEMBERS), part
+        )
+    )
     return make_page(BanPage, request, part, bans, lambda ban: ban.user)
 
 

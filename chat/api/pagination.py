@@ -30,7 +30,7 @@ def page_url(request: ApiRequest, **parameters: str | int) -> str:
     """Return this list's address with another place in it; the rest of the query is kept."""
     kept = {
         name: value
-        for name in ("limit", "q", "archived")
+        for name in ("limit", "q", "archived", "role")
         if (value := request.query_params.get(name)) is not None
     }
     query = urlencode(kept | parameters)

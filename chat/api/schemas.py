@@ -47,6 +47,8 @@ RoomName = Annotated[
     str, msgspec.Meta(min_length=1, max_length=ROOM_NAME_MAX_LENGTH, pattern=WITHOUT_NUL)
 ]
 
+RoleName = Literal["member", "moderator", "owner"]
+
 
 class SendMessageBody(msgspec.Struct, forbid_unknown_fields=True):
     """A message to send."""
@@ -67,6 +69,16 @@ class AddMembersBody(msgspec.Struct, forbid_unknown_fields=True):
     """Users to add to a room."""
 
     users: Annotated[list[UserId], msgspec.Meta(max_length=MEMBERS_PER_CALL)]
+    role: RoleName = "member"
+
+
+class ChangeMemberBody(msgspec.Struct, forbid_unknown_fields=True):
+    """What to change of a member; a field that is left out stays as it is."""
+
+    role: RoleName | msgspec.UnsetType = msgspec.UNSET
+    muted_until: Annotated[datetime, msgspec.Meta(tz=True)] | msgspec.UnsetType | None = (
+        msgspec.UNSET
+    )
 
 
 class RevokeTokensBody(msgspec.Struct, forbid_unknown_fields=True):

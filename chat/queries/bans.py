@@ -4,7 +4,6 @@ from typing import Annotated
 
 import msgspec
 
-from app.permissions import Right, list_allowed
 from chat.errors import NotAMemberError, NotFoundError, RightRequiredError
 from chat.queries.keyset import Slice
 from chat.queries.members import Reader
@@ -40,8 +39,12 @@ class _FoundRow(msgspec.Struct, frozen=True):
 _BAN = msgspec.json.Decoder(Ban)
 
 
-def list_bans(room_id: int, reader: Reader, part: Slice[str]) -> Call[list[Ban]]:
+def list_bans(
+    room_id: int, reader: Reader, allowed: list[str], part: Slice[str]
+) -> Call[list[Ban]]:
     """Return a part of the bans from a room that are in force, by user id.
+
+    `allowed`: the roles that may ban, as `kind:role`.
 
     Errors: `NotAMemberError`; `RightRequiredError` for a member whose role may not ban.
     """
@@ -52,7 +55,7 @@ def list_bans(room_id: int, reader: Reader, part: Slice[str]) -> Call[list[Ban]]
             "room_id": room_id,
             "reader": reader.user_id,
             "is_service": reader.is_service,
-            "allowed": list_allowed(Right.BAN_MEMBERS),
+            "allowed": allowed,
             "position": part.position,
             "limit": part.limit + 1,
         },
@@ -69,7 +72,7 @@ def _read_bans(rows: list[_BanRow]) -> list[Ban]:
     if not rows[0].is_visible:
         raise NotAMemberError
     if not rows[0].is_allowed:
-        raise RightRequiredError(Right.BAN_MEMBERS)
+        raise RightRequiredError("ban_members")
     return [_BAN.decode(row.ban) for row in rows if row.ban is not None]
 
 

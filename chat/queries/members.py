@@ -41,21 +41,18 @@ def list_members(
 
     Errors: `NotAMemberError`.
     """
-    # Few are owners or moderators, and an index has them; members are nearly all.
-    name = "list_members" if role in {None, "member"} else "list_ranked_members"
-    return Call(
-        part.choose(name),
-        _MemberRow,
-        {
-            "room_id": room_id,
-            "user_id": reader.user_id,
-            "is_service": reader.is_service,
-            "role": role,
-            "position": part.position,
-            "limit": part.limit + 1,
-        },
-        _read_members,
-    )
+    parameters = {
+        "room_id": room_id,
+        "user_id": reader.user_id,
+        "is_service": reader.is_service,
+        "role": role,
+        "position": part.position,
+        "limit": part.limit + 1,
+    }
+    if role in {None, "member"}:
+        return Call(part.choose("list_members"), _MemberRow, parameters, _read_members)
+    # Few are owners or moderators, and an index has only them.
+    return Call(part.choose("list_ranked_members"), _MemberRow, parameters, _read_members)
 
 
 def find_member(room_id: int, reader: Reader, user_id: str) -> Call[Member]:

@@ -21,9 +21,11 @@ create_room               401       401          403      403       403    201
 read_room                 401       401          404      404       200    200
 list_messages             401       401          404      404       200    404
 send_message              401       401          404      404       201    404
-list_members              401       401          404      404       200    404
-add_members               401       401          403      403       403    200
-remove_member             401       401          403      403       403    204
+list_members              401       401          404      404       200    200
+read_member               401       401          404      404       200    200
+add_members               401       401          404      404       403    200
+change_member             401       401          404      404       403    200
+remove_member             401       401          404      404       403    204
 revoke_tokens             401       401          403      403       403    200
 join_room                 401       401          200      200       200    200
 leave_room                401       401          200      200       200    200
@@ -78,7 +80,8 @@ class Scene:
     def call(self, name: str, actor: Actor, room: int | str) -> httpx.Response:
         """Send a good request for this operation, made from its description."""
         address, method, operation = OPERATIONS[name]
-        address = address.replace("{room_id}", str(room)).replace("{user_id}", "nobody")
+        user = self.member.user_id if "{room_id}" in address else "nobody"
+        address = address.replace("{room_id}", str(room)).replace("{user_id}", user)
         body = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
         query = {
             parameter["name"]: f"personal:{actor.user_id}"

@@ -37,7 +37,15 @@ SEED = (
 # The examples, one after the other in an empty database: the first room and message have id 1.
 STORY = (
     *("create_room", "list_rooms", "read_room", "search_rooms", "send_message", "list_messages"),
-    *("add_members", "list_members", "list_events", "join_room", "read_connection_token"),
+    *(
+        "add_members",
+        "list_members",
+        "change_member",
+        "read_member",
+        "list_events",
+        "join_room",
+        "read_connection_token",
+    ),
     *("read_subscription_token", "leave_room", "remove_member", "revoke_tokens"),
     *("check_live", "check_ready", "read_schema", "read_docs"),
 )

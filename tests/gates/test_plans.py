@@ -11,6 +11,7 @@ from tests.unit.test_statements import CALLS, name_of
 
 ROOM, MESSAGE = "chat_room_pkey", "chat_message_pkey"
 MEMBER_OF_ROOM, ROOMS_OF_USER = "chat_member_once_per_room", "chat_member_rooms_of_user"
+RANKED, BAN = "chat_member_ranked", "chat_ban_once"
 MESSAGE_OF_ROOM = "chat_message_seq_once_per_room"
 EVENT, EVENT_OF_ROOM = "chat_event_pkey", "chat_event_version_once_per_room"
 OUTBOX, NAMES = "chat_outbox_pkey", "chat_room_search_text"
@@ -20,16 +21,21 @@ JOIN_COUNT = "chat_join_count_pkey"
 # The indexes of our tables that each call reads through, with what it does inside the functions.
 INDEXES: dict[str, set[str]] = {
     "accept_identity": {"chat_revocation_changes"},
-    "add_members": {ROOM, MEMBER_OF_ROOM, LISTENER},
+    "add_members": {ROOM, MEMBER_OF_ROOM, LISTENER, BAN},
     "change_own_membership": {ROOM, MEMBER_OF_ROOM, LISTENER, JOIN_COUNT},
     "create_room": {ROOM, MEMBER_OF_ROOM, MESSAGE_OF_ROOM, LISTENER},
     "delete_message": {ROOM, MESSAGE, MEMBER_OF_ROOM, LISTENER},
+    "find_member": {ROOM, MEMBER_OF_ROOM},
     "find_room": {ROOM, MEMBER_OF_ROOM, MESSAGE_OF_ROOM},
     "is_copy": set(),
+    "join_without_limit": {ROOM, MEMBER_OF_ROOM, LISTENER},
+    "leave_without_limit": {ROOM, MEMBER_OF_ROOM, LISTENER},
     "keep_listeners": {LISTENER, REVOCATION},
     "list_events": {ROOM, MEMBER_OF_ROOM, EVENT_OF_ROOM, MESSAGE},
-    "list_members": {MEMBER_OF_ROOM},
-    "list_members_backwards": {MEMBER_OF_ROOM},
+    "list_members": {ROOM, MEMBER_OF_ROOM},
+    "list_members_backwards": {ROOM, MEMBER_OF_ROOM},
+    "list_ranked_members": {ROOM, MEMBER_OF_ROOM, RANKED},
+    "list_ranked_members_backwards": {ROOM, MEMBER_OF_ROOM, RANKED},
     "list_messages": {MEMBER_OF_ROOM, MESSAGE, MESSAGE_OF_ROOM},
     "list_running_writes": set(),
     "list_revocations": {"chat_revocation_changes"},
@@ -46,6 +52,7 @@ INDEXES: dict[str, set[str]] = {
     "search_rooms_backwards": {ROOM, MEMBER_OF_ROOM, MESSAGE_OF_ROOM, NAMES},
     "send_messages": {ROOM, MEMBER_OF_ROOM, LISTENER},
     "settle_listeners": {LISTENER},
+    "update_member": {ROOM, MEMBER_OF_ROOM, LISTENER, RANKED, "chat_member_pkey"},
 }
 WHOLE = {"start_over"}
 """Changes every room, and is run once after a restore."""

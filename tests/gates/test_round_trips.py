@@ -61,8 +61,16 @@ REQUESTS: dict[str, tuple[Request, list[str]]] = {
     "list_messages": (lambda at: at.member.get(at.path + "messages/"), ["list_messages"]),
     "send_message": (lambda at: at.member.send(at.room, "text"), ["send_messages"]),
     "list_members": (lambda at: at.member.get(at.path + "members/"), ["list_members"]),
-    "join_room": (lambda at: at.member.post(at.path + "join/"), ["add_members"]),
-    "leave_room": (lambda at: at.member.post(at.path + "leave/"), ["remove_member"]),
+    "read_member": (
+        lambda at: at.member.get(f"{at.path}members/{at.member.user_id}/"),
+        ["find_member"],
+    ),
+    "change_member": (
+        lambda at: at.host.patch(f"{at.path}members/{at.member.user_id}/", {"role": "moderator"}),
+        ["update_member"],
+    ),
+    "join_room": (lambda at: at.member.post(at.path + "join/"), ["join_without_limit"]),
+    "leave_room": (lambda at: at.member.post(at.path + "leave/"), ["leave_without_limit"]),
     "add_members": (
         lambda at: at.host.post(at.path + "members/", {"users": [at.newcomer]}),
         ["add_members"],

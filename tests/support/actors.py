@@ -41,6 +41,10 @@ class Actor:
         """PUT a JSON body, or none."""
         return self.http.put(path, json=body) if body is not None else self.http.put(path)
 
+    def patch(self, path: str, body: object) -> httpx.Response:
+        """PATCH with a JSON body."""
+        return self.http.patch(path, json=body)
+
     def delete(self, path: str) -> httpx.Response:
         """DELETE a path."""
         return self.http.delete(path)

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from chat.actions.members import add_members
 from chat.queries.events import list_events
 from chat.realtime.channels import personal_channel
 from chat.sql.database import run_call
 from tests.conftest import Connection
+from tests.support.changes import add_members
 
 Event = dict[str, Any]
 

@@ -21,14 +21,18 @@ from chat.actions import members as member_actions
 from chat.actions import messages as message_actions
 from chat.actions import revocations as revocation_actions
 from chat.actions import rooms as room_actions
+from chat.actions.caller import SERVICE
+from chat.actions.members import MemberChange
 from chat.queries import events, members, messages, readiness, revocations, rooms, search
 from chat.queries.keyset import Slice
+from chat.queries.members import Reader
 from chat.queries.messages import Window
 from chat.queries.rooms import RoomPosition
 from chat.sql import FOLDER, Call, load_statements
 
 POSITION = RoomPosition(datetime.fromisoformat("2026-01-02T03:04:05.678901Z"), 500, 500)
 MEMBER = "user-5"
+READER = Reader("user-9")
 # One call of each statement, as the code builds it; room 1 and its members are made below.
 CALLS: list[Call[Any]] = [
     event_actions.prune_events(days=90),
@@ -38,8 +42,11 @@ CALLS: list[Call[Any]] = [
     listener_actions.list_running_writes(),
     listener_actions.settle_listeners([]),
     listener_actions.prune_listeners(),
-    member_actions.add_members(1, ["zoe"]),
-    member_actions.remove_member(1, "nobody"),
+    member_actions.add_members(1, ["zoe"], SERVICE),
+    member_actions.remove_member(1, "user-9", SERVICE),
+    member_actions.update_member(1, "user-9", MemberChange("moderator"), SERVICE),
+    member_actions.join_room(1, "zoe"),
+    member_actions.leave_room(1, "user-9"),
     member_actions.join_room(1, "zoe", "30/60"),
     message_actions.send_messages([message_actions.NewMessage(1, "user-9", "key", "text")]),
     message_actions.delete_message(500),
@@ -48,8 +55,11 @@ CALLS: list[Call[Any]] = [
     room_actions.create_room("general", ["user-9"]),
     room_actions.rename_room(1, "renamed"),
     events.list_events(1, "user-9", after=900, limit=51),
-    members.list_members(1, "user-9", Slice(50, MEMBER)),
-    members.list_members(1, "user-9", Slice(50, MEMBER, is_backwards=True)),
+    members.list_members(1, READER, Slice(50, MEMBER)),
+    members.list_members(1, READER, Slice(50, MEMBER, is_backwards=True)),
+    members.list_members(1, READER, Slice(50, MEMBER), "owner"),
+    members.list_members(1, READER, Slice(50, MEMBER, is_backwards=True), "owner"),
+    members.find_member(1, READER, MEMBER),
     messages.list_messages(1, "user-9", Window(25, 25, anchor=500, with_anchor=True)),
     readiness.read_readiness(),
     readiness.is_copy(),

@@ -25,8 +25,8 @@ VERSION = "0.1.0"
 TAGS = {
     "rooms": "A room has a name, members and messages; `version` counts what happened in it.",
     "messages": "Sent by members, numbered 1, 2, 3… in each room.",
-    "members": "Users join and leave by themselves; the host's service adds and removes them.",
-    "bans": "A user who is banned from a room, or from all rooms, enters none and sends nothing there.",
+    "members": "Users join and leave by themselves; others add, remove, promote and mute them.",
+    "bans": "Who is banned from a room, or from all rooms, does not enter and sends nothing.",
     "users": "Users are the product's: its service can refuse the tokens that they hold.",
     "events": "What a client fetches when it missed an event. The schema `Event` describes what "
     "Centrifugo carries on `personal:<user id>`.",

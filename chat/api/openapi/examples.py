@@ -43,7 +43,6 @@ ROOM: dict[str, Any] = {
     "my": MY,
 }
 FOUND_ROOM = ROOM | {"is_member": True}
-MEMBER = {"user": "u123", "joined_at": "2026-01-31T09:00:00.000000Z"}
 BAN = {
     "user": "u456",
     "until": "2026-02-28T00:00:00.000000Z",
@@ -51,14 +50,22 @@ BAN = {
     "created_by": "u123",
     "created_at": "2026-01-31T09:30:00.000000Z",
 }
+JOINED = {"user": "u123", "joined_at": "2026-01-31T09:00:00.000000Z"}
+MEMBER = JOINED | {"role": "moderator"}
 DELETED = {
     name: value for name, value in MESSAGE.items() if name not in {"content", "client_id"}
 } | {"content": "", "deleted_at": "2026-01-31T10:00:00.000000Z"}
 # An event shows the example of its body; an event that looks different has one of its own.
 BODIES: dict[str, dict[str, Any]] = {
     "MessageBody": MESSAGE | {"room": EVENT_ROOM},
-    "MemberBody": MEMBER | {"room": EVENT_ROOM},
-    "JoinedBody": MEMBER | {"room": EVENT_ROOM},
+    "MemberBody": JOINED | {"room": EVENT_ROOM},
+    "JoinedBody": JOINED | {"room": EVENT_ROOM},
+    "UpdatedMemberBody": {
+        "user": "u123",
+        "role": "moderator",
+        "muted_until": None,
+        "room": EVENT_ROOM,
+    },
     "RoomBody": {"room": EVENT_ROOM},
     "MessageDeleted": DELETED | {"room": EVENT_ROOM},
 }
@@ -83,6 +90,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "Room": ROOM,
     "RoomPage": make_page(ROOM),
     "FoundRoomPage": make_page(FOUND_ROOM),
+    "Member": MEMBER,
     "MemberPage": make_page(MEMBER),
     "EventPage": make_page(make_event(MessageAdded)),
     **{kind.__name__: make_event(kind) for kind in get_args(Event)},
