@@ -55,7 +55,8 @@ WITH access AS (
       AND coalesce(b.until > clock_timestamp(), true)
     ORDER BY b.user_id LIMIT %(limit)s
 )
-SELECT access.is_visible, access.is_allowed, chat.ban_body(page.ban)::text AS ban
+SELECT access.is_visible, access.is_allowed,
+       CASE WHEN (page.ban).id IS NOT NULL THEN chat.ban_body(page.ban)::text END AS ban
 FROM access LEFT JOIN page ON true
 ORDER BY (page.ban).user_id;
 
@@ -74,6 +75,7 @@ WITH access AS (
       AND coalesce(b.until > clock_timestamp(), true)
     ORDER BY b.user_id DESC LIMIT %(limit)s
 )
-SELECT access.is_visible, access.is_allowed, chat.ban_body(page.ban)::text AS ban
+SELECT access.is_visible, access.is_allowed,
+       CASE WHEN (page.ban).id IS NOT NULL THEN chat.ban_body(page.ban)::text END AS ban
 FROM access LEFT JOIN page ON true
 ORDER BY (page.ban).user_id DESC;
