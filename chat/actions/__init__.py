@@ -1,5 +1,25 @@
 """The only writers: each module builds calls of the SQL functions, which carry their readers."""
 
-from chat.actions import bans, events, installation, members, messages, revocations, rooms
+from chat.actions import (
+    bans,
+    blocks,
+    direct_rooms,
+    events,
+    installation,
+    members,
+    messages,
+    revocations,
+    rooms,
+)
 
-__all__ = ["bans", "events", "installation", "members", "messages", "revocations", "rooms"]
+__all__ = [
+    "bans",
+    "blocks",
+    "direct_rooms",
+    "events",
+    "installation",
+    "members",
+    "messages",
+    "revocations",
+    "rooms",
+]

@@ -18,6 +18,7 @@ from chat.errors import (
     ConflictError,
     IdempotencyConflictError,
     InvalidInputError,
+    LimitReachedError,
     NotFoundError,
     RateLimitedError,
 )
@@ -37,6 +38,18 @@ class RoomProperties(msgspec.Struct, frozen=True):
 PLAIN = RoomProperties()
 
 
+class CreationLimits(msgspec.Struct, frozen=True):
+    """What a user may create; the host's service and staff have no limits."""
+
+    per_user: str = ""
+    """`20/86400`: so many rooms in any day; empty for no limit."""
+    rooms_per_user: int = 0
+    """In how many rooms the user may be; 0 for no limit."""
+    members_per_room: int = 0
+    """How many members a room may have; 0 for no limit."""
+
+
+NO_LIMITS = CreationLimits()
 _encode = msgspec.json.encode
 
 
@@ -51,7 +64,7 @@ class _CreateRow(msgspec.Struct, frozen=True):
     """The outcome; see chat/sql/functions/rooms.sql."""
 
     outcome: str
-    invalid_user_id: str | None
+    refused_user_id: str | None
     room: str | None
     retry_after: float | None
     """Seconds, for `rate_limited`."""
@@ -70,18 +83,18 @@ def create_room(
     *,
     by: Caller = SERVICE,
     client_id: str | None = None,
-    limit: str = "",
+    limits: CreationLimits = NO_LIMITS,
 ) -> Call[CreatedRoom]:
     """Create a room with its first members, or nothing; each member receives an event for each.
 
-    A user who creates a room is its owner, and a member anyway. `client_id`: a key of the caller
+    A user who creates a room is a member anyway, and its owner. `client_id`: a key of the caller
     that stands for one room for ever. Without it each call creates a room, so the service never
-    repeats such a call itself. `limit`: how many rooms a user may create, as `20/86400`; empty for
-    no limit.
+    repeats such a call itself.
 
     Errors: `InvalidInputError`; `IdempotencyConflictError` where the key stands for another room;
-    `ConflictError` where another room has the external id; `BannedError`; `RateLimitedError`;
-    `NotFoundError` where the key stands for a room that the user may not see now.
+    `ConflictError` where another room has the external id, or where a user blocks the creator;
+    `BannedError`; `LimitReachedError`; `RateLimitedError`; `NotFoundError` where the key stands for
+    a room that the user may not see now.
     """
     return Call(
         "create_room",
@@ -95,9 +108,11 @@ def create_room(
             "data": _encode(properties.data).decode() if properties.data else None,
             "history": properties.history,
             "external_id": properties.external_id,
-            "limit": limit,
+            "created_per_user": limits.per_user,
+            "rooms_per_user": limits.rooms_per_user,
+            "members_per_room": limits.members_per_room,
         },
-        _read_created,
+        lambda rows: _read_created(rows, by),
         is_repeatable=client_id is not None,
         publishes=True,
         # Of two calls with one key the second waits for the first.
@@ -127,14 +142,30 @@ def _refuse_name() -> InvalidInputError:
     )
 
 
-def _read_created(rows: list[_CreateRow]) -> CreatedRoom:
+def describe_unwanted(outcome: str, user_id: str | None, by: Caller) -> ChatError:
+    """Return the error for users who cannot begin a room, see `chat.find_unwanted`.
+
+    `outcome`: `banned` or `blocked`; `user_id`: the one who is banned, or who blocks another one.
+    To a user both are one answer, unless the user is the one who is banned: nobody is told who
+    blocks whom.
+    """
+    if by.kind == "user":
+        if outcome == "banned" and user_id == by.id:
+            return BannedError("You are banned from all rooms. Nothing was created.")
+        return ConflictError("There cannot be a room with all of these users. Nothing was created.")
+    if outcome == "banned":
+        return BannedError(f"{user_id!r} is banned from all rooms. Nothing was created.")
+    return ConflictError(f"{user_id!r} blocks another one of these users. Nothing was created.")
+
+
+def _read_created(rows: list[_CreateRow], by: Caller) -> CreatedRoom:
     row = read_single_row(rows)
     if row.room is not None:
         return CreatedRoom(decode_room(row.room), is_duplicate=row.outcome == "duplicate")
-    raise _find_refusal(row)
+    raise _find_refusal(row, by)
 
 
-def _find_refusal(row: _CreateRow) -> ChatError:
+def _find_refusal(row: _CreateRow, by: Caller) -> ChatError:
     if row.outcome in _REFUSALS:
         return _REFUSALS[row.outcome]()
     if row.outcome == "rate_limited":
@@ -142,8 +173,10 @@ def _find_refusal(row: _CreateRow) -> ChatError:
             "You created too many rooms in a short time. Nothing was created; try again later.",
             seconds=row.retry_after or 1,
         )
+    if row.outcome in {"banned", "blocked"}:
+        return describe_unwanted(row.outcome, row.refused_user_id, by)
     if row.outcome == "invalid_user":
-        return InvalidInputError(f"{row.invalid_user_id!r} is not a user id.", pointer="/members")
+        return InvalidInputError(f"{row.refused_user_id!r} is not a user id.", pointer="/members")
     field = row.outcome.removeprefix("invalid_")
     name = "client_id" if field == "key" else field
     return InvalidInputError(_RULES[name], pointer=f"/{name}")
@@ -155,7 +188,12 @@ _REFUSALS: Mapping[str, Callable[[], ChatError]] = {
     "external_id_taken": lambda: ConflictError(
         "Another room has this external_id. Nothing was created."
     ),
-    "banned": lambda: BannedError("You are banned from all rooms."),
+    "limit_reached": lambda: LimitReachedError(
+        "You are in as many rooms as are allowed. Nothing was created."
+    ),
+    "too_many_members": lambda: LimitReachedError(
+        "The room would have more members than are allowed. Nothing was created."
+    ),
     "invalid_name": _refuse_name,
 }
 _RULES: Mapping[str, str] = {

@@ -14,6 +14,8 @@ from chat.actions.messages import SendLimits
 from chat.actions.send_queue import SendQueue, open_send_queue
 from chat.api import (
     bans,
+    blocks,
+    direct_rooms,
     documentation,
     events,
     health,
@@ -40,6 +42,7 @@ from chat.sql.notifier import open_notifier
 ROUTES = [
     rooms.list_rooms,
     rooms.create_room,
+    direct_rooms.open_direct_room,
     rooms.read_room,
     messages.list_messages,
     messages.send_message,
@@ -54,6 +57,9 @@ ROUTES = [
     bans.read_ban,
     bans.ban_from_all_rooms,
     bans.lift_ban_from_all_rooms,
+    blocks.list_blocks,
+    blocks.block_user,
+    blocks.unblock_user,
     members.read_member,
     members.change_member,
     users.revoke_tokens,

@@ -1,12 +1,14 @@
 """What clients send, and the shapes of answers that no other module owns."""
 
 from datetime import datetime
-from typing import Annotated, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import msgspec
 
 from chat.conf import (
     CLIENT_ID_MAX_LENGTH,
+    DIRECT_USERS_MOST,
+    EXTERNAL_ID_MAX_LENGTH,
     MEMBERS_PER_CALL,
     REASON_MAX_LENGTH,
     ROOM_NAME_MAX_LENGTH,
@@ -15,8 +17,9 @@ from chat.conf import (
 )
 from chat.events import EventRoom, Message
 from chat.queries.bans import Ban
+from chat.queries.blocks import Block
 from chat.queries.members import Member
-from chat.queries.rooms import Room
+from chat.queries.rooms import Room, RoomHistory
 from chat.queries.search import FoundRoom
 
 Item = TypeVar("Item")
@@ -47,6 +50,9 @@ RoomName = Annotated[
     str, msgspec.Meta(min_length=1, max_length=ROOM_NAME_MAX_LENGTH, pattern=WITHOUT_NUL)
 ]
 
+ExternalId = Annotated[
+    str, msgspec.Meta(min_length=1, max_length=EXTERNAL_ID_MAX_LENGTH, pattern=WITHOUT_NUL)
+]
 RoleName = Literal["member", "moderator", "owner"]
 
 
@@ -63,6 +69,16 @@ class CreateRoomBody(msgspec.Struct, forbid_unknown_fields=True):
     name: RoomName
     members: Annotated[list[UserId], msgspec.Meta(max_length=MEMBERS_PER_CALL)] = []
     client_id: ClientId | None = None
+    kind: Literal["public", "private"] | None = None
+    data: dict[str, Any] | None = None
+    history: RoomHistory = "all"
+    external_id: ExternalId | None = None
+
+
+class OpenDirectRoomBody(msgspec.Struct, forbid_unknown_fields=True):
+    """The people of a direct room."""
+
+    users: Annotated[list[UserId], msgspec.Meta(max_length=DIRECT_USERS_MOST)]
 
 
 class AddMembersBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -122,6 +138,10 @@ class MemberPage(Page[Member]):
 
 class BanPage(Page[Ban]):
     """A page of bans."""
+
+
+class BlockPage(Page[Block]):
+    """A page of blocks."""
 
 
 class MessagePage(Page[Message]):

@@ -13,6 +13,10 @@ class Migration(migrations.Migration):
     atomic = False
     dependencies: ClassVar = [("chat", "0012_rooms_and_roles")]
     operations: ClassVar = [
+        # A build that was broken off leaves an index that is never used.
+        migrations.RunSQL(
+            "DROP INDEX CONCURRENTLY IF EXISTS chat_member_ranked", migrations.RunSQL.noop
+        ),
         AddIndexConcurrently(
             "member",
             models.Index(

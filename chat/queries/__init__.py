@@ -1,5 +1,25 @@
 """The read side: each module builds calls of named statements, which carry their readers."""
 
-from chat.queries import bans, events, members, messages, readiness, revocations, rooms, search
+from chat.queries import (
+    bans,
+    blocks,
+    events,
+    members,
+    messages,
+    readiness,
+    revocations,
+    rooms,
+    search,
+)
 
-__all__ = ["bans", "events", "members", "messages", "readiness", "revocations", "rooms", "search"]
+__all__ = [
+    "bans",
+    "blocks",
+    "events",
+    "members",
+    "messages",
+    "readiness",
+    "revocations",
+    "rooms",
+    "search",
+]

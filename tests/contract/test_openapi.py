@@ -37,6 +37,7 @@ SEED = (
 # The examples, one after the other in an empty database: the first room and message have id 1.
 STORY = (
     *("create_room", "list_rooms", "read_room", "search_rooms", "send_message", "list_messages"),
+    "open_direct_room",
     *(
         "add_members",
         "list_members",

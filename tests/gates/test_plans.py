@@ -18,12 +18,13 @@ OUTBOX, NAMES = "chat_outbox_pkey", "chat_room_search_text"
 REVOCATION = "chat_revocation_pkey"
 LISTENER, UNTIL = "chat_listener_pkey", "chat_listener_until"
 JOIN_COUNT = "chat_join_count_pkey"
+BLOCK, DIRECT = "chat_block_once", "chat_room_direct_key_once"
 # The indexes of our tables that each call reads through, with what it does inside the functions.
 INDEXES: dict[str, set[str]] = {
     "accept_identity": {"chat_revocation_changes"},
     "add_members": {ROOM, MEMBER_OF_ROOM, LISTENER, BAN},
     "change_own_membership": {ROOM, MEMBER_OF_ROOM, LISTENER, JOIN_COUNT},
-    "create_room": {ROOM, MEMBER_OF_ROOM, MESSAGE_OF_ROOM, LISTENER},
+    "create_room": {ROOM, MEMBER_OF_ROOM, MESSAGE_OF_ROOM, LISTENER, BAN, BLOCK},
     "delete_message": {ROOM, MESSAGE, MEMBER_OF_ROOM, LISTENER},
     "find_member": {ROOM, MEMBER_OF_ROOM},
     "find_room": {ROOM, MEMBER_OF_ROOM, MESSAGE_OF_ROOM},
@@ -41,6 +42,7 @@ INDEXES: dict[str, set[str]] = {
     "list_revocations": {"chat_revocation_changes"},
     "list_rooms": {ROOM, ROOMS_OF_USER, MEMBER_OF_ROOM, MESSAGE_OF_ROOM},
     "list_rooms_backwards": {ROOM, ROOMS_OF_USER, MEMBER_OF_ROOM, MESSAGE_OF_ROOM},
+    "open_direct_room": {ROOM, DIRECT, MEMBER_OF_ROOM, MESSAGE_OF_ROOM, LISTENER, BAN, BLOCK},
     "prune_events": {EVENT},
     "prune_listeners": {LISTENER, UNTIL},
     "prune_revocations": {REVOCATION, "chat_revocation_not_before"},
@@ -48,8 +50,8 @@ INDEXES: dict[str, set[str]] = {
     "remove_member": {ROOM, MEMBER_OF_ROOM, LISTENER},
     "rename_room": {ROOM, MEMBER_OF_ROOM, LISTENER},
     "revoke_tokens": {REVOCATION},
-    "search_rooms": {ROOM, MEMBER_OF_ROOM, MESSAGE_OF_ROOM, NAMES},
-    "search_rooms_backwards": {ROOM, MEMBER_OF_ROOM, MESSAGE_OF_ROOM, NAMES},
+    "search_rooms": {ROOM, ROOMS_OF_USER, MEMBER_OF_ROOM, MESSAGE_OF_ROOM, NAMES},
+    "search_rooms_backwards": {ROOM, ROOMS_OF_USER, MEMBER_OF_ROOM, MESSAGE_OF_ROOM, NAMES},
     "send_messages": {ROOM, MEMBER_OF_ROOM, LISTENER},
     "settle_listeners": {LISTENER},
     "update_member": {ROOM, MEMBER_OF_ROOM, LISTENER, RANKED, "chat_member_pkey"},

@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from chat.actions import direct_rooms as direct_actions
 from chat.actions import events as event_actions
 from chat.actions import installation
 from chat.actions import listeners as listener_actions
@@ -21,7 +22,7 @@ from chat.actions import members as member_actions
 from chat.actions import messages as message_actions
 from chat.actions import revocations as revocation_actions
 from chat.actions import rooms as room_actions
-from chat.actions.caller import SERVICE
+from chat.actions.caller import SERVICE, Caller
 from chat.actions.members import MemberChange
 from chat.queries import events, members, messages, readiness, revocations, rooms, search
 from chat.queries.keyset import Slice
@@ -52,7 +53,8 @@ CALLS: list[Call[Any]] = [
     message_actions.delete_message(500),
     revocation_actions.revoke_tokens("zoe"),
     revocation_actions.prune_revocations(seconds=3600),
-    room_actions.create_room("general", ["user-9"]),
+    room_actions.create_room("general", ["user-9"], by=Caller("user", "user-8"), client_id="key"),
+    direct_actions.open_direct_room(["user-9"], by=Caller("user", "user-8")),
     room_actions.rename_room(1, "renamed"),
     events.list_events(1, "user-9", after=900, limit=51),
     members.list_members(1, READER, Slice(50, MEMBER)),

@@ -24,9 +24,11 @@ from chat.conf import BIGINT_MAX, USER_ID_MAX_LENGTH
 VERSION = "0.1.0"
 TAGS = {
     "rooms": "A room has a name, members and messages; `version` counts what happened in it.",
+    "direct_rooms": "The one room of exactly some people, who never change.",
     "messages": "Sent by members, numbered 1, 2, 3… in each room.",
     "members": "Users join and leave by themselves; others add, remove, promote and mute them.",
     "bans": "Who is banned from a room, or from all rooms, does not enter and sends nothing.",
+    "blocks": "The users with whom the caller wants nothing to do; private to the caller.",
     "users": "Users are the product's: its service can refuse the tokens that they hold.",
     "events": "What a client fetches when it missed an event. The schema `Event` describes what "
     "Centrifugo carries on `personal:<user id>`.",

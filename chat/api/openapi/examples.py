@@ -52,6 +52,7 @@ BAN = {
 }
 JOINED = {"user": "u123", "joined_at": "2026-01-31T09:00:00.000000Z"}
 MEMBER = JOINED | {"role": "moderator"}
+BLOCK = {"user": "u456", "created_at": "2026-01-31T09:30:00.000000Z"}
 DELETED = {
     name: value for name, value in MESSAGE.items() if name not in {"content", "client_id"}
 } | {"content": "", "deleted_at": "2026-01-31T10:00:00.000000Z"}
@@ -96,6 +97,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     **{kind.__name__: make_event(kind) for kind in get_args(Event)},
     "Membership": {"room": EVENT_ROOM, "user": "u123", "joined": True},
     "Addition": {"added": ["u789"], "already": ["u123"]},
+    "Block": BLOCK,
+    "BlockPage": make_page(BLOCK),
     "Ban": BAN,
     "BanPage": make_page(BAN),
     "Banned": BAN | {"rooms_left": 1, "messages_deleted": 12, "is_complete": True},

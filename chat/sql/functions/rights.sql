@@ -95,6 +95,15 @@ BEGIN
     RETURN NULL;
 END $$;
 
+-- Whether one of two users blocks the other.
+CREATE OR REPLACE FUNCTION chat.is_block_between(p_user_id text, p_other_id text) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (SELECT FROM chat_block b
+                   WHERE b.user_id = p_user_id AND b.blocked_id = p_other_id)
+        OR EXISTS (SELECT FROM chat_block b
+                   WHERE b.user_id = p_other_id AND b.blocked_id = p_user_id)
+$$;
+
 -- Keeps users from entering a room while they are banned from all rooms: `insert_members` calls it, so every
 -- way into a room does, after its own look at the bans.
 --

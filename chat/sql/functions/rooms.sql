@@ -229,8 +229,52 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT coalesce(octet_length(p_data::text) <= 4096 AND json_typeof(p_data) = 'object', true)
 $$;
 
+-- What is wrong with a room that is to be created: an outcome of `create_room_v2`, or null.
+CREATE OR REPLACE FUNCTION chat.find_room_fault(
+    p_name text, p_kind text, p_data json, p_history text, p_external_id text
+) RETURNS text LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+    RETURN CASE WHEN NOT chat.is_room_name(p_name) THEN 'invalid_name'
+                WHEN (p_kind IN ('public', 'private')) IS NOT TRUE THEN 'invalid_kind'
+                WHEN NOT chat.is_room_data(p_data) THEN 'invalid_data'
+                WHEN (p_history IN ('all', 'since_join')) IS NOT TRUE THEN 'invalid_history'
+                WHEN char_length(p_external_id) NOT BETWEEN 1 AND 255 THEN 'invalid_external_id'
+           END;
+END $$;
+
+-- Whether users may begin a room together: the outcome and the user that speak against it, or nulls.
+--
+-- p_actor: the user who begins the room, one of p_user_ids; null for the host's service and staff. Its lock
+-- is taken, and those of all users of a direct room: whom another call bans at the same time does not enter.
+--
+-- banned   one of them is banned from all rooms, whoever begins the room: the ban has to be lifted first
+-- blocked  one of them blocks the one who begins it, or in a direct room any other one
+CREATE OR REPLACE FUNCTION chat.find_unwanted(
+    p_actor text, p_user_ids text[], p_is_direct boolean, OUT outcome text, OUT user_id text
+) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM chat.lock_user(item.id)
+    FROM (SELECT u.id FROM unnest(p_user_ids) AS u (id)
+          WHERE p_is_direct OR u.id = p_actor ORDER BY u.id COLLATE "C") AS item;
+    -- Statements of their own: each sees what was committed while the locks were awaited. Few users have a
+    -- ban anywhere, so `is_banned` is asked for few.
+    SELECT 'banned', item.id INTO outcome, user_id
+    FROM unnest(p_user_ids) WITH ORDINALITY AS item (id, n)
+    WHERE EXISTS (SELECT FROM chat_ban b WHERE b.user_id = item.id) AND chat.is_banned(NULL, item.id)
+    ORDER BY item.id IS DISTINCT FROM p_actor, item.n LIMIT 1;
+    IF outcome IS NULL THEN
+        SELECT 'blocked', b.user_id INTO outcome, user_id
+        FROM chat_block b
+        WHERE b.blocked_id = ANY (CASE WHEN p_is_direct THEN p_user_ids ELSE ARRAY[p_actor] END)
+          AND b.user_id = ANY (p_user_ids)
+        LIMIT 1;
+    END IF;
+END $$;
+
 -- Creates a room with its first members, each of whom receives a `user_joined` for each of them. A user who
--- creates a room becomes its owner. A repeated call with the same key creates nothing. One row:
+-- creates a room enters it first, as its owner, and then the others do. A repeated call with the same key
+-- creates nothing. One row:
 --
 -- outcome              meaning                                         the other columns
 -- created              the room exists, with these members             the room
@@ -240,53 +284,54 @@ $$;
 -- room_not_found       this user used the key, and is no member of     null
 --                      that room now, which is not public
 -- external_id_taken    another room has this external id               null
--- banned               the user is banned from all rooms               null
+-- banned, blocked      see `find_unwanted`                             refused_user_id
+-- limit_reached        the user is in as many rooms as are allowed     null
+-- too_many_members     more members than p_members_most                null
 -- rate_limited         the user created as many as p_limit allows      retry_after, in seconds
--- invalid_name         not 1 to 255 characters                         null
--- invalid_user         an id that cannot be a user's                   invalid_user_id
+-- invalid_…            see `find_room_fault`                           null
+-- invalid_user         an id that cannot be a user's                   refused_user_id
 -- invalid_key          a key that is not 1 to 64 long, or of no user   null
--- invalid_kind         neither `public` nor `private`                  null
--- invalid_history      neither `all` nor `since_join`                  null
--- invalid_data         no object, or one too long (`is_room_data`)     null
--- invalid_external_id  not 1 to 255 characters                         null
 --
 -- p_by: the caller (functions/audit.sql). p_client_id: the caller's key, which makes repeating harmless.
 -- Without one each call creates a room. It stands for what was asked for, where what is left out counts as
 -- its default here: so the keys of the release before, which knew a name and members, stay valid.
--- p_limit: how many rooms a user may create (`count_use`).
+-- p_limit, p_rooms_most, p_members_most: of users; how many rooms a user may create (`count_use`) and be in,
+-- and how many members a room may have.
 CREATE OR REPLACE FUNCTION chat.create_room_v2(
     p_by json, p_name text, p_user_ids text[], p_client_id text DEFAULT NULL,
     p_kind text DEFAULT 'public', p_data json DEFAULT NULL, p_history text DEFAULT 'all',
-    p_external_id text DEFAULT NULL, p_limit text DEFAULT NULL
-) RETURNS TABLE (outcome text, invalid_user_id text, room json, retry_after float8)
+    p_external_id text DEFAULT NULL, p_limit text DEFAULT NULL, p_rooms_most int DEFAULT NULL,
+    p_members_most int DEFAULT NULL
+) RETURNS TABLE (outcome text, refused_user_id text, room json, retry_after float8)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
     v_actor text := chat.actor_of(p_by);
     v_caller text := p_by ->> 'id';
+    v_others text[];
     v_user_ids text[];
     v_data json := CASE WHEN p_data::text <> '{}' THEN p_data END;
     v_room chat_room;
     v_digest bytea;
+    v_key chat_room_key;
 BEGIN
     PERFORM chat.require_read_committed();
     PERFORM chat.require_list('create_room_v2: p_user_ids', p_user_ids);
-    -- The owner is the first member.
-    v_user_ids := CASE WHEN v_actor IS NULL THEN p_user_ids ELSE v_actor || p_user_ids END;
-    SELECT item.id INTO invalid_user_id
-    FROM unnest(v_user_ids) AS item (id) WHERE NOT chat.is_user_id(item.id) LIMIT 1;
-    outcome := CASE WHEN NOT chat.is_room_name(p_name) THEN 'invalid_name'
-                    WHEN FOUND THEN 'invalid_user'
-                    WHEN (p_kind IN ('public', 'private')) IS NOT TRUE THEN 'invalid_kind'
-                    WHEN (p_history IN ('all', 'since_join')) IS NOT TRUE THEN 'invalid_history'
-                    WHEN NOT chat.is_room_data(v_data) THEN 'invalid_data'
-                    WHEN char_length(p_external_id) NOT BETWEEN 1 AND 255
-                        THEN 'invalid_external_id'
-                    WHEN p_client_id IS NULL THEN 'created'
-                    WHEN char_length(p_client_id) NOT BETWEEN 1 AND 64
-                        OR NOT chat.is_user_id(v_caller) THEN 'invalid_key'
-                    ELSE 'created' END;
-    IF outcome <> 'created' THEN
+    v_others := ARRAY(
+        SELECT item.id FROM unnest(chat.distinct_users(p_user_ids)) WITH ORDINALITY AS item (id, n)
+        WHERE item.id IS DISTINCT FROM v_actor ORDER BY item.n);
+    v_user_ids := CASE WHEN v_actor IS NULL THEN v_others ELSE v_actor || v_others END;
+    outcome := chat.find_room_fault(p_name, p_kind, v_data, p_history, p_external_id);
+    IF outcome IS NULL THEN
+        SELECT 'invalid_user', item.id INTO outcome, refused_user_id
+        FROM unnest(v_user_ids) AS item (id) WHERE NOT chat.is_user_id(item.id) LIMIT 1;
+    END IF;
+    IF outcome IS NULL AND p_client_id IS NOT NULL AND (
+        char_length(p_client_id) NOT BETWEEN 1 AND 64 OR NOT chat.is_user_id(v_caller))
+    THEN
+        outcome := 'invalid_key';
+    END IF;
+    IF outcome IS NOT NULL THEN
         RETURN NEXT;
         RETURN;
     END IF;
@@ -302,22 +347,29 @@ BEGIN
         VALUES (v_room.id, v_caller, p_client_id, v_digest)
         ON CONFLICT (created_by, client_id) DO NOTHING;
         IF NOT FOUND THEN
-            SELECT r.* INTO STRICT v_room FROM chat_room_key k JOIN chat_room r ON r.id = k.room_id
+            SELECT k.* INTO STRICT v_key FROM chat_room_key k
             WHERE k.created_by = v_caller AND k.client_id = p_client_id;
+            SELECT r.* INTO STRICT v_room FROM chat_room r WHERE r.id = v_key.room_id;
             -- A user whose id is that of the service's tokens is not the service.
-            SELECT CASE WHEN k.digest <> v_digest OR v_room.created_by IS DISTINCT FROM v_actor
-                            THEN 'conflict'
-                        WHEN v_actor IS NOT NULL AND v_room.kind <> 'public'
-                            AND NOT chat.is_member(v_room.id, v_actor) THEN 'room_not_found'
-                        ELSE 'duplicate' END
-            INTO STRICT outcome FROM chat_room_key k WHERE k.room_id = v_room.id;
+            outcome := CASE
+                WHEN v_key.digest <> v_digest OR v_room.created_by IS DISTINCT FROM v_actor
+                    THEN 'conflict'
+                WHEN v_actor IS NOT NULL AND v_room.kind <> 'public'
+                    AND NOT chat.is_member(v_room.id, v_actor) THEN 'room_not_found'
+                ELSE 'duplicate' END;
         END IF;
     END IF;
 
-    IF outcome = 'created' THEN
-        IF v_actor IS NOT NULL AND chat.is_banned(NULL, v_actor) THEN
-            outcome := 'banned';
-        ELSE
+    IF outcome IS NULL THEN
+        SELECT u.outcome, u.user_id INTO outcome, refused_user_id
+        FROM chat.find_unwanted(v_actor, v_user_ids, false) AS u;
+        IF outcome IS NULL AND v_actor IS NOT NULL THEN
+            outcome := CASE
+                WHEN p_members_most > 0 AND cardinality(v_user_ids) > p_members_most
+                    THEN 'too_many_members'
+                WHEN chat.is_in_all_allowed_rooms(v_actor, p_rooms_most) THEN 'limit_reached' END;
+        END IF;
+        IF outcome IS NULL THEN
             v_room.created_at := clock_timestamp();
             INSERT INTO chat_room (
                 id, name, version, last_seq, member_count, bumped_at, created_at, kind,
@@ -325,26 +377,28 @@ BEGIN
             VALUES (
                 v_room.id, p_name, 0, 0, 0, v_room.created_at, v_room.created_at, p_kind,
                 p_external_id, v_data, p_history, v_actor)
-            ON CONFLICT (external_id) DO NOTHING;
+            ON CONFLICT (external_id) DO NOTHING
+            RETURNING * INTO v_room;
             IF NOT FOUND THEN
                 outcome := 'external_id_taken';
             ELSIF v_actor IS NOT NULL THEN
                 retry_after := chat.count_use(v_actor, 'room_created', p_limit);
-                IF retry_after IS NOT NULL THEN
-                    DELETE FROM chat_room r WHERE r.id = v_room.id;
-                    outcome := 'rate_limited';
-                END IF;
+                outcome := CASE WHEN retry_after IS NOT NULL THEN 'rate_limited' END;
             END IF;
         END IF;
-        IF outcome = 'created' THEN
-            PERFORM FROM chat.add_members(v_room.id, v_user_ids);
-            UPDATE chat_member m SET role = 'owner'
-            WHERE m.room_id = v_room.id AND m.user_id = v_actor;
+        IF outcome IS NULL THEN
+            outcome := 'created';
+            IF v_actor IS NOT NULL THEN
+                v_room := chat.insert_members(v_room, ARRAY[v_actor], 'owner');
+            END IF;
+            v_room := chat.insert_members(v_room, v_others);
             PERFORM chat.write_audit(
                 p_by, 'room_created', v_room.id, NULL, json_build_object('kind', p_kind));
         ELSE
-            -- A refused call uses up no key.
-            DELETE FROM chat_room_key k WHERE k.room_id = v_room.id;
+            -- What was refused uses up no key.
+            DELETE FROM chat_room_key k
+            WHERE k.created_by = v_caller AND k.client_id = p_client_id;
+            DELETE FROM chat_room r WHERE r.id = v_room.id;
         END IF;
     END IF;
     IF outcome IN ('created', 'duplicate') THEN

@@ -1,9 +1,15 @@
 -- name: create_room
 -- Creates a room with its first members; see functions/rooms.sql.
-SELECT outcome, invalid_user_id, room::text, retry_after
+SELECT outcome, refused_user_id, room::text, retry_after
 FROM chat.create_room_v2(
     %(by)s::json, %(name)s, %(user_ids)s::text[], %(client_id)s::text, %(kind)s,
-    %(data)s::json, %(history)s, %(external_id)s::text, %(limit)s::text);
+    %(data)s::json, %(history)s, %(external_id)s::text, %(created_per_user)s::text,
+    %(rooms_per_user)s, %(members_per_room)s);
+
+-- name: open_direct_room
+-- Finds or creates the one room of some people; see functions/direct.sql.
+SELECT outcome, refused_user_id, room::text, retry_after
+FROM chat.open_direct_room(%(by)s::json, %(user_ids)s::text[], %(opened_per_user)s::text);
 
 -- name: list_rooms
 -- A user's rooms, the latest message first, after a position in that order. Only the rooms of the
