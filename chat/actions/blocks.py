@@ -18,7 +18,8 @@ class _BlockRow(msgspec.Struct, frozen=True):
 def block_user(user_id: str, blocked_id: str) -> Call[Block]:
     """Block a user; repeating it changes nothing. Only the blocker's devices receive an event.
 
-    Once it is answered, no direct room of the two is opened, and nothing is sent in an existing one.
+    Once it is answered, no direct room of the two is opened, and nothing is sent in one that
+    exists.
 
     Errors: `InvalidInputError` for oneself; `LimitReachedError`.
     """

@@ -1,21 +1,19 @@
 -- Blocks: a user wants nothing to do with another one. Between the two no direct room is opened, and nothing is
 -- sent in the one that they have. Elsewhere the blocker's client marks the messages by its own list.
 
--- Takes the locks under which a block between two users is written: of their direct room, if they have one, as
--- each send takes it, so that nothing is sent in it once the block is committed; and of both users, as
--- opening a direct room takes them.
+-- Takes the locks under which a block between two users is written: of both users, as opening a direct room
+-- takes them; and then of their direct room, if they have one, as each send takes it: nothing is sent in it
+-- once the block is committed.
 CREATE OR REPLACE FUNCTION chat.lock_block(p_user_id text, p_other_id text) RETURNS void
 LANGUAGE plpgsql AS $$
-DECLARE
-    v_key bytea := chat.direct_key_of(ARRAY[p_user_id, p_other_id]);
 BEGIN
-    PERFORM FROM chat_room r WHERE r.direct_key = v_key FOR NO KEY UPDATE;
     PERFORM chat.lock_user(item.id)
     FROM (SELECT u.id FROM unnest(ARRAY[p_user_id, p_other_id]) AS u (id)
           ORDER BY u.id COLLATE "C") AS item;
-    -- Again, for a room that was opened while the users' locks were awaited. Whoever holds a direct room's
-    -- lock waits for no lock of a user, so this is no circle.
-    PERFORM FROM chat_room r WHERE r.direct_key = v_key FOR NO KEY UPDATE;
+    -- Whoever holds the lock of a direct room waits for no lock of a user, so this is no circle.
+    PERFORM FROM chat_room r
+    WHERE r.direct_key = chat.direct_key_of(ARRAY[p_user_id, p_other_id])
+    FOR NO KEY UPDATE;
 END $$;
 
 -- Blocks a user; repeating it changes nothing. The blocker's devices receive `blocks_updated`, and the other
