@@ -9,6 +9,9 @@ from chat.conf import (
     CLIENT_ID_MAX_LENGTH,
     DIRECT_USERS_MOST,
     EXTERNAL_ID_MAX_LENGTH,
+    INVITE_SECONDS_DEFAULT,
+    INVITE_SECONDS_MOST,
+    INVITE_USES_MOST,
     MEMBERS_PER_CALL,
     REASON_MAX_LENGTH,
     ROOM_NAME_MAX_LENGTH,
@@ -18,6 +21,7 @@ from chat.conf import (
 from chat.events import EventRoom, Message
 from chat.queries.bans import Ban
 from chat.queries.blocks import Block
+from chat.queries.invites import Invite
 from chat.queries.members import Member
 from chat.queries.rooms import Room, RoomHistory
 from chat.queries.search import FoundRoom
@@ -116,6 +120,13 @@ class BanBody(msgspec.Struct, forbid_unknown_fields=True):
     """Whether the user's messages of the last day are deleted too."""
 
 
+class CreateInviteBody(msgspec.Struct, forbid_unknown_fields=True):
+    """How long an invite can be used, and by how many users."""
+
+    expires_in: Annotated[int, msgspec.Meta(ge=1, le=INVITE_SECONDS_MOST)] = INVITE_SECONDS_DEFAULT
+    max_uses: Annotated[int, msgspec.Meta(ge=1, le=INVITE_USES_MOST)] | None = None
+
+
 class Page(msgspec.Struct, Generic[Item]):
     """One page of a list, with the addresses of its neighbours."""
 
@@ -150,6 +161,16 @@ class MessagePage(Page[Message]):
 
 class EventPage(Page[msgspec.Raw]):
     """A page of events, composed in SQL."""
+
+
+class InviteWithToken(Invite, frozen=True, kw_only=True):
+    """An invite into a room. Anyone who has the token may join until it is gone."""
+
+    token: str
+
+
+class InvitePage(Page[InviteWithToken]):
+    """A page of invites."""
 
 
 class Membership(msgspec.Struct):

@@ -45,6 +45,7 @@ _ORDER = (
     "messages",
     "members",
     "joins",
+    "invites",
     "rooms",
     "direct",
     "bans",

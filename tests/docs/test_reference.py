@@ -7,6 +7,7 @@ from chat.api.application import ROUTES
 from chat.api.problems import PROBLEMS
 from chat.errors import ChatError
 from chat.events import Event
+from tests.docs import rights
 from tests.docs.problems import write_page
 from tests.support.processes import PROJECT
 
@@ -57,7 +58,7 @@ def test_every_event_is_documented() -> None:
 def test_every_route_is_documented() -> None:
     """Each address, with each of its methods, is in docs/api.md."""
     page = read_page("api.md")
-    page = page.replace("{id}", "{room_id:str}").replace("{user_id}", "{user_id:str}")
+    page = re.sub(r"\{(\w+)\}", r"{\1:str}", page.replace("{id}", "{room_id}"))
     routes = {
         f"{method} {path.rstrip('/')}"
         for route in ROUTES
@@ -68,3 +69,8 @@ def test_every_route_is_documented() -> None:
     missing = [route for route in routes if not re.search(re.escape(route) + r"[/`?]", page)]
 
     assert missing == []
+
+
+def test_the_page_of_rights_is_the_table() -> None:
+    """docs/rights.md is what `python -m tests.docs.rights` writes from app/permissions.py."""
+    assert rights.write_page() == read_page("rights.md")
