@@ -22,7 +22,7 @@ from chat.sql.database import Database
 
 ROOM_PATH = "/api/rooms/{room_id:str}/bans"
 PATH = "/api/bans/{user_id:str}"
-_EXAMPLE = {"until": "2026-02-28T00:00:00Z", "reason": "spam", "delete_messages": True}
+_EXAMPLE = {"until": None, "reason": "spam", "delete_messages": True}
 
 
 @get(
