@@ -11,6 +11,7 @@ from chat.actions import (
     members,
     messages,
     revocations,
+    room_changes,
     rooms,
 )
 
@@ -25,5 +26,6 @@ __all__ = [
     "members",
     "messages",
     "revocations",
+    "room_changes",
     "rooms",
 ]

@@ -15,6 +15,7 @@ from chat.conf import (
     MEMBERS_PER_CALL,
     REASON_MAX_LENGTH,
     ROOM_NAME_MAX_LENGTH,
+    SLOW_MODE_SECONDS_MOST,
     USER_ID_MAX_LENGTH,
     load_configuration,
 )
@@ -83,6 +84,27 @@ class OpenDirectRoomBody(msgspec.Struct, forbid_unknown_fields=True):
     """The people of a direct room."""
 
     users: Annotated[list[UserId], msgspec.Meta(max_length=DIRECT_USERS_MOST)]
+
+
+class ChangeRoomBody(msgspec.Struct, forbid_unknown_fields=True):
+    """What to change of a room; a field that is left out stays as it is."""
+
+    name: RoomName | msgspec.UnsetType = msgspec.UNSET
+    data: dict[str, Any] | msgspec.UnsetType | None = msgspec.UNSET
+    history: Literal["all", "since_join"] | msgspec.UnsetType = msgspec.UNSET
+    slow_mode_seconds: (
+        Annotated[int, msgspec.Meta(ge=0, le=SLOW_MODE_SECONDS_MOST)] | msgspec.UnsetType
+    ) = msgspec.UNSET
+    archived: bool | msgspec.UnsetType = msgspec.UNSET
+    external_id: (
+        Annotated[
+            str,
+            msgspec.Meta(min_length=1, max_length=EXTERNAL_ID_MAX_LENGTH, pattern=WITHOUT_NUL),
+        ]
+        | msgspec.UnsetType
+        | None
+    ) = msgspec.UNSET
+    kind: Literal["public", "private"] | msgspec.UnsetType = msgspec.UNSET
 
 
 class AddMembersBody(msgspec.Struct, forbid_unknown_fields=True):

@@ -50,6 +50,7 @@ _ORDER = (
     "direct",
     "bans",
     "blocks",
+    "room_changes",
     "revocations",
     "installation",
     "repairs",

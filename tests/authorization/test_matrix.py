@@ -19,6 +19,7 @@ operation                 anonymous other_secret stranger ex_member member servi
 list_rooms                401       401          200      200       200    200
 create_room               401       401          403      403       403    201
 open_direct_room          401       401          403      403       403    201
+change_room               401       401          404      404       403    200
 read_room                 401       401          404      404       200    200
 list_messages             401       401          404      404       200    404
 send_message              401       401          404      404       201    404

@@ -36,7 +36,8 @@ SEED = (
 )
 # The examples, one after the other in an empty database: the first room and message have id 1.
 STORY = (
-    *("create_room", "list_rooms", "read_room", "search_rooms", "send_message", "list_messages"),
+    *("create_room", "list_rooms", "read_room", "change_room", "search_rooms", "send_message"),
+    "list_messages",
     "open_direct_room",
     *("add_members", "list_members", "change_member", "read_member", "list_events"),
     *("join_room", "read_connection_token"),
@@ -49,7 +50,7 @@ STORY = (
 )
 
 
-OF_USERS = {"send_message", "join_room", "accept_invite"}
+OF_USERS = {"send_message", "join_room", "leave_room", "accept_invite"}
 """A ban, or a mute, can refuse them; the service is a member of nothing."""
 
 

@@ -42,6 +42,7 @@ INDEXES: dict[str, set[str]] = {
     "accept_identity": {"chat_revocation_changes"},
     "add_members": {ROOM, MEMBER_OF_ROOM, LISTENER, BAN, BAN_OF_ROOM},
     "create_room": {ROOM, MEMBER_OF_ROOM, MESSAGE_OF_ROOM, LISTENER, BAN, BLOCK, BAN_OF_ROOM},
+    "change_room": {ROOM, MEMBER_OF_ROOM, LISTENER, MESSAGE_OF_ROOM},
     "delete_message": {ROOM, MESSAGE, MEMBER_OF_ROOM, LISTENER},
     "find_member": {ROOM, MEMBER_OF_ROOM},
     "find_room": {ROOM, MEMBER_OF_ROOM, MESSAGE_OF_ROOM},

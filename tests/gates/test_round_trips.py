@@ -69,6 +69,7 @@ REQUESTS: dict[str, tuple[Request, list[str]]] = {
         ["open_direct_room"],
     ),
     "read_room": (lambda at: at.member.get(at.path), ["find_room"]),
+    "change_room": (lambda at: at.host.patch(at.path, {"name": "renamed"}), ["change_room"]),
     "list_messages": (lambda at: at.member.get(at.path + "messages/"), ["list_messages"]),
     "send_message": (lambda at: at.member.send(at.room, "text"), ["send_messages"]),
     "list_members": (lambda at: at.member.get(at.path + "members/"), ["list_members"]),

@@ -18,7 +18,7 @@ from chat.actions import bans as ban_actions
 from chat.actions import blocks as block_actions
 from chat.actions import direct_rooms as direct_actions
 from chat.actions import events as event_actions
-from chat.actions import installation
+from chat.actions import installation, room_changes
 from chat.actions import invites as invite_actions
 from chat.actions import joins as join_actions
 from chat.actions import listeners as listener_actions
@@ -81,6 +81,7 @@ CALLS: list[Call[Any]] = [
     block_actions.unblock_user("user-9", "user-8"),
     revocation_actions.revoke_tokens("zoe"),
     revocation_actions.prune_revocations(seconds=3600),
+    room_changes.change_room(HOST, 1, {"name": "changed", "data": {"a": 1}}),
     room_actions.create_room("general", ["user-9"], by=Caller("user", "user-8"), client_id="key"),
     direct_actions.open_direct_room(["user-9"], by=Caller("user", "user-8")),
     room_actions.rename_room(1, "renamed"),

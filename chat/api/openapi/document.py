@@ -26,6 +26,7 @@ VERSION = "0.1.0"
 TAGS = {
     "rooms": "A room has a name, members and messages; `version` counts what happened in it.",
     "direct_rooms": "The one room of exactly some people, who never change.",
+    "room_changes": "What a room is can be changed by its owners and by the host's service.",
     "messages": "Sent by members, numbered 1, 2, 3… in each room.",
     "bans": "Who is banned from a room, or from all rooms, does not enter and sends nothing.",
     "blocks": "The users with whom the caller wants nothing to do; private to the caller.",

@@ -80,6 +80,15 @@ BODIES: dict[str, dict[str, Any]] = {
         "room": EVENT_ROOM,
     },
     "RoomBody": {"room": EVENT_ROOM},
+    "RoomUpdatedBody": {
+        "room": EVENT_ROOM,
+        "kind": "private",
+        "external_id": "team-7",
+        "data": {"topic": "all of us"},
+        "archived_at": None,
+        "history": "all",
+        "slow_mode_seconds": 0,
+    },
     "MessageDeleted": DELETED | {"room": EVENT_ROOM},
 }
 
