@@ -14,7 +14,7 @@ from chat.actions.bans import (
     list_rooms_to_leave,
     remove_banned_member,
 )
-from chat.actions.caller import Caller
+from chat.actions.caller import SERVICE, Caller
 from chat.actions.members import MemberChange, update_member
 from chat.actions.messages import send_message
 from chat.errors import (
@@ -27,7 +27,7 @@ from chat.sql.database import run_call
 from tests.concurrency.conftest import Place
 from tests.conftest import Connection
 from tests.support.actors import Cast
-from tests.support.changes import SERVICE, add_members
+from tests.support.changes import add_members
 from tests.support.sessions import PATIENCE, Session, run_at_once, wait_until_waiting
 
 FOR_EVER = datetime(9999, 12, 31, tzinfo=UTC)

@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 
 from chat.actions.blocks import block_user
+from chat.actions.caller import SERVICE
 from chat.actions.direct_rooms import open_direct_room
 from chat.actions.messages import send_message
 from chat.errors import BlockedError, ChatError
@@ -12,7 +13,6 @@ from chat.sql.database import run_call
 from tests.concurrency.conftest import Place
 from tests.conftest import Connection
 from tests.support.actors import Cast
-from tests.support.changes import SERVICE
 from tests.support.sessions import PATIENCE, Session, run_at_once, wait_until_waiting
 
 
