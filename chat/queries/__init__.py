@@ -1,6 +1,8 @@
 """The read side: each module builds calls of named statements, which carry their readers."""
 
 from chat.queries import (
+    bans,
+    blocks,
     events,
     invites,
     members,
@@ -13,6 +15,8 @@ from chat.queries import (
 )
 
 __all__ = [
+    "bans",
+    "blocks",
     "events",
     "invites",
     "members",
