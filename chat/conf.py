@@ -179,6 +179,7 @@ ROOM_NAME_MAX_LENGTH = 255
 EXTERNAL_ID_MAX_LENGTH = 255
 # Of a ban, a report or a decision, in characters.
 REASON_MAX_LENGTH = 500
+BLOCKS_PER_USER = 1000
 # The JSON object that a host keeps with a room, in bytes of the JSON as stored.
 DATA_MAX_BYTES = 4096
 SLOW_MODE_SECONDS_MOST = 86_400

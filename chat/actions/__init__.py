@@ -1,6 +1,8 @@
 """The only writers: each module builds calls of the SQL functions, which carry their readers."""
 
 from chat.actions import (
+    bans,
+    blocks,
     direct_rooms,
     events,
     installation,
@@ -14,6 +16,8 @@ from chat.actions import (
 )
 
 __all__ = [
+    "bans",
+    "blocks",
     "direct_rooms",
     "events",
     "installation",

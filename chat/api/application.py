@@ -13,6 +13,8 @@ from chat.actions.listeners import Listeners
 from chat.actions.messages import SendLimits
 from chat.actions.send_queue import SendQueue, open_send_queue
 from chat.api import (
+    bans,
+    blocks,
     direct_rooms,
     documentation,
     events,
@@ -58,6 +60,15 @@ ROUTES = [
     invites.accept_invite,
     members.add_members,
     members.remove_member,
+    bans.list_bans,
+    bans.ban_from_room,
+    bans.lift_ban_from_room,
+    bans.read_ban,
+    bans.ban_from_all_rooms,
+    bans.lift_ban_from_all_rooms,
+    blocks.list_blocks,
+    blocks.block_user,
+    blocks.unblock_user,
     members.read_member,
     members.change_member,
     users.revoke_tokens,

@@ -13,12 +13,15 @@ from chat.conf import (
     INVITE_SECONDS_MOST,
     INVITE_USES_MOST,
     MEMBERS_PER_CALL,
+    REASON_MAX_LENGTH,
     ROOM_NAME_MAX_LENGTH,
     SLOW_MODE_SECONDS_MOST,
     USER_ID_MAX_LENGTH,
     load_configuration,
 )
 from chat.events import EventRoom, Message
+from chat.queries.bans import Ban
+from chat.queries.blocks import Block
 from chat.queries.invites import Invite
 from chat.queries.members import Member
 from chat.queries.rooms import Room, RoomHistory
@@ -126,6 +129,19 @@ class RevokeTokensBody(msgspec.Struct, forbid_unknown_fields=True):
     not_before: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
 
 
+Reason = Annotated[str, msgspec.Meta(max_length=REASON_MAX_LENGTH, pattern=WITHOUT_NUL)]
+
+
+class BanBody(msgspec.Struct, forbid_unknown_fields=True):
+    """A ban as it is wanted."""
+
+    until: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    """Null: for ever."""
+    reason: Reason = ""
+    delete_messages: bool = False
+    """Whether the user's messages of the last day are deleted too."""
+
+
 class CreateInviteBody(msgspec.Struct, forbid_unknown_fields=True):
     """How long an invite can be used, and by how many users."""
 
@@ -151,6 +167,14 @@ class FoundRoomPage(Page[FoundRoom]):
 
 class MemberPage(Page[Member]):
     """A page of members."""
+
+
+class BanPage(Page[Ban]):
+    """A page of bans."""
+
+
+class BlockPage(Page[Block]):
+    """A page of blocks."""
 
 
 class MessagePage(Page[Message]):

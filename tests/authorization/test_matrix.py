@@ -36,6 +36,15 @@ list_invites              401       401          404      404       403    200
 revoke_invite             401       401          404      404       403    204
 read_invite               401       401          200      200       200    200
 accept_invite             401       401          200      200       200    200
+list_bans                 401       401          404      404       403    200
+ban_from_room             401       401          404      404       403    200
+lift_ban_from_room        401       401          404      404       403    204
+read_ban                  401       401          403      403       403    404
+ban_from_all_rooms        401       401          403      403       403    200
+lift_ban_from_all_rooms   401       401          403      403       403    204
+list_blocks               401       401          200      200       200    200
+block_user                401       401          200      200       200    200
+unblock_user              401       401          204      204       204    204
 list_events               401       401          404      404       200    404
 search_rooms              401       401          200      200       200    200
 read_connection_token     401       401          200      200       200    200

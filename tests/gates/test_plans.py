@@ -16,6 +16,7 @@ MESSAGE_OF_ROOM = "chat_message_seq_once_per_room"
 EVENT, EVENT_OF_ROOM = "chat_event_pkey", "chat_event_version_once_per_room"
 OUTBOX, NAMES = "chat_outbox_pkey", "chat_room_search_text"
 REVOCATION = "chat_revocation_pkey"
+BAN_OF_ROOM = "chat_ban_of_room"
 LISTENER, UNTIL = "chat_listener_pkey", "chat_listener_until"
 JOIN_COUNT = "chat_join_count_pkey"
 BAN = "chat_ban_once"
@@ -23,21 +24,49 @@ INVITE, INVITE_OF_ROOM = "chat_invite_pkey", "chat_invite_of_room"
 BLOCK, DIRECT = "chat_block_once", "chat_room_direct_key_once"
 # The indexes of our tables that each call reads through, with what it does inside the functions.
 INDEXES: dict[str, set[str]] = {
-    "accept_invite": {INVITE, ROOM, MEMBER_OF_ROOM, ROOMS_OF_USER, LISTENER, JOIN_COUNT, BAN},
+    "accept_invite": {
+        INVITE,
+        ROOM,
+        MEMBER_OF_ROOM,
+        ROOMS_OF_USER,
+        LISTENER,
+        JOIN_COUNT,
+        BAN,
+        BAN_OF_ROOM,
+    },
     "create_invite": {ROOM, MEMBER_OF_ROOM},
     "find_invite": {INVITE, ROOM},
     "list_invites": {ROOM, MEMBER_OF_ROOM, INVITE_OF_ROOM},
     "list_invites_backwards": {ROOM, MEMBER_OF_ROOM, INVITE_OF_ROOM},
     "revoke_invite": {ROOM, MEMBER_OF_ROOM, INVITE_OF_ROOM},
     "accept_identity": {"chat_revocation_changes"},
-    "add_members": {ROOM, MEMBER_OF_ROOM, LISTENER, BAN},
-    "create_room": {ROOM, MEMBER_OF_ROOM, MESSAGE_OF_ROOM, LISTENER, BAN, BLOCK},
+    "add_members": {ROOM, MEMBER_OF_ROOM, LISTENER, BAN, BAN_OF_ROOM},
+    "create_room": {ROOM, MEMBER_OF_ROOM, MESSAGE_OF_ROOM, LISTENER, BAN, BLOCK, BAN_OF_ROOM},
     "change_room": {ROOM, MEMBER_OF_ROOM, LISTENER, MESSAGE_OF_ROOM},
     "delete_message": {ROOM, MESSAGE, MEMBER_OF_ROOM, LISTENER},
     "find_member": {ROOM, MEMBER_OF_ROOM},
     "find_room": {ROOM, MEMBER_OF_ROOM, MESSAGE_OF_ROOM},
     "is_copy": set(),
-    "join_room": {ROOM, MEMBER_OF_ROOM, ROOMS_OF_USER, LISTENER, JOIN_COUNT, BAN},
+    "join_room": {ROOM, MEMBER_OF_ROOM, ROOMS_OF_USER, LISTENER, JOIN_COUNT, BAN, BAN_OF_ROOM},
+    "ban_from_room": {ROOM, MEMBER_OF_ROOM, LISTENER, BAN},
+    "ban_from_all_rooms": {BAN, ROOMS_OF_USER},
+    "list_rooms_to_leave": {ROOM, ROOMS_OF_USER},
+    "remove_banned_member": {ROOM, BAN},
+    "delete_recent_messages": {
+        ROOM,
+        MESSAGE,
+        "chat_message_of_user",
+        MEMBER_OF_ROOM,
+        LISTENER,
+    },
+    "lift_ban": {BAN, ROOMS_OF_USER},
+    "find_ban": {BAN},
+    "list_bans": {ROOM, MEMBER_OF_ROOM, BAN_OF_ROOM},
+    "list_bans_backwards": {ROOM, MEMBER_OF_ROOM, BAN_OF_ROOM},
+    "block_user": {BLOCK, DIRECT},
+    "unblock_user": {BLOCK, DIRECT},
+    "list_blocks": {BLOCK},
+    "list_blocks_backwards": {BLOCK},
     "keep_listeners": {LISTENER, REVOCATION},
     "leave_room": {ROOM, MEMBER_OF_ROOM, LISTENER},
     "list_events": {ROOM, MEMBER_OF_ROOM, EVENT_OF_ROOM, MESSAGE},
@@ -50,7 +79,16 @@ INDEXES: dict[str, set[str]] = {
     "list_revocations": {"chat_revocation_changes"},
     "list_rooms": {ROOM, ROOMS_OF_USER, MEMBER_OF_ROOM, MESSAGE_OF_ROOM},
     "list_rooms_backwards": {ROOM, ROOMS_OF_USER, MEMBER_OF_ROOM, MESSAGE_OF_ROOM},
-    "open_direct_room": {ROOM, DIRECT, MEMBER_OF_ROOM, MESSAGE_OF_ROOM, LISTENER, BAN, BLOCK},
+    "open_direct_room": {
+        ROOM,
+        DIRECT,
+        MEMBER_OF_ROOM,
+        MESSAGE_OF_ROOM,
+        LISTENER,
+        BAN,
+        BLOCK,
+        BAN_OF_ROOM,
+    },
     "prune_events": {EVENT},
     "prune_listeners": {LISTENER, UNTIL},
     "prune_revocations": {REVOCATION, "chat_revocation_not_before"},

@@ -52,6 +52,7 @@ def place(tapped: tuple[Tap, str]) -> Iterator[Place]:
         member, host = cast.user("member"), cast.service()
         room = host.create_room(member)
         member.send(room, "text")
+        assert host.put("/api/bans/banned/").is_success
         invite = host.post(f"/api/rooms/{room}/invites/").json()
         yield Place(room, member, host, cast.user("newcomer").user_id, invite)
 
@@ -104,6 +105,19 @@ REQUESTS: dict[str, tuple[Request, list[str]]] = {
         lambda at: at.host.delete(f"{at.path}members/{at.newcomer}/"),
         ["remove_member"],
     ),
+    "list_bans": (lambda at: at.host.get(at.path + "bans/"), ["list_bans"]),
+    "ban_from_room": (lambda at: at.host.put(at.path + "bans/troll/"), ["ban_from_room"]),
+    "lift_ban_from_room": (lambda at: at.host.delete(at.path + "bans/troll/"), ["lift_ban"]),
+    "read_ban": (lambda at: at.host.get("/api/bans/banned/"), ["find_ban"]),
+    # One more for each membership of the user, and for each 50 messages.
+    "ban_from_all_rooms": (
+        lambda at: at.host.put("/api/bans/banned/"),
+        ["ban_from_all_rooms", "list_rooms_to_leave"],
+    ),
+    "lift_ban_from_all_rooms": (lambda at: at.host.delete("/api/bans/troll/"), ["lift_ban"]),
+    "list_blocks": (lambda at: at.member.get("/api/blocks/"), ["list_blocks"]),
+    "block_user": (lambda at: at.member.put("/api/blocks/troll/"), ["block_user"]),
+    "unblock_user": (lambda at: at.member.delete("/api/blocks/troll/"), ["unblock_user"]),
     "revoke_tokens": (lambda at: at.host.put("/api/users/nobody/not-before/"), ["revoke_tokens"]),
     "list_events": (lambda at: at.member.get(at.path + "events/"), ["list_events"]),
     "search_rooms": (lambda at: at.member.get("/api/search/", q="gen"), ["search_rooms"]),

@@ -14,6 +14,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from chat.actions import bans as ban_actions
+from chat.actions import blocks as block_actions
 from chat.actions import direct_rooms as direct_actions
 from chat.actions import events as event_actions
 from chat.actions import installation, room_changes
@@ -24,9 +26,21 @@ from chat.actions import members as member_actions
 from chat.actions import messages as message_actions
 from chat.actions import revocations as revocation_actions
 from chat.actions import rooms as room_actions
+from chat.actions.bans import NewBan
 from chat.actions.caller import SERVICE, Caller
 from chat.actions.members import MemberChange
-from chat.queries import events, invites, members, messages, readiness, revocations, rooms, search
+from chat.queries import (
+    bans,
+    blocks,
+    events,
+    invites,
+    members,
+    messages,
+    readiness,
+    revocations,
+    rooms,
+    search,
+)
 from chat.queries.keyset import Slice
 from chat.queries.members import Reader
 from chat.queries.messages import Window
@@ -57,12 +71,25 @@ CALLS: list[Call[Any]] = [
     join_actions.leave_room(2, "user-20", allowed=["public:member"]),
     message_actions.send_messages([message_actions.NewMessage(1, "user-9", "key", "text")]),
     message_actions.delete_message(500),
+    ban_actions.ban_from_room(1, NewBan("user-9"), SERVICE),
+    ban_actions.ban_from_all_rooms(NewBan("user-9"), SERVICE),
+    ban_actions.list_rooms_to_leave("user-9"),
+    ban_actions.remove_banned_member(2, "user-9", SERVICE),
+    ban_actions.delete_recent_messages("user-9", 3),
+    ban_actions.lift_ban(None, "user-9", SERVICE),
+    block_actions.block_user("user-9", "user-8"),
+    block_actions.unblock_user("user-9", "user-8"),
     revocation_actions.revoke_tokens("zoe"),
     revocation_actions.prune_revocations(seconds=3600),
     room_changes.change_room(HOST, 1, {"name": "changed", "data": {"a": 1}}),
     room_actions.create_room("general", ["user-9"], by=Caller("user", "user-8"), client_id="key"),
     direct_actions.open_direct_room(["user-9"], by=Caller("user", "user-8")),
     room_actions.rename_room(1, "renamed"),
+    bans.find_ban("user-9"),
+    bans.list_bans(1, READER, [], Slice(50, MEMBER)),
+    bans.list_bans(1, READER, [], Slice(50, MEMBER, is_backwards=True)),
+    blocks.list_blocks("user-9", Slice(50, MEMBER)),
+    blocks.list_blocks("user-9", Slice(50, MEMBER, is_backwards=True)),
     events.list_events(1, "user-9", after=900, limit=51),
     members.list_members(1, READER, Slice(50, MEMBER)),
     members.list_members(1, READER, Slice(50, MEMBER, is_backwards=True)),

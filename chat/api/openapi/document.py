@@ -28,6 +28,8 @@ TAGS = {
     "direct_rooms": "The one room of exactly some people, who never change.",
     "room_changes": "What a room is can be changed by its owners and by the host's service.",
     "messages": "Sent by members, numbered 1, 2, 3… in each room.",
+    "bans": "Who is banned from a room, or from all rooms, does not enter and sends nothing.",
+    "blocks": "The users with whom the caller wants nothing to do; private to the caller.",
     "members": "Who is in a room; some roles add, remove, promote and mute members.",
     "joins": "Users join public rooms, and leave rooms, by themselves.",
     "invites": "Links by which users join a room, also a private one, until they expire.",

@@ -43,8 +43,16 @@ ROOM: dict[str, Any] = {
     "my": MY,
 }
 FOUND_ROOM = ROOM | {"is_member": True}
+BAN = {
+    "user": "u456",
+    "until": "2026-02-28T00:00:00.000000Z",
+    "reason": "spam",
+    "created_by": "u123",
+    "created_at": "2026-01-31T09:30:00.000000Z",
+}
 JOINED = {"user": "u123", "joined_at": "2026-01-31T09:00:00.000000Z"}
 MEMBER = JOINED | {"role": "moderator"}
+BLOCK = {"user": "u456", "created_at": "2026-01-31T09:30:00.000000Z"}
 INVITE_TOKEN = "AAAAAAAAAAEGTLcIwnHA.47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"  # noqa: S105 - an example
 INVITE = {
     "id": 1,
@@ -116,6 +124,11 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "expires_at": "2026-02-07T09:30:00.123456Z",
     },
     "Addition": {"added": ["u789"], "already": ["u123"]},
+    "Block": BLOCK,
+    "BlockPage": make_page(BLOCK),
+    "Ban": BAN,
+    "BanPage": make_page(BAN),
+    "Banned": BAN | {"rooms_left": 1, "messages_deleted": 12, "is_complete": True},
     "Revocation": {"user": "u456", "not_before": "2026-01-31T09:30:00.000000Z"},
     "CentrifugoToken": {"token": "eyJhbGciOiJIUzI1NiIs…", "channel": "personal:u123"},
     "Liveness": {"status": "ok"},

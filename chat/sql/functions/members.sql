@@ -64,6 +64,7 @@ BEGIN
     IF v_last = 0 THEN
         RETURN v_room;
     END IF;
+    PERFORM chat.refuse_banned_entrants(p_user_ids);
     INSERT INTO chat_member (
         room_id, user_id, channel, joined_version, joined_at, joined_seq, role)
     SELECT v_room.id, item.id, chat.personal_channel(item.id), v_room.version + 1, v_now,
@@ -96,7 +97,8 @@ END $$;
 -- p_user_ids: at most 10,000 (the API takes 1,000), which may be none. One row for each distinct
 -- user, in the order given: `added` or `already`. Where an id cannot be a user's, nothing is changed and
 -- the rows name those ids as `invalid_user`. A room that is unknown, or that nobody can be added to
--- (direct or archived: that release knows neither) is one row `room_not_found`.
+-- (direct or archived), or from which one of them is banned, is one row `room_not_found`: that release knows
+-- nothing of these.
 CREATE OR REPLACE FUNCTION chat.add_members(p_room_id bigint, p_user_ids text[])
 RETURNS TABLE (user_id text, outcome text, room json) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
@@ -122,6 +124,14 @@ BEGIN
         RETURN;
     END IF;
     v_added := chat.strangers_of(p_room_id, v_wanted);
+    PERFORM FROM unnest(v_added) AS item (id)
+    WHERE EXISTS (SELECT FROM chat_ban b WHERE b.user_id = item.id)
+      AND chat.is_banned(p_room_id, item.id);
+    IF FOUND THEN
+        outcome := 'room_not_found';
+        RETURN NEXT;
+        RETURN;
+    END IF;
     v_room := chat.insert_members(v_room, v_added);
     RETURN QUERY
         SELECT item.id, CASE WHEN added.id IS NOT NULL THEN 'added' ELSE 'already' END,

@@ -129,7 +129,7 @@ BEGIN
         -- In a larger room the two have others to talk to, and a block only marks messages.
         WHEN p_room.kind = 'direct' AND p_room.member_count = 2 AND EXISTS (
             SELECT FROM chat_member o WHERE o.room_id = p_room.id AND o.user_id <> p_user_id
-              AND chat.blocks(o.user_id, p_user_id)) THEN 'blocked'
+              AND chat.is_block_between(o.user_id, p_user_id)) THEN 'blocked'
         END;
 END $$;
 
