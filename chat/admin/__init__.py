@@ -2,9 +2,9 @@
 
 from django.contrib import admin
 
-from chat.admin import attempts, log, members, messages, rooms
+from chat.admin import attempts, bans, log, members, messages, rooms
 
-__all__ = ["attempts", "log", "members", "messages", "rooms"]
+__all__ = ["attempts", "bans", "log", "members", "messages", "rooms"]
 
 admin.site.site_header = "Besedka"
 admin.site.site_title = "Besedka"
