@@ -57,6 +57,10 @@ OF_USERS = {"send_message", "join_room", "leave_room", "accept_invite"}
 """A ban, or a mute, can refuse them; the service is a member of nothing."""
 
 
+OF_USERS = {"send_message", "join_room", "leave_room", "accept_invite"}
+"""A ban, or a mute, can refuse them; the service is a member of nothing."""
+
+
 def find_operations() -> dict[str, Operation]:
     """Return address, method and description of every operation, by its id."""
     return {
