@@ -246,6 +246,8 @@ CHAT_SENDS_PER_USER = _text("CHAT_SENDS_PER_USER", validate=_check_rate)
 CHAT_SENDS_PER_ROOM = _text("CHAT_SENDS_PER_ROOM", validate=_check_rate)
 # The same for joins and leaves of a user, which each send an event to everyone in the room.
 CHAT_JOINS_PER_USER = _text("CHAT_JOINS_PER_USER", validate=_check_rate)
+# For example 20/86400: at most 20 in any day.
+CHAT_REPORTS_PER_USER = _text("CHAT_REPORTS_PER_USER", validate=_check_rate)
 
 LOG_LEVEL = _read(_environment.str, "LOG_LEVEL", "INFO", _shout, validate=_check_log_level)
 # Prometheus metrics, on a port of their own; 0 serves none.

@@ -34,6 +34,9 @@ class ChatConfiguration:
     joins_per_user: str
     """`30/60`: a user joins and leaves at most 30 times in any 60 seconds; empty for no limit."""
 
+    reports_per_user: str
+    """The same for reports."""
+
     centrifugo_token_secret: str
     centrifugo_token_ttl_seconds: int
 
@@ -81,6 +84,7 @@ def load_configuration() -> ChatConfiguration:
         sends_per_room=settings.CHAT_SENDS_PER_ROOM,
         jwt_max_lifetime_seconds=settings.JWT_MAX_LIFETIME_SECONDS,
         joins_per_user=settings.CHAT_JOINS_PER_USER,
+        reports_per_user=settings.CHAT_REPORTS_PER_USER,
         centrifugo_token_secret=settings.CENTRIFUGO_TOKEN_SECRET,
         centrifugo_token_ttl_seconds=settings.CENTRIFUGO_TOKEN_TTL_SECONDS,
         database_url=settings.DATABASE_URL,

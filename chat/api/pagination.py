@@ -15,6 +15,9 @@ from chat.api.security import ApiRequest
 from chat.errors import InvalidInputError
 from chat.queries.keyset import Slice
 
+# The parameters that say which list it is, and how long its pages are.
+_KEPT = ("limit", "q", "state", "room", "user", "actor", "action")
+
 Item = TypeVar("Item")
 SomePage = TypeVar("SomePage", bound=Page[Any])
 
@@ -27,10 +30,10 @@ class Cursor(msgspec.Struct, array_like=True):
 
 
 def page_url(request: ApiRequest, **parameters: str | int) -> str:
-    """Return this list's address with another place in it; `limit` and `q` are carried over."""
+    """Return this list's address with another place in it; what narrows it is carried over."""
     kept = {
         name: value
-        for name in ("limit", "q")
+        for name in _KEPT
         if (value := request.query_params.get(name)) is not None
     }
     query = urlencode(kept | parameters)

@@ -47,7 +47,7 @@ class Parameter(msgspec.Struct, frozen=True):
     def read(self, name: str, values: list[str]) -> object:
         """Return the value. Errors: `InvalidInputError`, for several values or a wrong one."""
         text = values[0] if len(values) == 1 else None
-        is_number = self.schema["type"] == "integer"
+        is_number = self.schema.get("type") == "integer"
         value = parse_number(text) if is_number and text is not None else text
         if value is None:
             raise self.refuse(name)
@@ -58,6 +58,8 @@ class Parameter(msgspec.Struct, frozen=True):
 
     def refuse(self, name: str) -> InvalidInputError:
         """Return the error that says what the parameter must be."""
+        if choices := self.schema.get("enum"):
+            return InvalidInputError(f"{name} must be one of {', '.join(choices)}.", pointer=name)
         if self.schema["type"] == "integer":
             low, high = self.schema["minimum"], self.schema["maximum"]
             bounds = f"from {low} to {high}" if high < BIGINT_MAX else f"of {low} or more"

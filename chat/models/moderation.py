@@ -82,6 +82,12 @@ class Report(models.Model):
         indexes: ClassVar = [
             Index(fields=["id"], name="chat_report_open", condition=Q(decision__isnull=True)),
             Index(fields=["user_id", "id"], name="chat_report_of_user"),
+            Index(fields=["id"], name="chat_report_decided", condition=Q(decision__isnull=False)),
+            Index(
+                fields=["message_id", "id"],
+                name="chat_report_open_of_message",
+                condition=Q(decision__isnull=True, message_id__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -91,14 +97,20 @@ class Report(models.Model):
 class Decision(models.Model):
     """What was decided about a report, by whom; never changed."""
 
-    report = models.ForeignKey(Report, on_delete=models.PROTECT, related_name="decisions")
+    report = models.ForeignKey(
+        Report, on_delete=models.PROTECT, related_name="decisions", db_index=False
+    )
     decision = models.CharField(max_length=8)
     note = models.CharField(max_length=REASON_MAX_LENGTH, blank=True)
-    decided_by = models.CharField(max_length=USER_ID_MAX_LENGTH, db_collation="C")
+    until = models.DateTimeField(null=True)
+    """Until when the user is muted or banned; null: for ever, or the decision was another one."""
+    decided_by = models.CharField(max_length=USER_ID_MAX_LENGTH + 32, db_collation="C")
+    """The service's `sub`, or the name of the member of staff."""
     decided_at = models.DateTimeField()
 
     class Meta:
         db_table = "chat_decision"
+        indexes: ClassVar = [Index(fields=["report", "id"], name="chat_decision_of_report")]
 
     def __str__(self) -> str:
         return f"{self.decision} by {make_visible(self.decided_by)}"

@@ -45,6 +45,7 @@ _ORDER = (
     "members",
     "joins",
     "rooms",
+    "reports",
     "revocations",
     "installation",
     "repairs",

@@ -27,6 +27,11 @@ remove_member             401       401          403      403       403    204
 revoke_tokens             401       401          403      403       403    200
 join_room                 401       401          200      200       200    200
 leave_room                401       401          200      200       200    200
+report_message            401       401          404      404       201    404
+report_user               401       401          201      201       201    201
+list_reports              401       401          403      403       403    200
+read_report               401       401          403      403       403    200
+decide_report             401       401          403      403       403    201
 list_events               401       401          404      404       200    404
 search_rooms              401       401          200      200       200    200
 read_connection_token     401       401          200      200       200    200
@@ -66,6 +71,11 @@ class Scene:
         host.delete(f"/api/rooms/{self.room}/members/{ex_member.user_id}/")
         forged = make_token(member.user_id, secret="x" * 50, role="service")
         self.member = member
+        self.message = member.send(self.room, "hello").json()["id"]
+        report = {"reason": "It is rude."}
+        self.report = member.post(
+            f"/api/users/{ex_member.user_id}/report/", report
+        ).json()["id"]
         self.actors = {
             "anonymous": cast.anonymous(),
             "other_secret": cast.with_token(forged, member.user_id),
@@ -79,6 +89,8 @@ class Scene:
         """Send a good request for this operation, made from its description."""
         address, method, operation = OPERATIONS[name]
         address = address.replace("{room_id}", str(room)).replace("{user_id}", "nobody")
+        address = address.replace("{message_id}", str(self.message))
+        address = address.replace("{report_id}", str(self.report))
         body = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
         query = {
             parameter["name"]: f"personal:{actor.user_id}"

@@ -46,6 +46,15 @@ SELECT 'gone-' || n, now() - n * interval '1 hour', now(), 3 + n % 500
 FROM generate_series(1, 20000) n;
 INSERT INTO chat_join_count (user_id, times)
 SELECT 'user-' || n, ARRAY[now()] FROM generate_series(1, 2000) n;
+INSERT INTO chat_use_count (user_id, kind, times)
+SELECT 'user-' || n, 'reported', ARRAY[now()] FROM generate_series(1, 2000) n;
+INSERT INTO chat_report (
+    room_id, message_id, user_id, reported_by, reason, created_at, decision)
+SELECT 1 + n % 2000, (SELECT min(id) FROM chat_message) + n % 2000, 'user-' || n % 500,
+       'user-' || n, 'rude', now(), CASE WHEN n % 10 > 0 THEN 'keep' END
+FROM generate_series(1, 20000) n;
+INSERT INTO chat_decision (report_id, decision, note, decided_by, decided_at)
+SELECT r.id, 'keep', '', 'anna', now() FROM chat_report r WHERE r.decision IS NOT NULL;
 INSERT INTO chat_outbox (method, payload, partition, created_at)
 SELECT 'broadcast', '{{}}', n % 8, now() FROM generate_series(1, 5000) n;
 """

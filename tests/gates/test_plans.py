@@ -17,20 +17,31 @@ OUTBOX, NAMES = "chat_outbox_pkey", "chat_room_search_text"
 REVOCATION = "chat_revocation_pkey"
 LISTENER, UNTIL = "chat_listener_pkey", "chat_listener_until"
 JOIN_COUNT = "chat_join_count_pkey"
+REPORT, REPORTS_OF_USER = "chat_report_pkey", "chat_report_of_user"
+REPORT_ONCE, OPEN_OF_MESSAGE = "chat_report_once", "chat_report_open_of_message"
+DECISION_OF_REPORT = "chat_decision_of_report"
 # The indexes of our tables that each call reads through, with what it does inside the functions.
 INDEXES: dict[str, set[str]] = {
     "accept_identity": {"chat_revocation_changes"},
     "add_members": {ROOM, MEMBER_OF_ROOM, LISTENER},
     "change_own_membership": {ROOM, MEMBER_OF_ROOM, LISTENER, JOIN_COUNT},
     "create_room": {ROOM, MEMBER_OF_ROOM, MESSAGE_OF_ROOM, LISTENER},
+    "decide_report": {
+        *(ROOM, MESSAGE, MEMBER_OF_ROOM, LISTENER, REPORT, OPEN_OF_MESSAGE, DECISION_OF_REPORT),
+    },
     "delete_message": {ROOM, MESSAGE, MEMBER_OF_ROOM, LISTENER},
+    "find_report": {REPORT, MESSAGE, MESSAGE_OF_ROOM, REPORTS_OF_USER, DECISION_OF_REPORT},
     "find_room": {ROOM, MEMBER_OF_ROOM, MESSAGE_OF_ROOM},
     "is_copy": set(),
     "keep_listeners": {LISTENER, REVOCATION},
+    "list_decided_reports": {"chat_report_decided"},
+    "list_decided_reports_backwards": {"chat_report_decided"},
     "list_events": {ROOM, MEMBER_OF_ROOM, EVENT_OF_ROOM, MESSAGE},
     "list_members": {MEMBER_OF_ROOM},
     "list_members_backwards": {MEMBER_OF_ROOM},
     "list_messages": {MEMBER_OF_ROOM, MESSAGE, MESSAGE_OF_ROOM},
+    "list_open_reports": {"chat_report_open"},
+    "list_open_reports_backwards": {"chat_report_open"},
     "list_running_writes": set(),
     "list_revocations": {"chat_revocation_changes"},
     "list_rooms": {ROOM, ROOMS_OF_USER, MESSAGE_OF_ROOM},
@@ -41,6 +52,8 @@ INDEXES: dict[str, set[str]] = {
     "read_readiness": {OUTBOX},
     "remove_member": {ROOM, MEMBER_OF_ROOM, LISTENER},
     "rename_room": {ROOM, MEMBER_OF_ROOM, LISTENER},
+    "report_message": {ROOM, MESSAGE, MEMBER_OF_ROOM, REPORT_ONCE, "chat_use_count_once"},
+    "report_user": {ROOM, MEMBER_OF_ROOM, REPORT_ONCE, "chat_use_count_once"},
     "revoke_tokens": {REVOCATION},
     "search_rooms": {ROOM, MEMBER_OF_ROOM, MESSAGE_OF_ROOM, NAMES},
     "search_rooms_backwards": {ROOM, MEMBER_OF_ROOM, MESSAGE_OF_ROOM, NAMES},

@@ -25,6 +25,8 @@ class Place:
     member: Actor
     host: Actor
     newcomer: str
+    message: int
+    report: int
 
     @property
     def path(self) -> str:
@@ -48,8 +50,10 @@ def place(tapped: tuple[Tap, str]) -> Iterator[Place]:
     with Cast(tapped[1]) as cast:
         member, host = cast.user("member"), cast.service()
         room = host.create_room(member)
-        member.send(room, "text")
-        yield Place(room, member, host, cast.user("newcomer").user_id)
+        message = member.send(room, "text").json()["id"]
+        report = member.post("/api/users/nobody/report/", {"reason": "text"}).json()["id"]
+        newcomer = cast.user("newcomer").user_id
+        yield Place(room, member, host, newcomer, message, report)
 
 
 Request = Callable[[Place], httpx.Response]
@@ -72,6 +76,20 @@ REQUESTS: dict[str, tuple[Request, list[str]]] = {
         ["remove_member"],
     ),
     "revoke_tokens": (lambda at: at.host.put("/api/users/nobody/not-before/"), ["revoke_tokens"]),
+    "report_message": (
+        lambda at: at.member.post(f"{at.path}messages/{at.message}/report/", {"reason": "text"}),
+        ["report_message"],
+    ),
+    "report_user": (
+        lambda at: at.member.post("/api/users/nobody/report/", {"reason": "text"}),
+        ["report_user"],
+    ),
+    "list_reports": (lambda at: at.host.get("/api/reports/"), ["list_open_reports"]),
+    "read_report": (lambda at: at.host.get(f"/api/reports/{at.report}/"), ["find_report"]),
+    "decide_report": (
+        lambda at: at.host.post(f"/api/reports/{at.report}/decide/", {"decision": "keep"}),
+        ["decide_report"],
+    ),
     "list_events": (lambda at: at.member.get(at.path + "events/"), ["list_events"]),
     "search_rooms": (lambda at: at.member.get("/api/search/", q="gen"), ["search_rooms"]),
     "read_connection_token": (

@@ -19,9 +19,11 @@ from chat.actions import installation
 from chat.actions import listeners as listener_actions
 from chat.actions import members as member_actions
 from chat.actions import messages as message_actions
+from chat.actions import reports as report_actions
 from chat.actions import revocations as revocation_actions
 from chat.actions import rooms as room_actions
-from chat.queries import events, members, messages, readiness, revocations, rooms, search
+from chat.actions.caller import Caller
+from chat.queries import events, members, messages, readiness, reports, revocations, rooms, search
 from chat.queries.keyset import Slice
 from chat.queries.messages import Window
 from chat.queries.rooms import RoomPosition
@@ -29,6 +31,7 @@ from chat.sql import FOLDER, Call, load_statements
 
 POSITION = RoomPosition(datetime.fromisoformat("2026-01-02T03:04:05.678901Z"), 500, 500)
 MEMBER = "user-5"
+STAFF = Caller("staff", "anna")
 # One call of each statement, as the code builds it; room 1 and its members are made below.
 CALLS: list[Call[Any]] = [
     event_actions.prune_events(days=90),
@@ -43,6 +46,9 @@ CALLS: list[Call[Any]] = [
     member_actions.join_room(1, "zoe", "30/60"),
     message_actions.send_messages([message_actions.NewMessage(1, "user-9", "key", "text")]),
     message_actions.delete_message(500),
+    report_actions.report_message(1, 20, "user-9", "rude", limit="20/86400"),
+    report_actions.report_user("zoe", 1, "user-9", "rude", limit="20/86400"),
+    report_actions.decide_report(STAFF, 500, report_actions.NewDecision("delete")),
     revocation_actions.revoke_tokens("zoe"),
     revocation_actions.prune_revocations(seconds=3600),
     room_actions.create_room("general", ["user-9"]),
@@ -53,6 +59,11 @@ CALLS: list[Call[Any]] = [
     messages.list_messages(1, "user-9", Window(25, 25, anchor=500, with_anchor=True)),
     readiness.read_readiness(),
     readiness.is_copy(),
+    reports.list_open_reports(Slice(50, 100)),
+    reports.list_open_reports(Slice(50, 900, is_backwards=True)),
+    reports.list_decided_reports(Slice(50, 900)),
+    reports.list_decided_reports(Slice(50, 100, is_backwards=True)),
+    reports.get_report(500),
     revocations.list_revocations(seen="500:500:"),
     rooms.list_rooms("user-9", Slice(50, POSITION)),
     rooms.list_rooms("user-9", Slice(50, POSITION, is_backwards=True)),
@@ -92,6 +103,14 @@ def session(clone_database: Callable[[], str]) -> Iterator[psycopg.Connection]:
                 room_id, version, type, user_id, member_count, bumped_at, created_at)
             SELECT 1 + n % 20, 1 + n / 20, 'user_left', 'user-9', 20, now(), now()
             FROM generate_series(0, 19999) n;
+            INSERT INTO chat_report (
+                id, room_id, message_id, user_id, reported_by, reason, created_at, decision)
+            SELECT n, 1 + n % 20, (SELECT min(id) FROM chat_message) + n, 'user-9',
+                   'user-' || n, 'rude', now(), CASE WHEN n % 2 = 1 THEN 'keep' END
+            FROM generate_series(1, 1000) n;
+            SELECT setval(pg_get_serial_sequence('chat_report', 'id'), 1000);
+            INSERT INTO chat_decision (report_id, decision, note, decided_by, decided_at)
+            SELECT n, 'keep', '', 'anna', now() FROM generate_series(1, 999, 2) n;
             ANALYZE""")
         yield connection
         connection.rollback()

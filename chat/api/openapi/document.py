@@ -27,6 +27,7 @@ TAGS = {
     "messages": "Sent by members, numbered 1, 2, 3… in each room.",
     "members": "Users join and leave by themselves; the host's service adds and removes them.",
     "users": "Users are the product's: its service can refuse the tokens that they hold.",
+    "reports": "Users report messages and users; staff and the product's service decide.",
     "events": "What a client fetches when it missed an event. The schema `Event` describes what "
     "Centrifugo carries on `personal:<user id>`.",
     "search": "Rooms by any part of their name.",
@@ -50,6 +51,14 @@ _PATH_SCHEMAS: dict[str, tuple[Schema, str | int]] = {
         1,
     ),
     "user_id": ({"type": "string", "minLength": 1, "maxLength": USER_ID_MAX_LENGTH}, "u456"),
+    "message_id": (
+        {"type": "integer", "format": "int64", "minimum": 1, "maximum": BIGINT_MAX},
+        1,
+    ),
+    "report_id": (
+        {"type": "integer", "format": "int64", "minimum": 1, "maximum": BIGINT_MAX},
+        1,
+    ),
 }
 
 # Some answers say how long it really takes.

@@ -32,6 +32,28 @@ ROOM: dict[str, Any] = {
 }
 FOUND_ROOM = ROOM | {"is_member": True}
 MEMBER = {"user": "u123", "joined_at": "2026-01-31T09:00:00.000000Z"}
+OWN_REPORT: dict[str, Any] = {
+    "id": 1,
+    "user": "u123",
+    "room_id": 1,
+    "message_id": 1,
+    "reason": "This is an insult.",
+    "created_at": "2026-01-31T09:40:00.000000Z",
+}
+REPORT = OWN_REPORT | {
+    "reported_by": "u456",
+    "decision": "keep",
+    "decided_at": "2026-01-31T10:00:00.000000Z",
+}
+DECISION: dict[str, Any] = {
+    "id": 1,
+    "report_id": 1,
+    "decision": "keep",
+    "note": "Rude, and allowed.",
+    "until": None,
+    "decided_by": "anna",
+    "decided_at": "2026-01-31T10:00:00.000000Z",
+}
 DELETED = {
     name: value for name, value in MESSAGE.items() if name not in {"content", "client_id"}
 } | {"content": "", "deleted_at": "2026-01-31T10:00:00.000000Z"}
@@ -70,6 +92,11 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "Membership": {"room": EVENT_ROOM, "user": "u123", "joined": True},
     "Addition": {"added": ["u789"], "already": ["u123"]},
     "Revocation": {"user": "u456", "not_before": "2026-01-31T09:30:00.000000Z"},
+    "OwnReport": OWN_REPORT,
+    "ReportPage": make_page(REPORT),
+    "ReportInContext": REPORT
+    | {"message": MESSAGE, "context": [MESSAGE], "other_reports": 2, "decisions": [DECISION]},
+    "Decision": DECISION,
     "CentrifugoToken": {"token": "eyJhbGciOiJIUzI1NiIs…", "channel": "personal:u123"},
     "Liveness": {"status": "ok"},
     "Readiness": {
