@@ -246,7 +246,12 @@ CHAT_SENDS_PER_USER = _text("CHAT_SENDS_PER_USER", validate=_check_rate)
 CHAT_SENDS_PER_ROOM = _text("CHAT_SENDS_PER_ROOM", validate=_check_rate)
 # The same for joins and leaves of a user, which each send an event to everyone in the room.
 CHAT_JOINS_PER_USER = _text("CHAT_JOINS_PER_USER", validate=_check_rate)
+# 0 is no limit.
+CHAT_ROOMS_PER_USER = _number("CHAT_ROOMS_PER_USER", 0, 0, 1_000_000)
+CHAT_MEMBERS_PER_ROOM = _number("CHAT_MEMBERS_PER_ROOM", 0, 0, 10_000_000)
 # For example 20/86400: at most 20 in any day.
+CHAT_ROOMS_CREATED_PER_USER = _text("CHAT_ROOMS_CREATED_PER_USER", validate=_check_rate)
+CHAT_DIRECT_ROOMS_PER_USER = _text("CHAT_DIRECT_ROOMS_PER_USER", validate=_check_rate)
 CHAT_REPORTS_PER_USER = _text("CHAT_REPORTS_PER_USER", validate=_check_rate)
 
 LOG_LEVEL = _read(_environment.str, "LOG_LEVEL", "INFO", _shout, validate=_check_log_level)

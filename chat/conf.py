@@ -34,6 +34,18 @@ class ChatConfiguration:
     joins_per_user: str
     """`30/60`: a user joins and leaves at most 30 times in any 60 seconds; empty for no limit."""
 
+    rooms_per_user: int
+    """In how many rooms a user may be, direct ones not counted; 0 for no limit."""
+
+    members_per_room: int
+    """How many members users may bring into one room; 0 for no limit."""
+
+    rooms_created_per_user: str
+    """`20/86400`: a user creates at most 20 rooms in any day; empty for no limit."""
+
+    direct_rooms_per_user: str
+    """The same for direct rooms, which the user opens."""
+
     reports_per_user: str
     """The same for reports."""
 
@@ -84,6 +96,10 @@ def load_configuration() -> ChatConfiguration:
         sends_per_room=settings.CHAT_SENDS_PER_ROOM,
         jwt_max_lifetime_seconds=settings.JWT_MAX_LIFETIME_SECONDS,
         joins_per_user=settings.CHAT_JOINS_PER_USER,
+        rooms_per_user=settings.CHAT_ROOMS_PER_USER,
+        members_per_room=settings.CHAT_MEMBERS_PER_ROOM,
+        rooms_created_per_user=settings.CHAT_ROOMS_CREATED_PER_USER,
+        direct_rooms_per_user=settings.CHAT_DIRECT_ROOMS_PER_USER,
         reports_per_user=settings.CHAT_REPORTS_PER_USER,
         centrifugo_token_secret=settings.CENTRIFUGO_TOKEN_SECRET,
         centrifugo_token_ttl_seconds=settings.CENTRIFUGO_TOKEN_TTL_SECONDS,

@@ -39,6 +39,7 @@ _ORDER = (
     "identity",
     "audit",
     "rights",
+    "limits",
     "listeners",
     "events",
     "messages",

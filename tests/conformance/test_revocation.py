@@ -3,15 +3,14 @@
 import asyncio
 import time
 from collections.abc import Iterator
-from urllib.parse import quote
 
 import httpx
 import pytest
-from centrifuge import Client, UnauthorizedError
+from centrifuge import UnauthorizedError
 
+from tests.conformance.api_clients import ApiClient
 from tests.conformance.clients import Outbox, RawClient, new_user, run
 from tests.conformance.servers import SECRET, RunningServer
-from tests.conformance.test_sdk import Listener
 from tests.support.actors import make_token
 from tests.support.processes import serve_api
 
@@ -26,48 +25,25 @@ def urls(database_url: str) -> Iterator[list[str]]:
         yield [first, second]
 
 
-class LoggedInDevice:
-    """The client of a user with a JWT, which asks the API for its tokens."""
+class LoggedInDevice(ApiClient):
+    """The client of a user with a JWT of a given time."""
 
     def __init__(self, server: RunningServer, url: str, user: str, issued_at: float) -> None:
-        self.user = user
-        self.listener = Listener()
+        super().__init__(server.url, user)
         self._http = httpx.AsyncClient(
             base_url=url,
             headers={"Authorization": f"Bearer {make_token(user, iat=issued_at)}"},
             trust_env=False,
             timeout=10,
         )
-        self.client = Client(
-            server.url,
-            events=self.listener.connection,
-            get_token=self._get_connection_token,
-            proxy=None,
-        )
-
-    async def start(self) -> None:
-        """Connect and subscribe."""
-        await self.client.connect()
-        subscription = self.client.new_subscription(
-            f"personal:{self.user}",
-            events=self.listener.channel,
-            get_token=self._get_subscription_token,
-        )
-        await subscription.subscribe()
-        await self.listener.channel.subscribed.get()
 
     async def stop(self) -> None:
         """Disconnect."""
         await self.client.disconnect()
         await self._http.aclose()
 
-    async def _get_connection_token(self) -> str:
-        return await self._ask("connection/")
-
-    async def _get_subscription_token(self, channel: str) -> str:
-        return await self._ask(f"subscription/?channel={quote(channel, safe='')}")
-
-    async def _ask(self, path: str) -> str:
+    async def ask(self, path: str) -> str:
+        """Return a token; the client ends for good where the JWT is refused."""
         answer = await self._http.get(f"/api/token/{path}")
         if answer.status_code == 401:
             raise UnauthorizedError(answer.json()["code"])

@@ -15,13 +15,12 @@ from itertools import count
 
 import httpx
 import pytest
-from centrifuge import Client
 from websockets.exceptions import ConnectionClosed
 
 from app.authentication import LEEWAY_SECONDS
+from tests.conformance.api_clients import ApiClient
 from tests.conformance.clients import Outbox, RawClient, new_user, run, sign
 from tests.conformance.servers import SECRET, RunningServer, restart, start_server
-from tests.conformance.test_sdk import Listener
 from tests.support.actors import make_token
 from tests.support.processes import serve_api
 
@@ -86,41 +85,17 @@ def place(kind: str, database_url: str, partitions: int) -> Iterator[Place]:
         assert place.server.stop() == 0
 
 
-class ConnectedUser:
-    """A user whose client asks the API for tokens, as applications do."""
+class ConnectedUser(ApiClient):
+    """A user whose JWT is as short as a token, and who asks the processes of the API in turn."""
 
     def __init__(self, place: Place, http: httpx.AsyncClient) -> None:
-        self.user = new_user()
-        self.listener = Listener()
+        super().__init__(place.server.url, new_user())
         self.asked = 0
         """How many tokens were answered."""
         self._place, self._http = place, http
-        self.client = Client(
-            place.server.url,
-            events=self.listener.connection,
-            get_token=self._get_connection_token,
-            proxy=None,
-        )
 
-    async def start(self) -> None:
-        """Connect and subscribe."""
-        await self.client.connect()
-        subscription = self.client.new_subscription(
-            f"personal:{self.user}",
-            events=self.listener.channel,
-            get_token=self._get_subscription_token,
-        )
-        await subscription.subscribe()
-        await self.listener.channel.subscribed.get()
-
-    async def _get_connection_token(self) -> str:
-        return await self._ask("connection/")
-
-    async def _get_subscription_token(self, channel: str) -> str:
-        return await self._ask(f"subscription/?channel={channel}")
-
-    async def _ask(self, path: str) -> str:
-        # In a rolling deploy both processes answer.
+    async def ask(self, path: str) -> str:
+        """Return a token of one of the processes: in a rolling deploy both answer."""
         url = self._place.api_urls[self.asked % len(self._place.api_urls)]
         end = int(time.time()) + LIFETIME - LEEWAY_SECONDS
         headers = {"Authorization": f"Bearer {make_token(self.user, exp=end)}"}

@@ -54,6 +54,22 @@ def read(**environment: str) -> dict[str, Any]:
         ),
         ("CHAT_SENDS_PER_USER", "30", "CHAT_SENDS_PER_USER='30' is not a number and a number"),
         ("CHAT_JOINS_PER_USER", "x", "CHAT_JOINS_PER_USER='x' is not a number and a number"),
+        (
+            "CHAT_ROOMS_CREATED_PER_USER",
+            "20",
+            "CHAT_ROOMS_CREATED_PER_USER='20' is not a number and a number",
+        ),
+        (
+            "CHAT_DIRECT_ROOMS_PER_USER",
+            "20/day",
+            "CHAT_DIRECT_ROOMS_PER_USER='20/day' is not a number and a number",
+        ),
+        (
+            "CHAT_REPORTS_PER_USER",
+            "20/100000",
+            "CHAT_REPORTS_PER_USER='20/100000' is not a number and a number",
+        ),
+        ("CHAT_ROOMS_PER_USER", "1e3", "CHAT_ROOMS_PER_USER='1e3' is not a whole number"),
         ("CHAT_SENDS_PER_ROOM", "0/60", "CHAT_SENDS_PER_ROOM='0/60' is not a number and a number"),
         ("DATABASE_POOL_SIZE", "many", "DATABASE_POOL_SIZE='many' is not a whole number"),
         ("DATABASE_POOL_SIZE", "1.5", "DATABASE_POOL_SIZE='1.5' is not a whole number"),
@@ -85,6 +101,8 @@ def test_a_mistake_is_named(variable: str, value: str, message: str) -> None:
         ("METRICS_PORT", ("-1", "65536"), "from 0 to 65535"),
         ("CHAT_MESSAGE_MAX_LENGTH", ("-1", "9" * 12), "from 0 to 2147483647"),
         ("CHAT_AUDIENCE_HOURS", ("-48",), "from 0 to 2147483647"),
+        ("CHAT_ROOMS_PER_USER", ("-1", "1000001"), "from 0 to 1000000"),
+        ("CHAT_MEMBERS_PER_ROOM", ("-1", "10000001"), "from 0 to 10000000"),
     ],
 )
 def test_a_number_out_of_its_bounds_is_named(
