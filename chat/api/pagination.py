@@ -31,11 +31,7 @@ class Cursor(msgspec.Struct, array_like=True):
 
 def page_url(request: ApiRequest, **parameters: str | int) -> str:
     """Return this list's address with another place in it; what narrows it is carried over."""
-    kept = {
-        name: value
-        for name in _KEPT
-        if (value := request.query_params.get(name)) is not None
-    }
+    kept = {name: value for name in _KEPT if (value := request.query_params.get(name)) is not None}
     query = urlencode(kept | parameters)
     path = read_prefix(request) + request.scope["path"].rstrip("/")
     return f"{read_origin(request)}{path}/?{query}"

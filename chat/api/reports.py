@@ -147,7 +147,9 @@ async def list_reports(request: ApiRequest, database: Database) -> ReportPage:
     query = parse_query(request, ListReportsQuery)
     part = read_slice(query, Position)
     is_open = query.state == "open"
-    list_them = queries.reports.list_open_reports if is_open else queries.reports.list_decided_reports
+    list_them = (
+        queries.reports.list_open_reports if is_open else queries.reports.list_decided_reports
+    )
     reports = await database.run(list_them(part))
     return make_page(ReportPage, request, part, reports, lambda report: report.id)
 
@@ -172,7 +174,7 @@ async def read_report(request: ApiRequest, report_id: str, database: Database) -
     guards=[authenticated, service_only],
     operation=Operation(
         body=DecideReportBody,
-        example={"decision": "delete", "note": "An insult."},
+        example={"decision": "keep", "note": "Rude, and allowed."},
         answers={200: "The same decision, which this request made before."},
         problems=("not_found", "conflict"),
     ),

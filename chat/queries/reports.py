@@ -81,16 +81,12 @@ _decode_report = msgspec.json.Decoder(Report).decode
 
 def list_open_reports(part: Slice[int]) -> Call[list[Report]]:
     """Return a part of the reports that nobody has decided about, the oldest first."""
-    return Call(
-        part.choose("list_open_reports"), _ReportRow, _describe(part), _read_reports
-    )
+    return Call(part.choose("list_open_reports"), _ReportRow, _describe(part), _read_reports)
 
 
 def list_decided_reports(part: Slice[int]) -> Call[list[Report]]:
     """Return a part of the reports that were decided about, the newest report first."""
-    return Call(
-        part.choose("list_decided_reports"), _ReportRow, _describe(part), _read_reports
-    )
+    return Call(part.choose("list_decided_reports"), _ReportRow, _describe(part), _read_reports)
 
 
 def get_report(report_id: int) -> Call[ReportInContext]:

@@ -73,9 +73,7 @@ class Scene:
         self.member = member
         self.message = member.send(self.room, "hello").json()["id"]
         report = {"reason": "It is rude."}
-        self.report = member.post(
-            f"/api/users/{ex_member.user_id}/report/", report
-        ).json()["id"]
+        self.report = member.post(f"/api/users/{ex_member.user_id}/report/", report).json()["id"]
         self.actors = {
             "anonymous": cast.anonymous(),
             "other_secret": cast.with_token(forged, member.user_id),

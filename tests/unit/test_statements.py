@@ -46,7 +46,7 @@ CALLS: list[Call[Any]] = [
     member_actions.join_room(1, "zoe", "30/60"),
     message_actions.send_messages([message_actions.NewMessage(1, "user-9", "key", "text")]),
     message_actions.delete_message(500),
-    report_actions.report_message(1, 20, "user-9", "rude", limit="20/86400"),
+    report_actions.report_message(1, 1, "user-9", "rude", limit="20/86400"),
     report_actions.report_user("zoe", 1, "user-9", "rude", limit="20/86400"),
     report_actions.decide_report(STAFF, 500, report_actions.NewDecision("delete")),
     revocation_actions.revoke_tokens("zoe"),
