@@ -23,17 +23,21 @@ from chat.api import (
     search,
     tokens,
     users,
+    words,
 )
+from chat.api.before_send import open_before_send
 from chat.api.bodies import with_body_deadline
 from chat.api.direct import DirectRoutes
 from chat.api.openapi.document import build_document
 from chat.api.openapi.page import render_page
 from chat.api.options import answer_head, answer_options
 from chat.api.problems import EXCEPTION_HANDLERS
+from chat.api.screening import Screening
 from chat.api.security import RevocationVerifier
 from chat.conf import BODY_MAX_BYTES, load_configuration
 from chat.metrics import OutboxCollector, PoolCollector, serve_metrics
 from chat.queries.revocations import Revocations, keep_revocations
+from chat.queries.words import keep_words
 from chat.sql.database import Database, open_database, share_connections
 from chat.sql.notifier import open_notifier
 
@@ -54,6 +58,9 @@ ROUTES = [
     reports.list_reports,
     reports.read_report,
     reports.decide_report,
+    words.read_word,
+    words.put_word,
+    words.delete_word,
     events.list_events,
     search.search_rooms,
     tokens.read_connection_token,
@@ -101,6 +108,12 @@ async def _open_resources(application: Litestar) -> AsyncIterator[None]:
         limits = SendLimits(configuration.sends_per_user, configuration.sends_per_room)
         queue = open_send_queue(pools[-1], share, limits)
         application.state.send_queue = await enter(queue)
+        application.state.screening = Screening(
+            database,
+            application.state.send_queue,
+            await enter(keep_words(own)),
+            await enter(open_before_send(configuration)),
+        )
         with serve_metrics(
             configuration.metrics_host,
             configuration.metrics_port,
@@ -125,6 +138,11 @@ async def _provide_revocations(state: State) -> Revocations:
     return revocations
 
 
+async def _provide_screening(state: State) -> Screening:
+    screening: Screening = state.screening
+    return screening
+
+
 async def _provide_send_queue(state: State) -> SendQueue:
     queue: SendQueue = state.send_queue
     return queue
@@ -141,6 +159,7 @@ def create_api() -> ASGIApp:
             "database": Provide(_provide_database),
             "listeners": Provide(_provide_listeners),
             "revocations": Provide(_provide_revocations),
+            "screening": Provide(_provide_screening),
             "send_queue": Provide(_provide_send_queue),
         },
         exception_handlers=EXCEPTION_HANDLERS,

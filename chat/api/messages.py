@@ -15,9 +15,10 @@ from chat.api.pagination import page_url
 from chat.api.paths import parse_room_id
 from chat.api.query import Limit, parse_query
 from chat.api.schemas import MessagePage, SendMessageBody
+from chat.api.screening import Screening
 from chat.api.security import ApiRequest, authenticated
 from chat.conf import BIGINT_MAX, PAGE_DEFAULT
-from chat.errors import InvalidInputError
+from chat.errors import IdempotencyConflictError, InvalidInputError
 from chat.events import Message
 from chat.queries.messages import Window
 from chat.sql.database import Database
@@ -32,12 +33,12 @@ PATH = "/api/rooms/{room_id:str}/messages"
         body=SendMessageBody,
         example={"content": "hello", "client_id": "0f8fad5b-d9cb-469f-a165-70867728950e"},
         answers={200: "The first message with this `client_id`."},
-        problems=("client_id_conflict", "rate_limited"),
+        problems=("client_id_conflict", "rate_limited", "refused_content", "check_unavailable"),
         links={"list_messages": {"room_id": "room_id", "around": "id"}},
     ),
 )
 async def send_message(
-    request: ApiRequest, room_id: str, body: bytes, send_queue: SendQueue
+    request: ApiRequest, room_id: str, body: bytes, send_queue: SendQueue, screening: Screening
 ) -> Response[Message]:
     """Send a message; once answered it is stored and on its way to the members who listen.
 
@@ -45,8 +46,10 @@ async def send_message(
     again with the same key stores nothing and answers with the first message.
 
     201 with the message; 200 with the first message when the key was used before; 409 when it was
-    used with other content; 404 when the room is unknown or the caller is not a member; 429 when
-    the caller, or the room, has had as many messages as the host allows.
+    used with other content; 404 when the room is unknown or the caller is not a member; 422 when
+    the word list, or the host, refuses the text; 429 when the caller, or the room, has had as many
+    messages as the host allows. Words of the list can be stored as `*`: the answer has the message
+    as it is stored.
     """
     wanted = parse_body(request, body, SendMessageBody)
     message = NewMessage(
@@ -56,7 +59,11 @@ async def send_message(
         content=wanted.content,
         is_limited=not request.user.is_service,
     )
-    sent = await send_queue.send(message)
+    send = screening.send if screening.is_on else send_queue.send
+    try:
+        sent = await send(message)
+    except IdempotencyConflictError:
+        sent = await screening.find_masked(message)
     return Response(sent.message, status_code=200 if sent.is_duplicate else 201)
 
 

@@ -3,6 +3,8 @@
 import django.db.models.deletion
 from django.db import migrations, models
 
+import chat.models.fields
+
 # In the schema of the tables: the functions of `chat` are installed after the migrations.
 PROTECT_AUDIT = """
 CREATE FUNCTION chat_refuse_change_of_audit() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -62,6 +64,14 @@ class Migration(migrations.Migration):
                 condition=models.Q(("decision__isnull", True), ("message_id__isnull", False)),
                 fields=["message_id", "id"],
                 name="chat_report_open_of_message",
+            ),
+        ),
+        # Without the index for LIKE, which nothing uses.
+        migrations.AlterField(
+            model_name="word",
+            name="skeleton",
+            field=chat.models.fields.ExactCharField(
+                db_collation="C", max_length=256, unique=True
             ),
         ),
         migrations.RunSQL(PROTECT_AUDIT, UNPROTECT_AUDIT),

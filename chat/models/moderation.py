@@ -5,7 +5,8 @@ from typing import ClassVar
 from django.db import models
 from django.db.models import CheckConstraint, Index, Q, UniqueConstraint
 
-from chat.conf import REASON_MAX_LENGTH, USER_ID_MAX_LENGTH
+from chat.conf import REASON_MAX_LENGTH, USER_ID_MAX_LENGTH, WORD_MAX_LENGTH
+from chat.folding import SKELETON_MAX_LENGTH
 from chat.models.fields import ExactCharField, JSONTextField
 from chat.models.rooms import Room
 from chat.visible import make_visible
@@ -119,8 +120,8 @@ class Decision(models.Model):
 class Word(models.Model):
     """A word that is not sent as it is."""
 
-    word = models.CharField(max_length=64)
-    skeleton = models.CharField(max_length=256, unique=True)
+    word = models.CharField(max_length=WORD_MAX_LENGTH)
+    skeleton = ExactCharField(max_length=SKELETON_MAX_LENGTH, db_collation="C", unique=True)
     """The word as texts are compared with it: without case, marks and confusable letters."""
     action = models.CharField(max_length=6)
     """`refuse`, `mask` or `report`."""

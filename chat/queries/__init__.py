@@ -9,6 +9,7 @@ from chat.queries import (
     revocations,
     rooms,
     search,
+    words,
 )
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "revocations",
     "rooms",
     "search",
+    "words",
 ]

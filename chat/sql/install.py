@@ -47,6 +47,7 @@ _ORDER = (
     "joins",
     "rooms",
     "reports",
+    "words",
     "revocations",
     "installation",
     "repairs",

@@ -32,6 +32,9 @@ report_user               401       401          201      201       201    201
 list_reports              401       401          403      403       403    200
 read_report               401       401          403      403       403    200
 decide_report             401       401          403      403       403    201
+read_word                 401       401          403      403       403    200
+put_word                  401       401          403      403       403    200
+delete_word               401       401          403      403       403    204
 list_events               401       401          404      404       200    404
 search_rooms              401       401          200      200       200    200
 read_connection_token     401       401          200      200       200    200
@@ -71,6 +74,9 @@ class Scene:
         host.delete(f"/api/rooms/{self.room}/members/{ex_member.user_id}/")
         forged = make_token(member.user_id, secret="x" * 50, role="service")
         self.member = member
+        # A word that nobody says; each scene has its own.
+        self.word = f"w{self.room}w"
+        host.put(f"/api/words/{self.word}/", {"action": "mask"})
         self.message = member.send(self.room, "hello").json()["id"]
         report = {"reason": "It is rude."}
         self.report = member.post(f"/api/users/{ex_member.user_id}/report/", report).json()["id"]
@@ -87,6 +93,7 @@ class Scene:
         """Send a good request for this operation, made from its description."""
         address, method, operation = OPERATIONS[name]
         address = address.replace("{room_id}", str(room)).replace("{user_id}", "nobody")
+        address = address.replace("{word}", self.word)
         address = address.replace("{message_id}", str(self.message))
         address = address.replace("{report_id}", str(self.report))
         body = operation.get("requestBody", {}).get("content", {}).get("application/json", {})

@@ -46,6 +46,8 @@ SELECT 'gone-' || n, now() - n * interval '1 hour', now(), 3 + n % 500
 FROM generate_series(1, 20000) n;
 INSERT INTO chat_join_count (user_id, times)
 SELECT 'user-' || n, ARRAY[now()] FROM generate_series(1, 2000) n;
+INSERT INTO chat_word (word, skeleton, action)
+SELECT 'word' || n, 'word' || n, 'mask' FROM generate_series(1, 2000) n;
 INSERT INTO chat_use_count (user_id, kind, times)
 SELECT 'user-' || n, 'reported', ARRAY[now()] FROM generate_series(1, 2000) n;
 INSERT INTO chat_report (

@@ -19,6 +19,7 @@ LISTENER, UNTIL = "chat_listener_pkey", "chat_listener_until"
 JOIN_COUNT = "chat_join_count_pkey"
 REPORT, REPORTS_OF_USER = "chat_report_pkey", "chat_report_of_user"
 REPORT_ONCE, OPEN_OF_MESSAGE = "chat_report_once", "chat_report_open_of_message"
+WORD = "chat_word_skeleton_key"
 DECISION_OF_REPORT = "chat_decision_of_report"
 # The indexes of our tables that each call reads through, with what it does inside the functions.
 INDEXES: dict[str, set[str]] = {
@@ -29,7 +30,10 @@ INDEXES: dict[str, set[str]] = {
     "decide_report": {
         *(ROOM, MESSAGE, MEMBER_OF_ROOM, LISTENER, REPORT, OPEN_OF_MESSAGE, DECISION_OF_REPORT),
     },
+    "delete_word": {WORD},
     "delete_message": {ROOM, MESSAGE, MEMBER_OF_ROOM, LISTENER},
+    "find_sent": {MEMBER_OF_ROOM, "chat_message_client_id_once"},
+    "find_word": {WORD},
     "find_report": {REPORT, MESSAGE, MESSAGE_OF_ROOM, REPORTS_OF_USER, DECISION_OF_REPORT},
     "find_room": {ROOM, MEMBER_OF_ROOM, MESSAGE_OF_ROOM},
     "is_copy": set(),
@@ -46,13 +50,16 @@ INDEXES: dict[str, set[str]] = {
     "list_revocations": {"chat_revocation_changes"},
     "list_rooms": {ROOM, ROOMS_OF_USER, MESSAGE_OF_ROOM},
     "list_rooms_backwards": {ROOM, ROOMS_OF_USER, MESSAGE_OF_ROOM},
+    "list_words": {WORD},
     "prune_events": {EVENT},
     "prune_listeners": {LISTENER, UNTIL},
     "prune_revocations": {REVOCATION, "chat_revocation_not_before"},
+    "put_word": {WORD, "chat_word_pkey"},
     "read_readiness": {OUTBOX},
     "remove_member": {ROOM, MEMBER_OF_ROOM, LISTENER},
     "rename_room": {ROOM, MEMBER_OF_ROOM, LISTENER},
     "report_message": {ROOM, MESSAGE, MEMBER_OF_ROOM, REPORT_ONCE, "chat_use_count_once"},
+    "report_words": {ROOM, MESSAGE, REPORT_ONCE},
     "report_user": {ROOM, MEMBER_OF_ROOM, REPORT_ONCE, "chat_use_count_once"},
     "revoke_tokens": {REVOCATION},
     "search_rooms": {ROOM, MEMBER_OF_ROOM, MESSAGE_OF_ROOM, NAMES},

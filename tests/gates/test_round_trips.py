@@ -52,6 +52,7 @@ def place(tapped: tuple[Tap, str]) -> Iterator[Place]:
         room = host.create_room(member)
         message = member.send(room, "text").json()["id"]
         report = member.post("/api/users/nobody/report/", {"reason": "text"}).json()["id"]
+        host.put("/api/words/heck/", {"action": "mask"})
         newcomer = cast.user("newcomer").user_id
         yield Place(room, member, host, newcomer, message, report)
 
@@ -90,6 +91,12 @@ REQUESTS: dict[str, tuple[Request, list[str]]] = {
         lambda at: at.host.post(f"/api/reports/{at.report}/decide/", {"decision": "keep"}),
         ["decide_report"],
     ),
+    "put_word": (
+        lambda at: at.host.put("/api/words/darn/", {"action": "mask"}),
+        ["put_word"],
+    ),
+    "read_word": (lambda at: at.host.get("/api/words/heck/"), ["find_word"]),
+    "delete_word": (lambda at: at.host.delete("/api/words/darn/"), ["delete_word"]),
     "list_events": (lambda at: at.member.get(at.path + "events/"), ["list_events"]),
     "search_rooms": (lambda at: at.member.get("/api/search/", q="gen"), ["search_rooms"]),
     "read_connection_token": (

@@ -22,11 +22,23 @@ from chat.actions import messages as message_actions
 from chat.actions import reports as report_actions
 from chat.actions import revocations as revocation_actions
 from chat.actions import rooms as room_actions
+from chat.actions import words as word_actions
 from chat.actions.caller import Caller
-from chat.queries import events, members, messages, readiness, reports, revocations, rooms, search
+from chat.queries import (
+    events,
+    members,
+    messages,
+    readiness,
+    reports,
+    revocations,
+    rooms,
+    search,
+    words,
+)
 from chat.queries.keyset import Slice
 from chat.queries.messages import Window
 from chat.queries.rooms import RoomPosition
+from chat.queries.sent import find_sent
 from chat.sql import FOLDER, Call, load_statements
 
 POSITION = RoomPosition(datetime.fromisoformat("2026-01-02T03:04:05.678901Z"), 500, 500)
@@ -53,6 +65,12 @@ CALLS: list[Call[Any]] = [
     revocation_actions.prune_revocations(seconds=3600),
     room_actions.create_room("general", ["user-9"]),
     room_actions.rename_room(1, "renamed"),
+    word_actions.put_word(STAFF, "darn", "darn", "mask"),
+    word_actions.delete_word(STAFF, "word5"),
+    word_actions.report_words(1, ["darn"]),
+    words.list_words(),
+    words.get_word("word5"),
+    find_sent(1, "user-9", "key-5"),
     events.list_events(1, "user-9", after=900, limit=51),
     members.list_members(1, "user-9", Slice(50, MEMBER)),
     members.list_members(1, "user-9", Slice(50, MEMBER, is_backwards=True)),

@@ -19,7 +19,7 @@ from chat.api.openapi.operations import Operation
 from chat.api.problems import MEDIA_TYPE, PROBLEMS
 from chat.api.query import Parameter, read_parameters
 from chat.api.security import authenticated, service_only
-from chat.conf import BIGINT_MAX, USER_ID_MAX_LENGTH
+from chat.conf import BIGINT_MAX, USER_ID_MAX_LENGTH, WORD_MAX_LENGTH
 
 VERSION = "0.1.0"
 TAGS = {
@@ -28,6 +28,7 @@ TAGS = {
     "members": "Users join and leave by themselves; the host's service adds and removes them.",
     "users": "Users are the product's: its service can refuse the tokens that they hold.",
     "reports": "Users report messages and users; staff and the product's service decide.",
+    "words": "Words that are refused, masked or reported to staff when somebody sends them.",
     "events": "What a client fetches when it missed an event. The schema `Event` describes what "
     "Centrifugo carries on `personal:<user id>`.",
     "search": "Rooms by any part of their name.",
@@ -55,6 +56,7 @@ _PATH_SCHEMAS: dict[str, tuple[Schema, str | int]] = {
         {"type": "integer", "format": "int64", "minimum": 1, "maximum": BIGINT_MAX},
         1,
     ),
+    "word": ({"type": "string", "minLength": 1, "maxLength": WORD_MAX_LENGTH}, "darn"),
     "report_id": (
         {"type": "integer", "format": "int64", "minimum": 1, "maximum": BIGINT_MAX},
         1,

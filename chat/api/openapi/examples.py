@@ -97,6 +97,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "ReportInContext": REPORT
     | {"message": MESSAGE, "context": [MESSAGE], "other_reports": 2, "decisions": [DECISION]},
     "Decision": DECISION,
+    "Word": {"word": "darn", "action": "mask"},
     "CentrifugoToken": {"token": "eyJhbGciOiJIUzI1NiIs…", "channel": "personal:u123"},
     "Liveness": {"status": "ok"},
     "Readiness": {
