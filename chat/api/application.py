@@ -13,6 +13,7 @@ from chat.actions.listeners import Listeners
 from chat.actions.messages import SendLimits
 from chat.actions.send_queue import SendQueue, open_send_queue
 from chat.api import (
+    audit,
     documentation,
     events,
     health,
@@ -58,6 +59,7 @@ ROUTES = [
     reports.list_reports,
     reports.read_report,
     reports.decide_report,
+    audit.list_audit,
     words.read_word,
     words.put_word,
     words.delete_word,

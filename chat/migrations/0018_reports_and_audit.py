@@ -66,6 +66,10 @@ class Migration(migrations.Migration):
                 name="chat_report_open_of_message",
             ),
         ),
+        migrations.AddIndex(
+            model_name="auditentry",
+            index=models.Index(fields=["action", "id"], name="chat_audit_of_action"),
+        ),
         # Without the index for LIKE, which nothing uses.
         migrations.AlterField(
             model_name="word",

@@ -160,6 +160,7 @@ class AuditEntry(models.Model):
             Index(fields=["room_id", "id"], name="chat_audit_of_room"),
             Index(fields=["user_id", "id"], name="chat_audit_of_user"),
             Index(fields=["actor", "id"], name="chat_audit_of_actor"),
+            Index(fields=["action", "id"], name="chat_audit_of_action"),
         ]
 
     def __str__(self) -> str:

@@ -1,6 +1,7 @@
 """The read side: each module builds calls of named statements, which carry their readers."""
 
 from chat.queries import (
+    audit,
     events,
     members,
     messages,
@@ -13,6 +14,7 @@ from chat.queries import (
 )
 
 __all__ = [
+    "audit",
     "events",
     "members",
     "messages",

@@ -32,6 +32,7 @@ report_user               401       401          201      201       201    201
 list_reports              401       401          403      403       403    200
 read_report               401       401          403      403       403    200
 decide_report             401       401          403      403       403    201
+list_audit                401       401          403      403       403    200
 read_word                 401       401          403      403       403    200
 put_word                  401       401          403      403       403    200
 delete_word               401       401          403      403       403    204

@@ -38,6 +38,7 @@ SEED = (
 STORY = (
     *("create_room", "list_rooms", "read_room", "search_rooms", "send_message", "list_messages"),
     *("add_members", "list_members", "list_events", "join_room", "read_connection_token"),
+    "list_audit",
     *("put_word", "read_word", "delete_word"),
     *("report_message", "report_user", "list_reports", "read_report", "decide_report"),
     *("read_subscription_token", "leave_room", "remove_member", "revoke_tokens"),

@@ -48,6 +48,9 @@ INSERT INTO chat_join_count (user_id, times)
 SELECT 'user-' || n, ARRAY[now()] FROM generate_series(1, 2000) n;
 INSERT INTO chat_word (word, skeleton, action)
 SELECT 'word' || n, 'word' || n, 'mask' FROM generate_series(1, 2000) n;
+INSERT INTO chat_audit (created_at, actor, actor_kind, address, action, room_id, user_id)
+SELECT now(), 'user-' || n % 500, 'user', '', 'action-' || n % 20, 1 + n % 2000, 'user-' || n % 700
+FROM generate_series(1, 20000) n;
 INSERT INTO chat_use_count (user_id, kind, times)
 SELECT 'user-' || n, 'reported', ARRAY[now()] FROM generate_series(1, 2000) n;
 INSERT INTO chat_report (

@@ -19,6 +19,7 @@ LISTENER, UNTIL = "chat_listener_pkey", "chat_listener_until"
 JOIN_COUNT = "chat_join_count_pkey"
 REPORT, REPORTS_OF_USER = "chat_report_pkey", "chat_report_of_user"
 REPORT_ONCE, OPEN_OF_MESSAGE = "chat_report_once", "chat_report_open_of_message"
+AUDIT = {"chat_audit_pkey", *(f"chat_audit_of_{of}" for of in ("room", "user", "actor", "action"))}
 WORD = "chat_word_skeleton_key"
 DECISION_OF_REPORT = "chat_decision_of_report"
 # The indexes of our tables that each call reads through, with what it does inside the functions.
@@ -38,6 +39,8 @@ INDEXES: dict[str, set[str]] = {
     "find_room": {ROOM, MEMBER_OF_ROOM, MESSAGE_OF_ROOM},
     "is_copy": set(),
     "keep_listeners": {LISTENER, REVOCATION},
+    "list_audit": AUDIT,
+    "list_audit_backwards": AUDIT,
     "list_decided_reports": {"chat_report_decided"},
     "list_decided_reports_backwards": {"chat_report_decided"},
     "list_events": {ROOM, MEMBER_OF_ROOM, EVENT_OF_ROOM, MESSAGE},

@@ -91,6 +91,7 @@ REQUESTS: dict[str, tuple[Request, list[str]]] = {
         lambda at: at.host.post(f"/api/reports/{at.report}/decide/", {"decision": "keep"}),
         ["decide_report"],
     ),
+    "list_audit": (lambda at: at.host.get("/api/audit/", room=at.room), ["list_audit"]),
     "put_word": (
         lambda at: at.host.put("/api/words/darn/", {"action": "mask"}),
         ["put_word"],

@@ -25,6 +25,7 @@ from chat.actions import rooms as room_actions
 from chat.actions import words as word_actions
 from chat.actions.caller import Caller
 from chat.queries import (
+    audit,
     events,
     members,
     messages,
@@ -35,6 +36,7 @@ from chat.queries import (
     search,
     words,
 )
+from chat.queries.audit import AuditFilter
 from chat.queries.keyset import Slice
 from chat.queries.messages import Window
 from chat.queries.rooms import RoomPosition
@@ -69,6 +71,8 @@ CALLS: list[Call[Any]] = [
     word_actions.delete_word(STAFF, "word5"),
     word_actions.report_words(1, ["darn"]),
     words.list_words(),
+    audit.list_audit(AuditFilter(room=1), Slice(50, 900)),
+    audit.list_audit(AuditFilter(user="user-9"), Slice(50, 100, is_backwards=True)),
     words.get_word("word5"),
     find_sent(1, "user-9", "key-5"),
     events.list_events(1, "user-9", after=900, limit=51),

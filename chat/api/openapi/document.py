@@ -28,6 +28,7 @@ TAGS = {
     "members": "Users join and leave by themselves; the host's service adds and removes them.",
     "users": "Users are the product's: its service can refuse the tokens that they hold.",
     "reports": "Users report messages and users; staff and the product's service decide.",
+    "audit": "Who changed what, when and from where.",
     "words": "Words that are refused, masked or reported to staff when somebody sends them.",
     "events": "What a client fetches when it missed an event. The schema `Event` describes what "
     "Centrifugo carries on `personal:<user id>`.",

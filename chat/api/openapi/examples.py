@@ -97,6 +97,19 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "ReportInContext": REPORT
     | {"message": MESSAGE, "context": [MESSAGE], "other_reports": 2, "decisions": [DECISION]},
     "Decision": DECISION,
+    "AuditPage": make_page(
+        {
+            "id": 1,
+            "created_at": "2026-01-31T10:00:00.000000Z",
+            "actor": "anna",
+            "actor_kind": "staff",
+            "address": "192.0.2.1",
+            "action": "report_decided",
+            "room_id": 1,
+            "user": "u123",
+            "details": DECISION,
+        }
+    ),
     "Word": {"word": "darn", "action": "mask"},
     "CentrifugoToken": {"token": "eyJhbGciOiJIUzI1NiIs…", "channel": "personal:u123"},
     "Liveness": {"status": "ok"},
