@@ -2,9 +2,18 @@
 
 from django.contrib import admin
 
-from chat.admin import attempts, log, members, messages, rooms
+from chat.admin import attempts, audit, log, members, messages, reports, rooms, words
 
-__all__ = ["attempts", "log", "members", "messages", "rooms"]
+__all__ = [
+    "attempts",
+    "audit",
+    "log",
+    "members",
+    "messages",
+    "reports",
+    "rooms",
+    "words",
+]
 
 admin.site.site_header = "Besedka"
 admin.site.site_title = "Besedka"
