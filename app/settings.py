@@ -73,6 +73,15 @@ def _text(name: str, default: str = "", **options: object) -> str:
     return _read(_environment.str, name, default, str, **options)
 
 
+def _choice(name: str, default: str, *others: str) -> str:
+    def check(word: str) -> None:
+        if word not in {default, *others}:
+            known = ", ".join([default, *others])
+            raise ValidationError(f"={word!r} is not one of {known}.")
+
+    return _read(_environment.str, name, default, str.strip, validate=check)
+
+
 def _words(name: str, check: Callable[[str], None] = lambda _: None) -> list[str]:
     found = _environment.list(
         name, [], subcast=str.strip, validate=lambda words: _each(words, check)
@@ -238,6 +247,9 @@ CENTRIFUGO_TOKEN_TTL_SECONDS = _number("CENTRIFUGO_TOKEN_TTL_SECONDS", 600, 1, 3
 DATABASE_URL = _text("DATABASE_URL", DEFAULT_DATABASE_URL, validate=_check_database_url)
 DATABASE_POOL_SIZE = _number("DATABASE_POOL_SIZE", 10, 1, 1000)
 
+# What a room is of which the kind is not said, and who may create which.
+CHAT_DEFAULT_ROOM_KIND = _choice("CHAT_DEFAULT_ROOM_KIND", "public", "private")
+CHAT_USERS_MAY_CREATE = _choice("CHAT_USERS_MAY_CREATE", "none", "private", "any")
 CHAT_MESSAGE_MAX_LENGTH = _number("CHAT_MESSAGE_MAX_LENGTH", 4000)
 CHAT_EVENT_RETENTION_DAYS = _number("CHAT_EVENT_RETENTION_DAYS", 90, 1, 36_500)
 CHAT_AUDIENCE_HOURS = _number("CHAT_AUDIENCE_HOURS", 48)

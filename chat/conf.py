@@ -15,6 +15,12 @@ class ChatConfiguration:
     """Characters in one message. Default 4,000: a room's history of 100 events has to fit the
     client queue of Centrifugo (`queue_max_size` in centrifugo/config.json)."""
 
+    default_room_kind: str
+    """What a room is of which the kind is not said: `public` or `private`."""
+
+    users_may_create: str
+    """Which rooms users may create: `none`, `private` ones or `any`."""
+
     event_retention_days: int
     """How long `manage.py prune_events` keeps an event in the log. Default 90."""
 
@@ -97,6 +103,8 @@ def load_configuration() -> ChatConfiguration:
     """Return the settings of this process."""
     return ChatConfiguration(
         message_max_length=settings.CHAT_MESSAGE_MAX_LENGTH,
+        default_room_kind=settings.CHAT_DEFAULT_ROOM_KIND,
+        users_may_create=settings.CHAT_USERS_MAY_CREATE,
         event_retention_days=settings.CHAT_EVENT_RETENTION_DAYS,
         audience_hours=settings.CHAT_AUDIENCE_HOURS,
         sends_per_user=settings.CHAT_SENDS_PER_USER,

@@ -93,8 +93,10 @@ class RightRequiredError(ChatError):
     code = "right_required"
     default_message = "Your role in this room does not allow this."
 
-    def __init__(self, right: str) -> None:
-        super().__init__(f"This takes the right {right}, which your role in this room lacks.")
+    def __init__(self, right: str, message: str | None = None) -> None:
+        super().__init__(
+            message or f"This takes the right {right}, which your role in this room lacks."
+        )
         self.right = right
 
 

@@ -10,6 +10,8 @@ from typing import Literal
 
 import msgspec
 
+Role = Literal["member", "moderator", "owner"]
+
 
 class Message(msgspec.Struct, frozen=True, omit_defaults=True):
     """A message as every endpoint and event shows it."""
@@ -62,6 +64,18 @@ class JoinedBody(MemberBody, frozen=True, kw_only=True, omit_defaults=True):
     """Where so many users were added at once that only this event, the last one, was published: the
     version of the first. It stands for all of them: a client that holds `first_version` - 1, or
     more, misses nothing but the other users."""
+    role: Role = "member"
+    """What the user became by joining; left out for `member`."""
+
+
+class UpdatedMemberBody(msgspec.Struct, frozen=True):
+    """The member as it is from this version on, and the room."""
+
+    user: str
+    role: Role
+    muted_until: str | None
+    """Until then the user may not send here; null for a user who may."""
+    room: EventRoom
 
 
 class MessageAdded(msgspec.Struct, frozen=True):
@@ -85,6 +99,13 @@ class RoomUpdated(msgspec.Struct, frozen=True):
     body: RoomBody
 
 
+class MemberUpdated(msgspec.Struct, frozen=True):
+    """A member has another role, or was muted, or is no longer."""
+
+    type: Literal["member_updated"]
+    body: UpdatedMemberBody
+
+
 class UserJoined(msgspec.Struct, frozen=True):
     """A user became a member; that user receives the event too."""
 
@@ -99,4 +120,4 @@ class UserLeft(msgspec.Struct, frozen=True):
     body: MemberBody
 
 
-Event = MessageAdded | MessageDeleted | RoomUpdated | UserJoined | UserLeft
+Event = MessageAdded | MessageDeleted | RoomUpdated | MemberUpdated | UserJoined | UserLeft

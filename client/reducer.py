@@ -80,8 +80,8 @@ class Reducer:
             case "message_deleted":
                 if body["id"] in held.messages:
                     held.messages[body["id"]] = body
-            case "user_joined":
-                held.members[body["user"]] = {"user": body["user"], "joined_at": body["joined_at"]}
+            case "user_joined" | "member_updated":
+                _hold_member(held, body)
             case "user_left":
                 held.members.pop(body["user"], None)
                 if body["user"] == self.user_id:
@@ -186,6 +186,19 @@ class Reducer:
             and "deleted_at" not in message
             for message in held.messages.values()
         )
+
+
+def _hold_member(held: _Held, body: Json) -> None:
+    """Hold a member as an event of joining or changing says, in the form of the API's answers."""
+    is_new = "joined_at" in body
+    known = {"role": "member"} if is_new else held.members.get(body["user"])
+    if known is None:
+        return  # one of many who joined by one event; the whole list will be read
+    shown = ("user", "joined_at", "role", "muted_until")
+    changed = known | {name: body[name] for name in shown if name in body}
+    held.members[body["user"]] = {
+        name: value for name, value in changed.items() if value is not None
+    }
 
 
 def _newest_first(held: _Held) -> list[Json]:

@@ -17,3 +17,7 @@ class Caller(msgspec.Struct, frozen=True):
     def to_json(self) -> str:
         """Return what the SQL functions take as `p_by`."""
         return msgspec.json.encode(self).decode()
+
+
+SERVICE = Caller("service", "service")
+"""The host's service, where no token says which one."""

@@ -6,7 +6,13 @@ from typing import NoReturn
 import msgspec
 
 from chat.actions.caller import Caller
-from chat.errors import ConflictError, InvalidInputError, NotFoundError, RateLimitedError
+from chat.errors import (
+    ConflictError,
+    InvalidInputError,
+    NotFoundError,
+    RateLimitedError,
+    RoomArchivedError,
+)
 from chat.queries.reports import Decision, OwnReport, Verdict
 from chat.sql import Call, read_single_row
 
@@ -135,6 +141,10 @@ def _read_decided(rows: list[_DecisionRow]) -> Decided:
     row = read_single_row(rows)
     if row.outcome in _IMPOSSIBLE:
         raise InvalidInputError(_IMPOSSIBLE[row.outcome], pointer="/decision")
+    if row.outcome == "past":
+        raise InvalidInputError("until must be a time in the future.", pointer="/until")
+    if row.outcome == "archived":
+        raise RoomArchivedError("The room is archived: nobody is muted there.")
     if row.outcome == "report_not_found":
         raise NotFoundError("There is no such report.")
     decision = msgspec.json.decode(row.decision, type=Decision) if row.decision else None

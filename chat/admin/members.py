@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from chat.actions.members import remove_member
-from chat.admin.base import ChatAdmin, is_permitted
+from chat.admin.base import ChatAdmin, is_permitted, read_caller
 from chat.admin.columns import link_list, link_page, show_age
 from chat.admin.lists import Term, read_user
 from chat.models import Member
@@ -40,7 +40,7 @@ class MemberAdmin(ChatAdmin):
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
         """Remove one member; all members and the removed user receive an event."""
-        run_call_in_django(remove_member(obj.room_id, obj.user_id))
+        run_call_in_django(remove_member(obj.room_id, obj.user_id, read_caller(request)))
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         """Remove the members, room by room in the order in which every writer locks rooms."""

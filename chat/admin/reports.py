@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator
 from datetime import timedelta
 from typing import Any, ClassVar
+from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin, messages
@@ -20,14 +21,15 @@ from django.utils.timezone import now
 from chat.actions.caller import Caller
 from chat.actions.reports import NewDecision, decide_report
 from chat.admin.base import ChatAdmin, is_permitted
-from chat.admin.columns import NOTHING, link_list, link_page, shorten, show_age, show_name
+from chat.admin.columns import NOTHING, link_list, shorten, show_age, show_name
 from chat.admin.lists import Term, read_user
 from chat.admin.refusals import REFUSALS, explain
 from chat.conf import REASON_MAX_LENGTH
 from chat.errors import ConflictError
 from chat.models import Message, Report
-from chat.queries.reports import ReportInContext, get_report
+from chat.queries.reports import Decision, ReportInContext, get_report
 from chat.sql.database import run_call_in_django
+from chat.visible import make_visible
 
 OTHERS_SHOWN = 10
 """Reports of the same user on the page of one; a list has them all."""
@@ -142,6 +144,14 @@ class ReportAdmin(ChatAdmin):
         ),
     )
 
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        """Allow the state beside the terms."""
+        return lookup == State.parameter_name or super().lookup_allowed(lookup, value, request)
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        """Show decisions where there can be some."""
+        return (*self.list_display, *(["result"] if "state" in request.GET else []))
+
     def get_list_order(self, words: Collection[str]) -> str:
         """Return the oldest first in the queue, else the latest."""
         return "-id" if "state" in words else "id"
@@ -193,13 +203,9 @@ class ReportAdmin(ChatAdmin):
                 if not decided.is_duplicate:
                     self.log_change(request, report, f"Decided: {decided.decision.decision}.")
         except ConflictError:
-            messages.error(
-                request,
-                "A colleague was faster, and nothing was changed. Read the decision. To decide "
-                "in another way, choose once more: it replaces that decision.",
-            )
-            latest = run_call_in_django(get_report(report.pk)).decisions
-            form.expect(latest[0].id if latest else None)
+            decisions = run_call_in_django(get_report(report.pk)).decisions
+            form.expect(decisions[0].id if decisions else None)
+            messages.error(request, _describe_conflict(decisions))
             return False
         except REFUSALS as error:
             form.add_error(None, explain(error))
@@ -231,6 +237,7 @@ class ReportAdmin(ChatAdmin):
             "opts": self.opts,
             "media": self.media,
             "report": report,
+            "age": show_age(report.created_at),
             "content": content,
             "others": others.order_by("-pk")[:OTHERS_SHOWN],
             "form": form if self.has_change_permission(request, report) else None,
@@ -239,9 +246,17 @@ class ReportAdmin(ChatAdmin):
         return TemplateResponse(request, "admin/chat/report/change.html", context)
 
     @admin.display(description="reported user")
-    def reported(self, report: Report) -> SafeString:
-        """Show who is reported, with a link to the user's messages."""
-        return link_list("message", report.user_id, user=report.user_id)
+    def reported(self, report: Any) -> SafeString:
+        """Show who is reported, with a link to all reports of this user, and how many there are."""
+        address = f"{reverse('admin:chat_report_changelist')}?"
+        address += urlencode({"user": report.user_id, "state": "all"})
+        count = f"{report.count} reports" if report.count > 1 else "1 report"
+        return format_html(
+            '{}<div class="quiet"><a href="{}">{}</a></div>',
+            link_list("message", report.user_id, user=report.user_id),
+            address,
+            count,
+        )
 
     @admin.display(description="message")
     def text(self, report: Any) -> str:
@@ -260,25 +275,29 @@ class ReportAdmin(ChatAdmin):
         """Show who made the report."""
         return show_name(report.reported_by)
 
-    @admin.display(description="room")
-    def room_column(self, report: Report) -> str:
-        """Show the room's id, with a link to its page."""
-        return link_page("room", report.room_id, report.room_id) if report.room_id else NOTHING
-
     @admin.display(description="age")
     def age(self, report: Report) -> SafeString:
         """Show how long ago it was made."""
         return show_age(report.created_at)
 
-    @admin.display(description="reports of the user")
-    def others(self, report: Any) -> SafeString:
-        """Show how many reports of the user there are, with a link to them."""
-        return link_list("report", report.count, user=report.user_id, state="all")
-
     @admin.display(description="decision")
     def result(self, report: Report) -> str:
         """Show the last decision."""
         return report.decision or NOTHING
+
+
+def _describe_conflict(decisions: list[Decision]) -> SafeString | str:
+    """Say who was faster."""
+    if not decisions:
+        return "Nobody has decided about this report yet. Nothing was changed; try again."
+    last = decisions[0]
+    return format_html(
+        "<bdi>{}</bdi> was faster and decided: {}. Your decision was not carried out. To replace "
+        "the one of <bdi>{}</bdi> with yours, send it again.",
+        make_visible(last.decided_by),
+        last.decision,
+        make_visible(last.decided_by),
+    )
 
 
 def _say_deleted() -> SafeString:

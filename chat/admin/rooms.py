@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 
 from chat.actions.members import add_members, remove_member
 from chat.actions.rooms import create_room, rename_room
-from chat.admin.base import REFUSED, ChatAdmin, is_permitted
+from chat.admin.base import REFUSED, ChatAdmin, is_permitted, read_caller
 from chat.admin.columns import link_list, shorten, shorten_name, show_age, show_name
 from chat.admin.lists import read_number
 from chat.admin.roommembers import MembersInline
@@ -170,7 +170,8 @@ class RoomAdmin(ChatAdmin):
         if unseen := [shown for name in user_ids if (shown := make_visible(name)) != name]:
             messages.warning(request, f"With characters that cannot be seen: {', '.join(unseen)}")
         if not change:
-            obj.pk = run_call_in_django(create_room(obj.name, user_ids)).room.id
+            call = create_room(obj.name, user_ids, by=read_caller(request))
+            obj.pk = run_call_in_django(call).room.id
         elif "name" in form.changed_data:
             run_call_in_django(rename_room(obj.pk, obj.name))
 
@@ -179,15 +180,17 @@ class RoomAdmin(ChatAdmin):
         super().save_related(request, form, formsets, change)
         user_ids = form.cleaned_data.get("add_users", [])
         if change and user_ids:
-            addition = run_call_in_django(add_members(form.instance.pk, user_ids))
+            call = add_members(form.instance.pk, user_ids, read_caller(request))
+            addition = run_call_in_django(call)
             already = f" {len(addition.already)} had been before." if addition.already else ""
             messages.info(request, f"New members: {len(addition.added)}.{already}")
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: Any) -> None:
         """Remove the ticked members; a member who has left in the meantime is no error."""
+        by = read_caller(request)
         formset.save(commit=False)
         for member in formset.deleted_objects:
-            run_call_in_django(remove_member(member.room_id, member.user_id))
+            run_call_in_django(remove_member(member.room_id, member.user_id, by))
 
     @admin.display(description="name")
     def name_column(self, room: Room) -> SafeString:

@@ -14,6 +14,7 @@ from chat.actions.messages import SendLimits
 from chat.actions.send_queue import SendQueue, open_send_queue
 from chat.api import (
     audit,
+    direct_rooms,
     documentation,
     events,
     health,
@@ -45,6 +46,7 @@ from chat.sql.notifier import open_notifier
 ROUTES = [
     rooms.list_rooms,
     rooms.create_room,
+    direct_rooms.open_direct_room,
     rooms.read_room,
     messages.list_messages,
     messages.send_message,
@@ -53,6 +55,8 @@ ROUTES = [
     members.leave_room,
     members.add_members,
     members.remove_member,
+    members.read_member,
+    members.change_member,
     users.revoke_tokens,
     reports.report_message,
     reports.report_user,

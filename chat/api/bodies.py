@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from litestar.types import ASGIApp, Receive, Scope, Send
@@ -12,13 +12,15 @@ from litestar.types.asgi_types import ReceiveMessage
 from chat.api.problems import RequestError
 from chat.api.schemas import PATTERNS
 from chat.api.security import ApiRequest
-from chat.conf import BODY_SECONDS
+from chat.conf import BODY_SECONDS, DATA_MAX_BYTES
 from chat.errors import InvalidInputError
 from chat.realtime.channels import describe_invalid_user_id
 
 _PLAIN_JSON = (b"content-type", b"application/json")
 _MISSING_FIELD = re.compile(r"(?:missing required|unknown) field `(?P<field>[^`]*)`")
 _PATH_OF_ERROR = re.compile(r" - at `(?P<key>key in )?\$(?P<path>[^`]*)`\Z")
+# Written as an escape; PostgreSQL's functions for JSON cannot read it.
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _PATTERN = re.compile(r"matching regex (?P<pattern>'.*')\Z")
 # As msgspec quotes each pattern, and what a person reads in its place.
 _SAID: Mapping[str, str] = {repr(pattern): text for pattern, text in PATTERNS.items()}
@@ -100,13 +102,27 @@ def require_user_ids(user_ids: list[str], *, pointer: str) -> None:
             raise InvalidInputError(reason, pointer=f"{pointer}/{place}")
 
 
+def require_room_data(data: Mapping[str, Any] | None) -> None:
+    """Raise `InvalidInputError` for an object that cannot be kept with a room."""
+    encoded = msgspec.json.encode(data)
+    if len(encoded) > DATA_MAX_BYTES:
+        raise InvalidInputError(
+            f"data has {len(encoded):,} bytes as JSON; {DATA_MAX_BYTES:,} is the most.",
+            pointer="/data",
+        )
+    if _NUL.search(encoded):
+        raise InvalidInputError("data has a NUL character.", pointer="/data")
+
+
 def _describe_invalid_body(error: msgspec.ValidationError) -> InvalidInputError:
     """Return the error with the JSON pointer (RFC 6901) of the field that msgspec names."""
     message = str(error)
     path = ""
     if match := _PATH_OF_ERROR.search(message):
         message = message[: match.start()]
-        path = re.sub(r"\[(\d+)\]", r"/\1", match["path"]).replace(".", "/")
+        # `[...]` stands for any member of an object.
+        path = match["path"].partition("[...]")[0]
+        path = re.sub(r"\[(\d+)\]", r"/\1", path).replace(".", "/")
     if match := _MISSING_FIELD.search(message):
         path += "/" + match["field"].replace("~", "~0").replace("/", "~1")
     if match := _PATTERN.search(message):

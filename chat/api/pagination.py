@@ -16,7 +16,7 @@ from chat.errors import InvalidInputError
 from chat.queries.keyset import Slice
 
 # The parameters that say which list it is, and how long its pages are.
-_KEPT = ("limit", "q", "state", "room", "user", "actor", "action")
+_KEPT = ("limit", "q", "archived", "role", "state", "room", "user", "actor", "action")
 
 Item = TypeVar("Item")
 SomePage = TypeVar("SomePage", bound=Page[Any])
@@ -30,7 +30,7 @@ class Cursor(msgspec.Struct, array_like=True):
 
 
 def page_url(request: ApiRequest, **parameters: str | int) -> str:
-    """Return this list's address with another place in it; what narrows it is carried over."""
+    """Return this list's address with another place in it; the rest of the query is kept."""
     kept = {name: value for name in _KEPT if (value := request.query_params.get(name)) is not None}
     query = urlencode(kept | parameters)
     path = read_prefix(request) + request.scope["path"].rstrip("/")

@@ -18,7 +18,13 @@ from litestar.exceptions import HTTPException
 from app.authentication import CannotVerifyNowError, InvalidTokenError
 from chat.api.options import list_methods
 from chat.conf import BODY_MAX_BYTES, BODY_SECONDS
-from chat.errors import ChatError, EventsGoneError, InvalidInputError, RateLimitedError
+from chat.errors import (
+    ChatError,
+    EventsGoneError,
+    InvalidInputError,
+    RateLimitedError,
+    RightRequiredError,
+)
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 1
@@ -227,6 +233,7 @@ class Problem(msgspec.Struct, omit_defaults=True):
     code: str
     detail: str
     pointer: str | None = None
+    right: str | None = None
     floor: int | None = None
     head: int | None = None
     request_id: str | None = None
@@ -266,6 +273,8 @@ def answer_chat_error(_: Request[Any, Any, Any], error: ChatError) -> Response[b
     headers: dict[str, str] = {}
     if isinstance(error, InvalidInputError):
         facts = {"pointer": error.pointer}
+    elif isinstance(error, RightRequiredError):
+        facts = {"right": error.right}
     elif isinstance(error, EventsGoneError):
         facts = {"floor": error.floor, "head": error.head}
     elif isinstance(error, RateLimitedError):

@@ -9,7 +9,7 @@
 The OpenAPI description of the parameters and the errors are made from the same struct.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Annotated, Any, TypeVar, get_type_hints
 
@@ -47,8 +47,7 @@ class Parameter(msgspec.Struct, frozen=True):
     def read(self, name: str, values: list[str]) -> object:
         """Return the value. Errors: `InvalidInputError`, for several values or a wrong one."""
         text = values[0] if len(values) == 1 else None
-        is_number = self.schema.get("type") == "integer"
-        value = parse_number(text) if is_number and text is not None else text
+        value = _READERS.get(self.schema.get("type", ""), str)(text) if text is not None else None
         if value is None:
             raise self.refuse(name)
         try:
@@ -64,10 +63,20 @@ class Parameter(msgspec.Struct, frozen=True):
             low, high = self.schema["minimum"], self.schema["maximum"]
             bounds = f"from {low} to {high}" if high < BIGINT_MAX else f"of {low} or more"
             return InvalidInputError(f"{name} must be one whole number {bounds}.", pointer=name)
+        if self.schema["type"] == "boolean":
+            return InvalidInputError(f"{name} must be true or false, once.", pointer=name)
         high = self.schema.get("maxLength")
         bounds = f" of up to {high} characters" if high else ""
         example = f", for example {self.schema['examples'][0]}" if self.is_required else ""
         return InvalidInputError(f"{name} must be one text{bounds}{example}.", pointer=name)
+
+
+_FLAGS: Mapping[str, bool] = {"true": True, "1": True, "false": False, "0": False}
+_READERS: Mapping[str, Callable[[str], object | None]] = {
+    "integer": parse_number,
+    "boolean": _FLAGS.get,
+}
+"""How the texts of each type of JSON are read; None where one cannot be."""
 
 
 @cache

@@ -176,7 +176,7 @@ async def read_report(request: ApiRequest, report_id: str, database: Database) -
         body=DecideReportBody,
         example={"decision": "keep", "note": "Rude, and allowed."},
         answers={200: "The same decision, which this request made before."},
-        problems=("not_found", "conflict"),
+        problems=("not_found", "conflict", "room_archived"),
     ),
 )
 async def decide_report(

@@ -1,12 +1,14 @@
 """What clients send, and the shapes of answers that no other module owns."""
 
 from datetime import datetime
-from typing import Annotated, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import msgspec
 
 from chat.conf import (
     CLIENT_ID_MAX_LENGTH,
+    DIRECT_USERS_MOST,
+    EXTERNAL_ID_MAX_LENGTH,
     MEMBERS_PER_CALL,
     ROOM_NAME_MAX_LENGTH,
     USER_ID_MAX_LENGTH,
@@ -14,7 +16,7 @@ from chat.conf import (
 )
 from chat.events import EventRoom, Message
 from chat.queries.members import Member
-from chat.queries.rooms import Room
+from chat.queries.rooms import Room, RoomHistory
 from chat.queries.search import FoundRoom
 
 Item = TypeVar("Item")
@@ -45,6 +47,11 @@ RoomName = Annotated[
     str, msgspec.Meta(min_length=1, max_length=ROOM_NAME_MAX_LENGTH, pattern=WITHOUT_NUL)
 ]
 
+ExternalId = Annotated[
+    str, msgspec.Meta(min_length=1, max_length=EXTERNAL_ID_MAX_LENGTH, pattern=WITHOUT_NUL)
+]
+RoleName = Literal["member", "moderator", "owner"]
+
 
 class SendMessageBody(msgspec.Struct, forbid_unknown_fields=True):
     """A message to send."""
@@ -59,12 +66,32 @@ class CreateRoomBody(msgspec.Struct, forbid_unknown_fields=True):
     name: RoomName
     members: Annotated[list[UserId], msgspec.Meta(max_length=MEMBERS_PER_CALL)] = []
     client_id: ClientId | None = None
+    kind: Literal["public", "private"] | None = None
+    data: dict[str, Any] | None = None
+    history: RoomHistory = "all"
+    external_id: ExternalId | None = None
+
+
+class OpenDirectRoomBody(msgspec.Struct, forbid_unknown_fields=True):
+    """The people of a direct room."""
+
+    users: Annotated[list[UserId], msgspec.Meta(max_length=DIRECT_USERS_MOST)]
 
 
 class AddMembersBody(msgspec.Struct, forbid_unknown_fields=True):
     """Users to add to a room."""
 
     users: Annotated[list[UserId], msgspec.Meta(max_length=MEMBERS_PER_CALL)]
+    role: RoleName = "member"
+
+
+class ChangeMemberBody(msgspec.Struct, forbid_unknown_fields=True):
+    """What to change of a member; a field that is left out stays as it is."""
+
+    role: RoleName | msgspec.UnsetType = msgspec.UNSET
+    muted_until: Annotated[datetime, msgspec.Meta(tz=True)] | msgspec.UnsetType | None = (
+        msgspec.UNSET
+    )
 
 
 class RevokeTokensBody(msgspec.Struct, forbid_unknown_fields=True):

@@ -35,6 +35,9 @@ class SearchQuery(PageQuery, frozen=True):
 async def search_rooms(request: ApiRequest, database: Database) -> FoundRoomPage:
     """List the rooms whose name contains a text, newest first, each with `is_member`.
 
+    Found are public rooms, and private and direct ones of which the caller is a member; none that
+    was archived. The host's service finds all rooms.
+
     Query: `q`, up to 255 characters, in either case and any spelling of any script; without it all
     rooms. `limit`, 1 to 200, default 50; `cursor`, from `next` or `previous`.
 
@@ -43,7 +46,10 @@ async def search_rooms(request: ApiRequest, database: Database) -> FoundRoomPage
     """
     query = parse_query(request, SearchQuery)
     part = read_slice(query, RoomPosition)
-    found = await database.run(queries.search.search_rooms(query.q, request.user.user_id, part))
+    caller = request.user
+    found = await database.run(
+        queries.search.search_rooms(query.q, caller.user_id, part, is_service=caller.is_service)
+    )
     return make_page(
         FoundRoomPage,
         request,

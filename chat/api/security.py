@@ -10,6 +10,7 @@ from litestar.handlers import BaseRouteHandler
 from app.authentication import CannotVerifyNowError, Principal, TokenVerifier, authenticate
 from app.permissions import require_service
 from chat.actions.caller import Caller
+from chat.conf import load_configuration
 from chat.errors import TokenRevokedError
 from chat.queries.revocations import Revocations
 
@@ -33,6 +34,15 @@ def service_only(
 ) -> None:
     """Let the host's service pass."""
     require_service(connection.user)
+
+
+def may_create_rooms(
+    connection: ASGIConnection[Any, Any, Any, Any],
+    _: BaseRouteHandler,
+) -> None:
+    """Let the host's service pass, and users where `CHAT_USERS_MAY_CREATE` lets them create any."""
+    if load_configuration().users_may_create == "none":
+        require_service(connection.user)
 
 
 def read_caller(request: ApiRequest) -> Caller:

@@ -23,7 +23,7 @@ DROP FUNCTION chat_refuse_change_of_audit();
 
 class Migration(migrations.Migration):
 
-    dependencies = [("chat", "0012_rooms_and_roles")]
+    dependencies = [("chat", "0013_ranked_members")]
 
     operations = [
         migrations.AddField(

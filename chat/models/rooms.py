@@ -134,6 +134,10 @@ class Member(models.Model):
         ]
         indexes: ClassVar = [
             Index(fields=["user_id", "room"], name="chat_member_rooms_of_user"),
+            # Owners and moderators, of whom even a large room has few.
+            Index(
+                fields=["room", "user_id"], name="chat_member_ranked", condition=~Q(role="member")
+            ),
         ]
 
     def __str__(self) -> str:

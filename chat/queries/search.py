@@ -20,8 +20,7 @@ class FoundPart(msgspec.Struct, frozen=True):
     rooms: list[msgspec.Raw]
     """Each is a `FoundRoom` in JSON, as it was composed in SQL."""
     stopped_at: int | None
-    """The last room that was looked at, where the search stopped before it had enough rooms and
-    before the list's end."""
+    """The id at which the search stopped before it had enough rooms and before the list's end."""
 
 
 class _FoundRow(msgspec.Struct, frozen=True):
@@ -40,11 +39,15 @@ class _FoundPlace(msgspec.Struct, frozen=True):
 _decode_place = msgspec.json.Decoder(_FoundPlace).decode
 
 
-def search_rooms(text: str, user_id: str, part: Slice[int]) -> Call[FoundPart]:
+def search_rooms(
+    text: str, user_id: str, part: Slice[int], *, is_service: bool = False
+) -> Call[FoundPart]:
     """Return a part of the rooms whose name contains `text`; in the list the newest comes first.
 
-    Its cost is bounded: for a text of one or two letters, which no index knows, it looks at 100,000
-    rooms and says where it stopped.
+    Public rooms are found, and the user's own; none that is archived. The host's service finds all.
+
+    Its cost is bounded: for a text of one or two letters, which no index knows, it looks at no more
+    than 100,000 rooms and says where it stopped.
     """
     return Call(
         part.choose("search_rooms"),
@@ -52,6 +55,7 @@ def search_rooms(text: str, user_id: str, part: Slice[int]) -> Call[FoundPart]:
         {
             "text": text,
             "user_id": user_id,
+            "is_service": is_service,
             "position": part.position or BIGINT_MAX,
             "limit": part.limit + 1,
         },

@@ -46,6 +46,7 @@ _ORDER = (
     "members",
     "joins",
     "rooms",
+    "direct",
     "reports",
     "words",
     "revocations",

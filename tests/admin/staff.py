@@ -4,11 +4,11 @@ import re
 import secrets
 from typing import Any
 
-from chat.actions.members import add_members
 from chat.actions.messages import NewMessage, delete_message, make_server_key, send_message
 from chat.actions.rooms import create_room
 from chat.sql.database import run_call
 from tests.conftest import Connection
+from tests.support.changes import add_members
 
 
 class Stage:

@@ -18,12 +18,15 @@ TABLE = """
 operation                 anonymous other_secret stranger ex_member member service
 list_rooms                401       401          200      200       200    200
 create_room               401       401          403      403       403    201
-read_room                 401       401          404      404       200    404
+open_direct_room          401       401          403      403       403    201
+read_room                 401       401          404      404       200    200
 list_messages             401       401          404      404       200    404
 send_message              401       401          404      404       201    404
-list_members              401       401          404      404       200    404
-add_members               401       401          403      403       403    200
-remove_member             401       401          403      403       403    204
+list_members              401       401          404      404       200    200
+read_member               401       401          404      404       200    200
+add_members               401       401          404      404       403    200
+change_member             401       401          404      404       403    200
+remove_member             401       401          404      404       403    204
 revoke_tokens             401       401          403      403       403    200
 join_room                 401       401          200      200       200    200
 leave_room                401       401          200      200       200    200
@@ -93,7 +96,8 @@ class Scene:
     def call(self, name: str, actor: Actor, room: int | str) -> httpx.Response:
         """Send a good request for this operation, made from its description."""
         address, method, operation = OPERATIONS[name]
-        address = address.replace("{room_id}", str(room)).replace("{user_id}", "nobody")
+        user = self.member.user_id if "{room_id}" in address else "nobody"
+        address = address.replace("{room_id}", str(room)).replace("{user_id}", user)
         address = address.replace("{word}", self.word)
         address = address.replace("{message_id}", str(self.message))
         address = address.replace("{report_id}", str(self.report))
@@ -126,8 +130,15 @@ def test_the_table_holds(scene: Scene, name: str, actor: str) -> None:
     assert answer.status_code == EXPECTED[name][actor], answer.text
 
 
-@pytest.mark.parametrize("actor", ["stranger", "ex_member", "service"])
-@pytest.mark.parametrize("name", PRIVATE)
+@pytest.mark.parametrize(
+    "name, actor",
+    [
+        (name, actor)
+        for name in PRIVATE
+        for actor in ("stranger", "ex_member", "service")
+        if EXPECTED[name][actor] == 404
+    ],
+)
 def test_a_room_of_others_is_like_no_room(scene: Scene, name: str, actor: str) -> None:
     """A forbidden room and an unknown one have the same answer, except for the request's id."""
     caller = scene.actors[actor]

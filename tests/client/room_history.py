@@ -67,25 +67,37 @@ class RoomHistory:
     def join(self, user: str) -> None:
         """Add a user; adding a member changes nothing."""
         if user not in self._members:
-            member = {"user": user, "joined_at": f"t{self.head:03}"}
-            self._members[user] = member
-            self._publish("user_joined", member)
+            joined = {"user": user, "joined_at": f"t{self.head:03}"}
+            self._members[user] = joined | {"role": "member"}
+            self._publish("user_joined", joined)
+
+    def change_member(self, user: str, role: str, muted_until: str | None = None) -> None:
+        """Change a member's role and mute."""
+        if user in self._members:
+            member = self._members[user] | {"role": role, "muted_until": muted_until}
+            self._members[user] = {
+                name: value for name, value in member.items() if value is not None
+            }
+            body = {"user": user, "role": role, "muted_until": muted_until}
+            self._publish("member_updated", body)
 
     def join_in_bulk(self, *users: str) -> None:
         """Add users of whom only the last one's event is published; it stands for all."""
         joined_at, first = f"t{self.head:03}", self.head + 1
         new = [user for user in users if user not in self._members]
-        self._members |= {user: {"user": user, "joined_at": joined_at} for user in new}
+        joined = {user: {"user": user, "joined_at": joined_at} for user in new}
+        self._members |= {user: joined[user] | {"role": "member"} for user in new}
         for user in new:
             if user != new[-1]:
                 self._only_logged.add(self.head + 1)
             more = {"first_version": first} if user == new[-1] != new[0] else {}
-            self._publish("user_joined", self._members[user] | more)
+            self._publish("user_joined", joined[user] | more)
 
     def leave(self, user: str) -> None:
         """Remove a user, who receives the event; removing someone else changes nothing."""
         if user in self._members:
-            self._publish("user_left", self._members.pop(user), audience={user})
+            joined_at = self._members.pop(user)["joined_at"]
+            self._publish("user_left", {"user": user, "joined_at": joined_at}, audience={user})
 
     def _publish(
         self, kind: str, body: Json, *, audience: set[str] | None = None, **room: Any

@@ -17,6 +17,9 @@ CHANGES: dict[str, Callable[[RoomHistory, int], None]] = {
     "rename": lambda world, _: world.rename(),
     "join": lambda world, n: world.join(USERS[n % 4]),
     "join_in_bulk": lambda world, n: world.join_in_bulk(*USERS[n % 2 :]),
+    "change_member": lambda world, n: world.change_member(
+        USERS[n % 4], ("member", "moderator", "owner")[n % 3], (None, "t900")[n % 2]
+    ),
     "leave": lambda world, n: world.leave(USERS[n % 4]),
 }
 

@@ -12,6 +12,7 @@ from functools import partial
 import httpx
 import pytest
 
+from chat.actions.caller import Caller
 from chat.actions.members import join_room
 from chat.actions.rooms import create_room
 from chat.errors import RoomBusyError
@@ -231,7 +232,7 @@ def test_one_key_of_a_room_that_someone_else_is_creating_takes_one_connection(
 
     async def scenario() -> None:
         async with open_database(database_url, 5) as database:
-            call = create_room("room", [], created_by=host, client_id="key")
+            call = create_room("room", [], by=Caller("service", host), client_id="key")
             creating = [asyncio.create_task(database.run(call)) for _ in range(12)]
             await asyncio.to_thread(wait_until_waiting, connection)
             for _ in range(20):

@@ -8,12 +8,12 @@ import httpx
 import psycopg
 import pytest
 
-from chat.actions.members import add_members
 from chat.actions.messages import send_messages
 from chat.sql.database import run_call
 from tests.concurrency.conftest import Place
 from tests.conftest import Connection
 from tests.support.actors import Actor, Cast
+from tests.support.changes import add_members
 from tests.support.ledger import read_exact_ledger
 from tests.support.outcomes import name_outcome
 from tests.support.sessions import Session, run_at_once, wait_until_waiting

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from chat.actions.caller import Caller
 from chat.actions.messages import send_message, send_messages
 from chat.actions.rooms import create_room
 from chat.errors import IdempotencyConflictError
@@ -153,7 +154,7 @@ def test_two_equal_creations_are_one_room(
 ) -> None:
     """The second waits for the first to commit and then finds its room; each user joined once."""
     users = place.users(3)
-    call = create_room("room", users, created_by=place.user("host"), client_id="k")
+    call = create_room("room", users, by=Caller("service", place.user("host")), client_id="k")
     first.begin()
     created = first.run(call)
     waiting = second.start(call)
@@ -171,10 +172,10 @@ def test_a_creation_that_was_undone_never_was(
     place: Place, first: Session, second: Session, connection: Connection
 ) -> None:
     """When the first is rolled back the second creates the room, whatever the first asked for."""
-    host = place.user("host")
+    host = Caller("service", place.user("host"))
     first.begin()
-    first.run(create_room("undone", place.users(2), created_by=host, client_id="k"))
-    waiting = second.start(create_room("room", place.users(3), created_by=host, client_id="k"))
+    first.run(create_room("undone", place.users(2), by=host, client_id="k"))
+    waiting = second.start(create_room("room", place.users(3), by=host, client_id="k"))
     wait_until_waiting(connection)
     first.rollback()
 
@@ -188,10 +189,10 @@ def test_two_rooms_under_one_key_are_one_room(
     place: Place, first: Session, second: Session, connection: Connection
 ) -> None:
     """Of two rooms under one key at once the first is created and the second refused."""
-    host = place.user("host")
+    host = Caller("service", place.user("host"))
     first.begin()
-    first.run(create_room("this", [], created_by=host, client_id="k"))
-    waiting = second.start(create_room("that", [], created_by=host, client_id="k"))
+    first.run(create_room("this", [], by=host, client_id="k"))
+    waiting = second.start(create_room("that", [], by=host, client_id="k"))
     wait_until_waiting(connection)
     first.commit()
 

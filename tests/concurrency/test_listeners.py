@@ -11,12 +11,12 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from chat.actions.members import remove_member
 from chat.actions.messages import send_message
 from chat.conf import compose_conninfo
 from tests.concurrency.conftest import Place
 from tests.conftest import Connection
 from tests.support.actors import Actor, Cast
+from tests.support.changes import remove_member
 from tests.support.ledger import read_ledger
 from tests.support.sessions import PATIENCE, Session, run_at_once
 

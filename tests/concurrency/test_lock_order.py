@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 import pytest
 
-from chat.actions.members import add_members, remove_member
 from chat.actions.messages import NewMessage, send_messages
 from tests.concurrency.conftest import Place
 from tests.conftest import Connection
+from tests.support.changes import add_members, remove_member
 from tests.support.ledger import read_exact_ledger
 from tests.support.outcomes import name_outcome
 from tests.support.sessions import Session, run_at_once

@@ -4,11 +4,12 @@ from collections.abc import Callable
 
 import pytest
 
-from chat.actions.members import add_members, join_room, remove_member
+from chat.actions.members import join_room
 from chat.actions.messages import send_messages
 from chat.realtime.channels import personal_channel
 from tests.concurrency.conftest import Place
 from tests.conftest import Connection
+from tests.support.changes import add_members, remove_member
 from tests.support.ledger import read_exact_ledger
 from tests.support.outcomes import name_outcome
 from tests.support.sessions import Session, run_at_once, wait_until_waiting

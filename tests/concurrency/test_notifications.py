@@ -13,7 +13,6 @@ import psycopg
 import pytest
 import structlog
 
-from chat.actions.members import add_members, remove_member
 from chat.actions.messages import NewMessage, send_messages
 from chat.actions.rooms import create_room
 from chat.sql.database import run_call
@@ -22,6 +21,7 @@ from embedded.postgres import PostgresServer
 from tests.concurrency.conftest import Place
 from tests.conftest import Connection
 from tests.support.actors import Actor
+from tests.support.changes import add_members, remove_member
 from tests.support.processes import run_manage
 
 SESSIONS = 8

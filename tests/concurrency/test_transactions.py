@@ -6,7 +6,6 @@ from typing import Any
 import psycopg
 import pytest
 
-from chat.actions.members import add_members, remove_member
 from chat.actions.messages import send_message, send_messages
 from chat.actions.rooms import create_room
 from chat.errors import ChatError
@@ -14,6 +13,7 @@ from chat.sql import Call
 from chat.sql.database import run_call
 from tests.concurrency.conftest import Place
 from tests.conftest import Connection
+from tests.support.changes import add_members, remove_member
 from tests.support.ledger import read_exact_ledger, read_outbox
 from tests.support.outcomes import name_outcome
 from tests.support.sessions import Session

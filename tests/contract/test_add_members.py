@@ -160,15 +160,143 @@ def test_one_impossible_id_refuses_the_whole_call(host: Actor, alice: Actor, bob
 
 
 def test_members_add_nobody(host: Actor, alice: Actor, bob: Actor) -> None:
-    """The endpoint is the service's, also for those who are members."""
+    """A member without the right is told which one it takes, and nobody was added."""
     room = host.create_room(alice)
 
     answer = alice.post(f"/api/rooms/{room}/members/", {"users": [bob.user_id]})
 
-    assert (answer.status_code, answer.json()["code"]) == (403, "service_rights_required")
+    assert (answer.status_code, answer.json()["code"]) == (403, "right_required")
+    assert answer.json()["right"] == "add_members"
     assert bob.get(f"/api/rooms/{room}/").status_code == 404
 
 
-def test_rights_come_before_rooms(alice: Actor) -> None:
-    """Without service rights an unknown room is not a 404, which would show which rooms exist."""
-    assert alice.post(f"/api/rooms/{10**12}/members/", {"users": []}).status_code == 403
+def test_a_stranger_is_told_what_an_unknown_room_tells(
+    host: Actor, alice: Actor, charlie: Actor
+) -> None:
+    """A stranger to a room is answered byte for byte as if there were no such room."""
+    room = host.create_room(alice)
+
+    forbidden = charlie.post(f"/api/rooms/{room}/members/", {"users": []})
+    unknown = charlie.post(f"/api/rooms/{10**12}/members/", {"users": []})
+
+    assert forbidden.status_code == unknown.status_code == 404
+    assert forbidden.content == unknown.content
+
+
+def test_a_moderator_adds_members(host: Actor, alice: Actor, bob: Actor) -> None:
+    """A moderator adds users as members, and gives nobody a role."""
+    room = host.create_room()
+    host.post(f"/api/rooms/{room}/members/", {"users": [alice.user_id], "role": "moderator"})
+
+    refused = alice.post(
+        f"/api/rooms/{room}/members/", {"users": [bob.user_id], "role": "moderator"}
+    )
+    added = alice.post(f"/api/rooms/{room}/members/", {"users": [bob.user_id]})
+
+    assert (refused.status_code, refused.json()["right"]) == (403, "change_roles")
+    assert added.json() == {"added": [bob.user_id], "already": []}
+    assert bob.get(f"/api/rooms/{room}/members/{bob.user_id}/").json()["role"] == "member"
+
+
+def test_users_are_added_with_a_role(host: Actor, alice: Actor, bob: Actor) -> None:
+    """The event of a user who joins as more than a member says so; the others leave it out."""
+    room = host.create_room(alice)
+
+    host.post(f"/api/rooms/{room}/members/", {"users": [bob.user_id], "role": "owner"})
+
+    joined, promoted = read_page(alice, f"/api/rooms/{room}/events/")["results"]
+    assert "role" not in joined["body"]
+    assert promoted["body"]["role"] == "owner"
+    assert bob.get(f"/api/rooms/{room}/members/{bob.user_id}/").json()["role"] == "owner"
+
+
+def test_who_is_a_member_keeps_the_role(host: Actor, alice: Actor) -> None:
+    """Adding a member again with another role changes nothing: PATCH does that."""
+    room = host.create_room(alice)
+
+    answer = host.post(f"/api/rooms/{room}/members/", {"users": [alice.user_id], "role": "owner"})
+
+    assert answer.json() == {"added": [], "already": [alice.user_id]}
+    assert alice.get(f"/api/rooms/{room}/members/{alice.user_id}/").json()["role"] == "member"
+
+
+@pytest.mark.parametrize("where", ["room", "everywhere"])
+def test_a_banned_user_is_not_added(
+    host: Actor, alice: Actor, bob: Actor, charlie: Actor, connection: Connection, where: str
+) -> None:
+    """Nobody adds a banned user, the service neither: the answer names the user, and adds none."""
+    room = host.create_room()
+    host.post(f"/api/rooms/{room}/members/", {"users": [alice.user_id], "role": "owner"})
+    connection.execute(
+        "INSERT INTO chat_ban (room_id, user_id, reason, created_by, created_at)"
+        " VALUES (%s, %s, '', 'host', now())",
+        [room if where == "room" else None, bob.user_id],
+    )
+
+    for caller in (alice, host):
+        answer = caller.post(
+            f"/api/rooms/{room}/members/", {"users": [charlie.user_id, bob.user_id]}
+        )
+
+        assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
+        assert bob.user_id in answer.json()["detail"]
+        assert charlie.user_id not in answer.json()["detail"]
+    assert host.get(f"/api/rooms/{room}/").json()["member_count"] == 1
+
+
+def test_a_ban_that_has_ended_is_none(host: Actor, bob: Actor, connection: Connection) -> None:
+    """After its time a ban keeps nobody out, nor does a ban from another room."""
+    room, other = host.create_room(), host.create_room()
+    connection.execute(
+        "INSERT INTO chat_ban (room_id, user_id, until, reason, created_by, created_at) VALUES"
+        " (%(room)s, %(user)s, now() - interval '1 second', '', 'host', now()),"
+        " (%(other)s, %(user)s, NULL, '', 'host', now())",
+        {"room": room, "other": other, "user": bob.user_id},
+    )
+
+    answer = host.post(f"/api/rooms/{room}/members/", {"users": [bob.user_id]})
+
+    assert answer.json()["added"] == [bob.user_id]
+
+
+def test_a_direct_room_gets_no_members(
+    host: Actor, alice: Actor, bob: Actor, connection: Connection
+) -> None:
+    """The members of a direct room never change: 409 for the service, 403 for those in it."""
+    room = host.create_room(alice)
+    connection.execute("UPDATE chat_room SET kind = 'direct' WHERE id = %s", [room])
+
+    of_host = host.post(f"/api/rooms/{room}/members/", {"users": [bob.user_id]})
+    of_alice = alice.post(f"/api/rooms/{room}/members/", {"users": [bob.user_id]})
+
+    assert (of_host.status_code, of_host.json()["code"]) == (409, "conflict")
+    assert (of_alice.status_code, of_alice.json()["code"]) == (403, "right_required")
+
+
+def test_an_archived_room_gets_no_members(
+    host: Actor, alice: Actor, bob: Actor, connection: Connection
+) -> None:
+    """A room that can only be read is joined by nobody."""
+    room = host.create_room(alice)
+    connection.execute("UPDATE chat_room SET archived_at = now() WHERE id = %s", [room])
+
+    answer = host.post(f"/api/rooms/{room}/members/", {"users": [bob.user_id]})
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "room_archived")
+
+
+def test_what_an_added_user_joined_at_is_kept(
+    host: Actor, alice: Actor, bob: Actor, connection: Connection
+) -> None:
+    """A membership begins after the room's last message, for rooms with `since_join`."""
+    room = host.create_room(alice)
+    alice.send(room, "one")
+    alice.send(room, "two")
+
+    host.post(f"/api/rooms/{room}/members/", {"users": [bob.user_id]})
+
+    (row,) = connection.execute(
+        "SELECT joined_seq FROM chat_member WHERE room_id = %s AND user_id = %s",
+        [room, bob.user_id],
+    )
+    assert row["joined_seq"] == 2

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.conftest import Connection
-from tests.support.actors import Actor, Cast, make_token
+from tests.support.actors import PLAIN, Actor, Cast, describe_my, make_token
 
 PATH = "/api/rooms/"
 
@@ -23,9 +23,12 @@ def test_the_service_creates_a_room(host: Actor, alice: Actor, bob: Actor) -> No
         "bump_id": room["bump_id"],
         "last_message": None,
         "created_at": room["created_at"],
+        "my": None,
+        **PLAIN,
     }
-    assert alice.get(f"{PATH}{room['id']}/").json() == room
-    assert bob.get(f"{PATH}{room['id']}/").json() == room
+    for member in (alice, bob):
+        (seen,) = member.get(PATH).json()["results"]
+        assert seen == room | {"my": describe_my()}
 
 
 def test_the_first_members_hear_of_each_other(
@@ -188,7 +191,7 @@ def test_a_repeated_key_is_answered_with_the_room_as_it_is_now(
     answer = host.post(PATH, wanted)
 
     assert answer.status_code == 200
-    assert answer.json() == bob.get(f"{PATH}{room}/").json()
+    assert answer.json() == bob.get(f"{PATH}{room}/").json() | {"my": None}
     assert (answer.json()["name"], answer.json()["member_count"]) == ("renamed", 1)
 
 
@@ -226,7 +229,7 @@ def test_a_key_with_another_room_is_a_conflict(
         assert answer.status_code == 409
         assert answer.headers["content-type"] == "application/problem+json"
         assert answer.json()["code"] == "client_id_conflict"
-    assert alice.get(PATH).json()["results"] == [room]
+    assert alice.get(PATH).json()["results"] == [room | {"my": describe_my()}]
 
 
 def test_members_are_a_set_under_a_key(host: Actor, alice: Actor, bob: Actor, key: str) -> None:

@@ -20,8 +20,8 @@ def test_members_come_by_user_id(host: Actor, alice: Actor, bob: Actor) -> None:
         "next": None,
         "previous": None,
         "results": [
-            {"user": alice.user_id, "joined_at": joined_at},
-            {"user": bob.user_id, "joined_at": joined_at},
+            {"user": alice.user_id, "joined_at": joined_at, "role": "member"},
+            {"user": bob.user_id, "joined_at": joined_at, "role": "member"},
         ],
     }
 
@@ -129,3 +129,63 @@ def test_a_cursor_of_another_list_is_refused(host: Actor, alice: Actor) -> None:
     ]
 
     assert [answer.status_code for answer in answers] == [422, 422]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 50])
+@pytest.mark.parametrize("role", ["member", "moderator", "owner"])
+def test_members_of_one_role(host: Actor, alice: Actor, role: str, limit: int) -> None:
+    """With `role` the list has exactly the members with this role, along its pages both ways."""
+    names = {
+        kind: [f"{alice.user_id}-{kind}-{n}" for n in range(4)]
+        for kind in ("member", "moderator", "owner")
+    }
+    room = host.create_room()
+    for kind, users in names.items():
+        host.post(f"/api/rooms/{room}/members/", {"users": users, "role": kind})
+
+    first = read_page(host, f"/api/rooms/{room}/members/", role=role, limit=limit)
+    down = follow(host, "next", first)
+    up = follow(host, "previous", last_page(host, first))
+
+    assert [(member["user"], member["role"]) for member in flatten(down)] == [
+        (user, role) for user in names[role]
+    ]
+    assert flatten(up[::-1]) == flatten(down)
+
+
+def test_an_unknown_role_is_refused(host: Actor, alice: Actor) -> None:
+    """A role that there is not names the parameter and what it may be."""
+    room = host.create_room(alice)
+
+    answer = alice.get(f"/api/rooms/{room}/members/", role="admin")
+
+    assert (answer.status_code, answer.json()["pointer"]) == (422, "role")
+    assert answer.json()["detail"] == "role must be one of member, moderator, owner."
+
+
+def test_the_service_reads_the_members_of_any_room(host: Actor, alice: Actor) -> None:
+    """The service is a member of nothing, and sees who is in a room; an unknown one is 404."""
+    room = host.create_room(alice)
+
+    listed = read_page(host, f"/api/rooms/{room}/members/")["results"]
+    member = host.get(f"/api/rooms/{room}/members/{alice.user_id}/")
+
+    assert [entry["user"] for entry in listed] == [alice.user_id]
+    assert (member.status_code, member.json()) == (200, listed[0])
+    assert host.get(f"/api/rooms/{10**12}/members/").status_code == 404
+
+
+def test_one_member_is_read(host: Actor, alice: Actor, bob: Actor, charlie: Actor) -> None:
+    """A member reads one other as the list shows it; a stranger learns nothing of the room."""
+    room = host.create_room(alice, bob)
+    path = f"/api/rooms/{room}/members"
+
+    found = alice.get(f"{path}/{bob.user_id}/")
+
+    assert found.status_code == 200
+    assert found.json() == read_page(alice, f"{path}/")["results"][1]
+    assert alice.get(f"{path}/{charlie.user_id}/").status_code == 404
+    unknown = charlie.get(f"/api/rooms/{10**12}/members/{bob.user_id}/")
+    for user in (bob, charlie):
+        hidden = charlie.get(f"{path}/{user.user_id}/")
+        assert (hidden.status_code, hidden.content) == (404, unknown.content)

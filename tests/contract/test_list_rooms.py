@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import Connection
 from tests.contract.pages import flatten, follow, last_page, read_page
-from tests.support.actors import Actor
+from tests.support.actors import PLAIN, Actor, describe_my
 
 PATH = "/api/rooms/"
 TIME = "2026-01-02T03:04:05.678901Z"
@@ -46,8 +46,12 @@ def test_a_room_shows_its_state(host: Actor, alice: Actor, bob: Actor) -> None:
         "bump_id": last["id"],
         "last_message": last,
         "created_at": shown["created_at"],
+        "my": describe_my(),
+        **PLAIN,
     }
-    assert shown == alice.get(f"/api/rooms/{room}/").json()
+    alone = alice.get(f"/api/rooms/{room}/").json()
+    del alone["my"]["rights"]
+    assert shown == alone
 
 
 def test_a_room_without_messages_has_no_last_message(host: Actor, alice: Actor) -> None:

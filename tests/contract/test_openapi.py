@@ -37,7 +37,9 @@ SEED = (
 # The examples, one after the other in an empty database: the first room and message have id 1.
 STORY = (
     *("create_room", "list_rooms", "read_room", "search_rooms", "send_message", "list_messages"),
-    *("add_members", "list_members", "list_events", "join_room", "read_connection_token"),
+    "open_direct_room",
+    *("add_members", "list_members", "change_member", "read_member"),
+    *("list_events", "join_room", "read_connection_token"),
     "list_audit",
     *("put_word", "read_word", "delete_word"),
     *("report_message", "report_user", "list_reports", "read_report", "decide_report"),

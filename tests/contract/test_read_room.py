@@ -3,7 +3,7 @@
 import pytest
 
 from tests.contract.wire import send_bytes
-from tests.support.actors import Actor
+from tests.support.actors import PLAIN, Actor, describe_my
 
 
 def test_a_member_reads_a_room(host: Actor, alice: Actor, bob: Actor) -> None:
@@ -24,6 +24,8 @@ def test_a_member_reads_a_room(host: Actor, alice: Actor, bob: Actor) -> None:
         "bump_id": message["id"],
         "last_message": message,
         "created_at": shown["created_at"],
+        "my": describe_my(rights=["send_messages", "leave"]),
+        **PLAIN,
     }
 
 
@@ -40,11 +42,16 @@ def test_a_stranger_is_told_what_an_unknown_room_tells(
     assert forbidden.content == unknown.content
 
 
-def test_service_rights_are_no_membership(host: Actor, alice: Actor) -> None:
-    """The host's service manages rooms; it reads only those it is a member of."""
+def test_the_service_reads_any_room(host: Actor, alice: Actor) -> None:
+    """The host's service sees what a member sees, except that `my` is null."""
     room = host.create_room(alice)
+    alice.send(room, "hello")
+    seen = alice.get(f"/api/rooms/{room}/").json()
 
-    assert host.get(f"/api/rooms/{room}/").status_code == 404
+    answer = host.get(f"/api/rooms/{room}/")
+
+    assert answer.status_code == 200
+    assert answer.json() == seen | {"my": None}
 
 
 def test_who_left_is_a_stranger(host: Actor, alice: Actor) -> None:

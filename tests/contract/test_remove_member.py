@@ -164,7 +164,7 @@ def test_an_unknown_room_is_not_found(host: Actor, alice: Actor) -> None:
 
 
 def test_members_remove_nobody(host: Actor, alice: Actor, bob: Actor) -> None:
-    """The endpoint is the service's; a member who wants to go uses `leave`."""
+    """It takes the right to remove; a member who wants to go uses `leave`."""
     room = host.create_room(alice, bob)
 
     answers = [
@@ -173,4 +173,113 @@ def test_members_remove_nobody(host: Actor, alice: Actor, bob: Actor) -> None:
     ]
 
     assert [answer.status_code for answer in answers] == [403, 403]
+    assert len(members(room, alice)) == 2
+
+
+def add(host: Actor, room: int, role: str, *users: Actor) -> None:
+    """Add users with a role, in one call."""
+    body = {"users": [user.user_id for user in users], "role": role}
+    assert host.post(f"/api/rooms/{room}/members/", body).status_code == 200
+
+
+def test_roles_remove_lower_ones(host: Actor, alice: Actor, bob: Actor, charlie: Actor) -> None:
+    """A moderator removes members and no other moderator; an owner removes everyone."""
+    room = host.create_room(charlie)
+    add(host, room, "owner", alice)
+    add(host, room, "moderator", bob)
+    path = f"/api/rooms/{room}/members"
+
+    refused = bob.delete(f"{path}/{alice.user_id}/")
+    of_member = bob.delete(f"{path}/{charlie.user_id}/")
+    of_moderator = alice.delete(f"{path}/{bob.user_id}/")
+
+    assert (refused.status_code, refused.json()["code"]) == (403, "right_required")
+    assert refused.json()["right"] == "remove_members"
+    assert (of_member.status_code, of_moderator.status_code) == (204, 204)
+    assert members(room, alice) == [alice.user_id]
+
+
+def test_a_moderator_removes_who_is_not_there(host: Actor, alice: Actor, bob: Actor) -> None:
+    """Repeating a removal is no error for those who may remove."""
+    room = host.create_room(alice)
+    add(host, room, "moderator", bob)
+
+    for _ in range(2):
+        assert bob.delete(f"/api/rooms/{room}/members/{alice.user_id}/").status_code == 204
+
+
+def test_a_stranger_is_told_what_an_unknown_room_tells(
+    host: Actor, alice: Actor, charlie: Actor
+) -> None:
+    """Nothing of a room, or of who is in it, can be found out by removing members."""
+    room = host.create_room(alice)
+
+    unknown = charlie.delete(f"/api/rooms/{10**12}/members/{alice.user_id}/")
+    for user in (alice, charlie):
+        hidden = charlie.delete(f"/api/rooms/{room}/members/{user.user_id}/")
+        assert (hidden.status_code, hidden.content) == (404, unknown.content)
+
+
+@pytest.mark.parametrize("way", ["removed", "left"])
+def test_the_only_owner_passes_the_room_on(
+    host: Actor, alice: Actor, bob: Actor, charlie: Actor, way: str
+) -> None:
+    """The moderator who joined first becomes an owner, by an event that follows the other one."""
+    room = host.create_room(host)
+    add(host, room, "owner", alice)
+    add(host, room, "moderator", charlie, bob)
+
+    if way == "removed":
+        host.delete(f"/api/rooms/{room}/members/{alice.user_id}/")
+    else:
+        alice.post(f"/api/rooms/{room}/leave/")
+
+    left, passed = bob.get(f"/api/rooms/{room}/events/?after=4").json()["results"]
+    assert (left["type"], left["body"]["user"]) == ("user_left", alice.user_id)
+    assert (passed["type"], passed["body"]["user"]) == ("member_updated", charlie.user_id)
+    assert (passed["body"]["role"], passed["body"]["room"]["version"]) == ("owner", 6)
+    assert bob.get(f"/api/rooms/{room}/members/{charlie.user_id}/").json()["role"] == "owner"
+
+
+def test_the_oldest_member_is_the_next_owner(
+    host: Actor, alice: Actor, bob: Actor, charlie: Actor
+) -> None:
+    """Without moderators it is the member who joined first; a room that becomes empty has none."""
+    room = host.create_room(charlie)
+    add(host, room, "member", bob)
+    add(host, room, "owner", alice)
+
+    host.delete(f"/api/rooms/{room}/members/{alice.user_id}/")
+    assert bob.get(f"/api/rooms/{room}/members/{charlie.user_id}/").json()["role"] == "owner"
+    host.delete(f"/api/rooms/{room}/members/{charlie.user_id}/")
+    assert bob.get(f"/api/rooms/{room}/members/{bob.user_id}/").json()["role"] == "owner"
+    host.delete(f"/api/rooms/{room}/members/{bob.user_id}/")
+    assert host.get(f"/api/rooms/{room}/").json()["member_count"] == 0
+
+
+def test_a_room_without_owners_gets_none(host: Actor, alice: Actor, bob: Actor) -> None:
+    """Where nobody owned the room, a removal makes nobody an owner; nor where another one stays."""
+    room = host.create_room(alice, bob)
+    host.delete(f"/api/rooms/{room}/members/{alice.user_id}/")
+    shared = host.create_room(bob)
+    add(host, shared, "owner", alice)
+    host.post(f"/api/rooms/{shared}/members/", {"users": ["other-owner"], "role": "owner"})
+    host.delete(f"/api/rooms/{shared}/members/{alice.user_id}/")
+
+    for number in (room, shared):
+        assert bob.get(f"/api/rooms/{number}/members/{bob.user_id}/").json()["role"] == "member"
+
+
+def test_nobody_leaves_a_direct_room(
+    host: Actor, alice: Actor, bob: Actor, connection: Connection
+) -> None:
+    """The service, too, removes nobody from a direct room."""
+    room = host.create_room(alice, bob)
+    connection.execute("UPDATE chat_room SET kind = 'direct' WHERE id = %s", [room])
+
+    of_host = host.delete(f"/api/rooms/{room}/members/{alice.user_id}/")
+    of_alice = alice.delete(f"/api/rooms/{room}/members/{bob.user_id}/")
+
+    assert (of_host.status_code, of_host.json()["code"]) == (409, "conflict")
+    assert (of_alice.status_code, of_alice.json()["code"]) == (403, "right_required")
     assert len(members(room, alice)) == 2

@@ -14,11 +14,11 @@ from django.core.management import call_command
 from django.test import override_settings
 
 from chat.actions.events import prune_events
-from chat.actions.members import add_members, remove_member
 from chat.actions.messages import NewMessage, delete_message, make_server_key, send_messages
 from chat.actions.rooms import create_room, rename_room
 from chat.sql.database import run_call
 from tests.conftest import TEMPLATE
+from tests.support.changes import add_members, remove_member
 
 # The rooms of the history, in the order in which they were made.
 FORGOTTEN, HALF_FORGOTTEN, BUSY, EMPTY, CROWDED, STRANGE = range(1, 7)

@@ -17,7 +17,6 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from chat.actions.members import add_members, remove_member
 from chat.actions.messages import (
     NewMessage,
     SentMessage,
@@ -34,6 +33,7 @@ from chat.sql import Call, Result
 from chat.sql.database import run_call
 from tests.doctor.conftest import BUSY, TOLERANT, examine, execute
 from tests.doctor.damages import DAMAGES
+from tests.support.changes import add_members, remove_member
 from tests.support.processes import PROJECT
 from tests.support.sessions import wait_until_waiting
 

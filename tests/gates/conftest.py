@@ -51,8 +51,6 @@ SELECT 'word' || n, 'word' || n, 'mask' FROM generate_series(1, 2000) n;
 INSERT INTO chat_audit (created_at, actor, actor_kind, address, action, room_id, user_id)
 SELECT now(), 'user-' || n % 500, 'user', '', 'action-' || n % 20, 1 + n % 2000, 'user-' || n % 700
 FROM generate_series(1, 20000) n;
-INSERT INTO chat_use_count (user_id, kind, times)
-SELECT 'user-' || n, 'reported', ARRAY[now()] FROM generate_series(1, 2000) n;
 INSERT INTO chat_report (
     room_id, message_id, user_id, reported_by, reason, created_at, decision)
 SELECT 1 + n % 2000, (SELECT min(id) FROM chat_message) + n % 2000, 'user-' || n % 500,
@@ -60,6 +58,13 @@ SELECT 1 + n % 2000, (SELECT min(id) FROM chat_message) + n % 2000, 'user-' || n
 FROM generate_series(1, 20000) n;
 INSERT INTO chat_decision (report_id, decision, note, decided_by, decided_at)
 SELECT r.id, 'keep', '', 'anna', now() FROM chat_report r WHERE r.decision IS NOT NULL;
+INSERT INTO chat_use_count (user_id, kind, times)
+SELECT 'user-' || n, kind, ARRAY[now()]
+FROM generate_series(1, 2000) n, unnest(ARRAY['room_created', 'direct_opened', 'reported']) kind;
+INSERT INTO chat_ban (room_id, user_id, reason, created_by, created_at)
+SELECT nullif(n % 10, 0), 'banned-' || n, '', 'host', now() FROM generate_series(1, 2000) n;
+INSERT INTO chat_block (user_id, blocked_id, created_at)
+SELECT 'user-' || n, 'blocked-' || n, now() FROM generate_series(1, 2000) n;
 INSERT INTO chat_outbox (method, payload, partition, created_at)
 SELECT 'broadcast', '{{}}', n % 8, now() FROM generate_series(1, 5000) n;
 """

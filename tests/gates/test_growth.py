@@ -5,11 +5,10 @@ from typing import Any
 
 import pytest
 
-from chat.actions.members import add_members, remove_member
 from chat.actions.messages import NewMessage, send_message, send_messages
 from chat.queries.events import list_events
 from chat.queries.keyset import Slice
-from chat.queries.members import list_members
+from chat.queries.members import Reader, list_members
 from chat.queries.messages import Window, list_messages
 from chat.queries.rooms import get_room, list_rooms
 from chat.queries.search import search_rooms
@@ -28,6 +27,7 @@ from tests.gates.conftest import (
     WIDE,
 )
 from tests.gates.plans import ExplainedSession
+from tests.support.changes import add_members, remove_member
 
 PAGE = 50
 # An index of a large table has a level or two more, and a page that is full is split.
@@ -38,7 +38,7 @@ CallInRoom = Callable[[int], Call[Any]]
 READS: dict[str, CallInRoom] = {
     "room": lambda room: get_room(MEMBER, room),
     "newest messages": lambda room: list_messages(room, MEMBER, Window(PAGE)),
-    "members": lambda room: list_members(room, MEMBER, Slice(10)),
+    "members": lambda room: list_members(room, Reader(MEMBER), Slice(10)),
     "events": lambda room: list_events(
         room, MEMBER, after=MEMBERS[room] + MESSAGES[room] - 55, limit=PAGE + 1
     ),

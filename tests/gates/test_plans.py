@@ -11,6 +11,7 @@ from tests.unit.test_statements import CALLS, name_of
 
 ROOM, MESSAGE = "chat_room_pkey", "chat_message_pkey"
 MEMBER_OF_ROOM, ROOMS_OF_USER = "chat_member_once_per_room", "chat_member_rooms_of_user"
+RANKED, BAN = "chat_member_ranked", "chat_ban_once"
 MESSAGE_OF_ROOM = "chat_message_seq_once_per_room"
 EVENT, EVENT_OF_ROOM = "chat_event_pkey", "chat_event_version_once_per_room"
 OUTBOX, NAMES = "chat_outbox_pkey", "chat_room_search_text"
@@ -22,38 +23,45 @@ REPORT_ONCE, OPEN_OF_MESSAGE = "chat_report_once", "chat_report_open_of_message"
 AUDIT = {"chat_audit_pkey", *(f"chat_audit_of_{of}" for of in ("room", "user", "actor", "action"))}
 WORD = "chat_word_skeleton_key"
 DECISION_OF_REPORT = "chat_decision_of_report"
+BLOCK, DIRECT = "chat_block_once", "chat_room_direct_key_once"
 # The indexes of our tables that each call reads through, with what it does inside the functions.
 INDEXES: dict[str, set[str]] = {
     "accept_identity": {"chat_revocation_changes"},
-    "add_members": {ROOM, MEMBER_OF_ROOM, LISTENER},
+    "add_members": {ROOM, MEMBER_OF_ROOM, LISTENER, BAN},
     "change_own_membership": {ROOM, MEMBER_OF_ROOM, LISTENER, JOIN_COUNT},
-    "create_room": {ROOM, MEMBER_OF_ROOM, MESSAGE_OF_ROOM, LISTENER},
     "decide_report": {
         *(ROOM, MESSAGE, MEMBER_OF_ROOM, LISTENER, REPORT, OPEN_OF_MESSAGE, DECISION_OF_REPORT),
     },
     "delete_word": {WORD},
-    "delete_message": {ROOM, MESSAGE, MEMBER_OF_ROOM, LISTENER},
     "find_sent": {MEMBER_OF_ROOM, "chat_message_client_id_once"},
     "find_word": {WORD},
     "find_report": {REPORT, MESSAGE, MESSAGE_OF_ROOM, REPORTS_OF_USER, DECISION_OF_REPORT},
+    "create_room": {ROOM, MEMBER_OF_ROOM, MESSAGE_OF_ROOM, LISTENER, BAN, BLOCK},
+    "delete_message": {ROOM, MESSAGE, MEMBER_OF_ROOM, LISTENER},
+    "find_member": {ROOM, MEMBER_OF_ROOM},
     "find_room": {ROOM, MEMBER_OF_ROOM, MESSAGE_OF_ROOM},
     "is_copy": set(),
+    "join_without_limit": {ROOM, MEMBER_OF_ROOM, LISTENER},
+    "leave_without_limit": {ROOM, MEMBER_OF_ROOM, LISTENER},
     "keep_listeners": {LISTENER, REVOCATION},
     "list_audit": AUDIT,
     "list_audit_backwards": AUDIT,
     "list_decided_reports": {"chat_report_decided"},
     "list_decided_reports_backwards": {"chat_report_decided"},
     "list_events": {ROOM, MEMBER_OF_ROOM, EVENT_OF_ROOM, MESSAGE},
-    "list_members": {MEMBER_OF_ROOM},
-    "list_members_backwards": {MEMBER_OF_ROOM},
+    "list_members": {ROOM, MEMBER_OF_ROOM},
+    "list_members_backwards": {ROOM, MEMBER_OF_ROOM},
+    "list_ranked_members": {ROOM, MEMBER_OF_ROOM, RANKED},
+    "list_ranked_members_backwards": {ROOM, MEMBER_OF_ROOM, RANKED},
     "list_messages": {MEMBER_OF_ROOM, MESSAGE, MESSAGE_OF_ROOM},
     "list_open_reports": {"chat_report_open"},
     "list_open_reports_backwards": {"chat_report_open"},
     "list_running_writes": set(),
     "list_revocations": {"chat_revocation_changes"},
-    "list_rooms": {ROOM, ROOMS_OF_USER, MESSAGE_OF_ROOM},
-    "list_rooms_backwards": {ROOM, ROOMS_OF_USER, MESSAGE_OF_ROOM},
     "list_words": {WORD},
+    "list_rooms": {ROOM, ROOMS_OF_USER, MEMBER_OF_ROOM, MESSAGE_OF_ROOM},
+    "list_rooms_backwards": {ROOM, ROOMS_OF_USER, MEMBER_OF_ROOM, MESSAGE_OF_ROOM},
+    "open_direct_room": {ROOM, DIRECT, MEMBER_OF_ROOM, MESSAGE_OF_ROOM, LISTENER, BAN, BLOCK},
     "prune_events": {EVENT},
     "prune_listeners": {LISTENER, UNTIL},
     "prune_revocations": {REVOCATION, "chat_revocation_not_before"},
@@ -65,10 +73,11 @@ INDEXES: dict[str, set[str]] = {
     "report_words": {ROOM, MESSAGE, REPORT_ONCE},
     "report_user": {ROOM, MEMBER_OF_ROOM, REPORT_ONCE, "chat_use_count_once"},
     "revoke_tokens": {REVOCATION},
-    "search_rooms": {ROOM, MEMBER_OF_ROOM, MESSAGE_OF_ROOM, NAMES},
-    "search_rooms_backwards": {ROOM, MEMBER_OF_ROOM, MESSAGE_OF_ROOM, NAMES},
+    "search_rooms": {ROOM, ROOMS_OF_USER, MEMBER_OF_ROOM, MESSAGE_OF_ROOM, NAMES},
+    "search_rooms_backwards": {ROOM, ROOMS_OF_USER, MEMBER_OF_ROOM, MESSAGE_OF_ROOM, NAMES},
     "send_messages": {ROOM, MEMBER_OF_ROOM, LISTENER},
     "settle_listeners": {LISTENER},
+    "update_member": {ROOM, MEMBER_OF_ROOM, LISTENER, RANKED, "chat_member_pkey"},
 }
 WHOLE = {"start_over"}
 """Changes every room, and is run once after a restore."""

@@ -1,5 +1,6 @@
 """What each endpoint asks of PostgreSQL: which statements, and how many round trips."""
 
+import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -62,12 +63,26 @@ Request = Callable[[Place], httpx.Response]
 REQUESTS: dict[str, tuple[Request, list[str]]] = {
     "list_rooms": (lambda at: at.member.get("/api/rooms/"), ["list_rooms"]),
     "create_room": (lambda at: at.host.post("/api/rooms/", {"name": "general"}), ["create_room"]),
+    "open_direct_room": (
+        lambda at: at.host.post(
+            "/api/rooms/direct/", {"users": [at.member.user_id, secrets.token_hex(4)]}
+        ),
+        ["open_direct_room"],
+    ),
     "read_room": (lambda at: at.member.get(at.path), ["find_room"]),
     "list_messages": (lambda at: at.member.get(at.path + "messages/"), ["list_messages"]),
     "send_message": (lambda at: at.member.send(at.room, "text"), ["send_messages"]),
     "list_members": (lambda at: at.member.get(at.path + "members/"), ["list_members"]),
-    "join_room": (lambda at: at.member.post(at.path + "join/"), ["add_members"]),
-    "leave_room": (lambda at: at.member.post(at.path + "leave/"), ["remove_member"]),
+    "read_member": (
+        lambda at: at.member.get(f"{at.path}members/{at.member.user_id}/"),
+        ["find_member"],
+    ),
+    "change_member": (
+        lambda at: at.host.patch(f"{at.path}members/{at.member.user_id}/", {"role": "moderator"}),
+        ["update_member"],
+    ),
+    "join_room": (lambda at: at.member.post(at.path + "join/"), ["join_without_limit"]),
+    "leave_room": (lambda at: at.member.post(at.path + "leave/"), ["leave_without_limit"]),
     "add_members": (
         lambda at: at.host.post(at.path + "members/", {"users": [at.newcomer]}),
         ["add_members"],

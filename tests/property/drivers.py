@@ -12,7 +12,7 @@ from chat.actions.messages import NewMessage
 from chat.errors import NotAMemberError
 from chat.queries.events import list_events
 from chat.queries.keyset import Slice
-from chat.queries.members import list_members
+from chat.queries.members import Reader, list_members
 from chat.queries.messages import Window, list_messages
 from chat.queries.rooms import list_rooms
 from chat.realtime.channels import describe_invalid_user_id
@@ -129,7 +129,7 @@ class SqlDriver:
 
     def list_members(self, user: str, room_id: int) -> list[Json]:
         """Run the statement."""
-        members = run_call(self._connection, list_members(room_id, user, Slice(_ALL)))
+        members = run_call(self._connection, list_members(room_id, Reader(user), Slice(_ALL)))
         return [msgspec.to_builtins(member) for member in members]
 
     def list_messages(self, user: str, room_id: int) -> list[Json]:

@@ -41,6 +41,10 @@ class Actor:
         """PUT a JSON body, or none."""
         return self.http.put(path, json=body) if body is not None else self.http.put(path)
 
+    def patch(self, path: str, body: object) -> httpx.Response:
+        """PATCH with a JSON body."""
+        return self.http.patch(path, json=body)
+
     def delete(self, path: str) -> httpx.Response:
         """DELETE a path."""
         return self.http.delete(path)
@@ -57,6 +61,23 @@ class Actor:
         assert answer.status_code == 201, answer.text
         room_id: int = answer.json()["id"]
         return room_id
+
+
+def describe_my(role: str = "member", **more: Any) -> dict[str, Any]:
+    """Return what a room shows to a member of this role who has set nothing."""
+    settings = {"muted": False, "hidden": False, "pinned": False}
+    return {"role": role, "muted_until": None, "settings": settings} | more
+
+
+PLAIN: dict[str, Any] = {
+    "kind": "public",
+    "external_id": None,
+    "data": {},
+    "archived_at": None,
+    "history": "all",
+    "slow_mode_seconds": 0,
+}
+"""What a room has of which nothing was said when it was created."""
 
 
 class Cast:

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from chat.actions.members import add_members
 from chat.queries.events import list_events
 from chat.realtime.channels import personal_channel
 from chat.sql.database import run_call
 from tests.conftest import Connection
+from tests.support.changes import add_members
 
 Event = dict[str, Any]
 
@@ -69,9 +69,15 @@ class Ledger:
 def read_log(connection: Connection, room_id: int) -> list[Event]:
     """Return the room's whole log as clients receive it.
 
-    Only a member may read it, so an auditor joins, reads, and is rolled back.
+    Only a member may read it, so an auditor joins, reads, and is rolled back. Meanwhile the room is
+    one that a user may be added to.
     """
     with connection.transaction(force_rollback=True):
+        connection.execute(
+            "UPDATE chat_room SET kind = 'public', archived_at = NULL, history = 'all'"
+            " WHERE id = %s AND (kind = 'direct' OR archived_at IS NOT NULL OR history <> 'all')",
+            [room_id],
+        )
         run_call(connection, add_members(room_id, [_AUDITOR]))
         events = run_call(connection, list_events(room_id, _AUDITOR, after=0, limit=1_000_000))
         return [json.loads(bytes(event)) for event in events][:-1]

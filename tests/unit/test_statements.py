@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from chat.actions import direct_rooms as direct_actions
 from chat.actions import events as event_actions
 from chat.actions import installation
 from chat.actions import listeners as listener_actions
@@ -23,7 +24,8 @@ from chat.actions import reports as report_actions
 from chat.actions import revocations as revocation_actions
 from chat.actions import rooms as room_actions
 from chat.actions import words as word_actions
-from chat.actions.caller import Caller
+from chat.actions.caller import SERVICE, Caller
+from chat.actions.members import MemberChange
 from chat.queries import (
     audit,
     events,
@@ -38,6 +40,7 @@ from chat.queries import (
 )
 from chat.queries.audit import AuditFilter
 from chat.queries.keyset import Slice
+from chat.queries.members import Reader
 from chat.queries.messages import Window
 from chat.queries.rooms import RoomPosition
 from chat.queries.sent import find_sent
@@ -46,6 +49,7 @@ from chat.sql import FOLDER, Call, load_statements
 POSITION = RoomPosition(datetime.fromisoformat("2026-01-02T03:04:05.678901Z"), 500, 500)
 MEMBER = "user-5"
 STAFF = Caller("staff", "anna")
+READER = Reader("user-9")
 # One call of each statement, as the code builds it; room 1 and its members are made below.
 CALLS: list[Call[Any]] = [
     event_actions.prune_events(days=90),
@@ -55,8 +59,11 @@ CALLS: list[Call[Any]] = [
     listener_actions.list_running_writes(),
     listener_actions.settle_listeners([]),
     listener_actions.prune_listeners(),
-    member_actions.add_members(1, ["zoe"]),
-    member_actions.remove_member(1, "nobody"),
+    member_actions.add_members(1, ["zoe"], SERVICE),
+    member_actions.remove_member(1, "user-9", SERVICE),
+    member_actions.update_member(1, "user-9", MemberChange("moderator"), SERVICE),
+    member_actions.join_room(1, "zoe"),
+    member_actions.leave_room(1, "user-9"),
     member_actions.join_room(1, "zoe", "30/60"),
     message_actions.send_messages([message_actions.NewMessage(1, "user-9", "key", "text")]),
     message_actions.delete_message(500),
@@ -65,7 +72,8 @@ CALLS: list[Call[Any]] = [
     report_actions.decide_report(STAFF, 500, report_actions.NewDecision("delete")),
     revocation_actions.revoke_tokens("zoe"),
     revocation_actions.prune_revocations(seconds=3600),
-    room_actions.create_room("general", ["user-9"]),
+    room_actions.create_room("general", ["user-9"], by=Caller("user", "user-8"), client_id="key"),
+    direct_actions.open_direct_room(["user-9"], by=Caller("user", "user-8")),
     room_actions.rename_room(1, "renamed"),
     word_actions.put_word(STAFF, "darn", "darn", "mask"),
     word_actions.delete_word(STAFF, "word5"),
@@ -76,8 +84,11 @@ CALLS: list[Call[Any]] = [
     words.get_word("word5"),
     find_sent(1, "user-9", "key-5"),
     events.list_events(1, "user-9", after=900, limit=51),
-    members.list_members(1, "user-9", Slice(50, MEMBER)),
-    members.list_members(1, "user-9", Slice(50, MEMBER, is_backwards=True)),
+    members.list_members(1, READER, Slice(50, MEMBER)),
+    members.list_members(1, READER, Slice(50, MEMBER, is_backwards=True)),
+    members.list_members(1, READER, Slice(50, MEMBER), "owner"),
+    members.list_members(1, READER, Slice(50, MEMBER, is_backwards=True), "owner"),
+    members.find_member(1, READER, MEMBER),
     messages.list_messages(1, "user-9", Window(25, 25, anchor=500, with_anchor=True)),
     readiness.read_readiness(),
     readiness.is_copy(),

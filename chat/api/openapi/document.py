@@ -24,8 +24,9 @@ from chat.conf import BIGINT_MAX, USER_ID_MAX_LENGTH, WORD_MAX_LENGTH
 VERSION = "0.1.0"
 TAGS = {
     "rooms": "A room has a name, members and messages; `version` counts what happened in it.",
+    "direct_rooms": "The one room of exactly some people, who never change.",
     "messages": "Sent by members, numbered 1, 2, 3… in each room.",
-    "members": "Users join and leave by themselves; the host's service adds and removes them.",
+    "members": "Users join and leave by themselves; others add, remove, promote and mute them.",
     "users": "Users are the product's: its service can refuse the tokens that they hold.",
     "reports": "Users report messages and users; staff and the product's service decide.",
     "audit": "Who changed what, when and from where.",

@@ -20,18 +20,29 @@ EVENT_ROOM: dict[str, Any] = {
     "bumped_at": "2026-01-31T09:30:00.123456Z",
     "member_count": 2,
 }
+MY = {
+    "role": "member",
+    "muted_until": None,
+    "settings": {"muted": False, "hidden": False, "pinned": False},
+}
 ROOM: dict[str, Any] = {
     "id": 1,
     "name": "general",
+    "kind": "public",
+    "external_id": None,
+    "data": {},
     "version": 3,
     "member_count": 2,
     "bumped_at": "2026-01-31T09:30:00.123456Z",
     "bump_id": 1,
+    "archived_at": None,
+    "history": "all",
+    "slow_mode_seconds": 0,
     "last_message": MESSAGE,
     "created_at": "2026-01-31T09:00:00.000000Z",
+    "my": MY,
 }
 FOUND_ROOM = ROOM | {"is_member": True}
-MEMBER = {"user": "u123", "joined_at": "2026-01-31T09:00:00.000000Z"}
 OWN_REPORT: dict[str, Any] = {
     "id": 1,
     "user": "u123",
@@ -54,14 +65,22 @@ DECISION: dict[str, Any] = {
     "decided_by": "anna",
     "decided_at": "2026-01-31T10:00:00.000000Z",
 }
+JOINED = {"user": "u123", "joined_at": "2026-01-31T09:00:00.000000Z"}
+MEMBER = JOINED | {"role": "moderator"}
 DELETED = {
     name: value for name, value in MESSAGE.items() if name not in {"content", "client_id"}
 } | {"content": "", "deleted_at": "2026-01-31T10:00:00.000000Z"}
 # An event shows the example of its body; an event that looks different has one of its own.
 BODIES: dict[str, dict[str, Any]] = {
     "MessageBody": MESSAGE | {"room": EVENT_ROOM},
-    "MemberBody": MEMBER | {"room": EVENT_ROOM},
-    "JoinedBody": MEMBER | {"room": EVENT_ROOM},
+    "MemberBody": JOINED | {"room": EVENT_ROOM},
+    "JoinedBody": JOINED | {"room": EVENT_ROOM},
+    "UpdatedMemberBody": {
+        "user": "u123",
+        "role": "moderator",
+        "muted_until": None,
+        "room": EVENT_ROOM,
+    },
     "RoomBody": {"room": EVENT_ROOM},
     "MessageDeleted": DELETED | {"room": EVENT_ROOM},
 }
@@ -86,6 +105,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "Room": ROOM,
     "RoomPage": make_page(ROOM),
     "FoundRoomPage": make_page(FOUND_ROOM),
+    "Member": MEMBER,
     "MemberPage": make_page(MEMBER),
     "EventPage": make_page(make_event(MessageAdded)),
     **{kind.__name__: make_event(kind) for kind in get_args(Event)},

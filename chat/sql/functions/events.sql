@@ -51,9 +51,13 @@ CREATE OR REPLACE FUNCTION chat.event_body(
             chat.message_body(p_message, chat.room_of_event(p_event, p_room_name))
         WHEN p_event.type IN ('user_joined', 'user_left') THEN JSON_OBJECT(
             'user': p_event.user_id, 'joined_at': chat.time_text(p_event.joined_at),
-            'first_version': p_event.first_version,
+            'first_version': p_event.first_version, 'role': p_event.details ->> 'role',
             'room': chat.room_of_event(p_event, p_room_name)
             ABSENT ON NULL RETURNING json)
+        WHEN p_event.type = 'member_updated' THEN json_build_object(
+            'user', p_event.user_id, 'role', p_event.details -> 'role',
+            'muted_until', p_event.details -> 'muted_until',
+            'room', chat.room_of_event(p_event, p_room_name))
         WHEN p_event.type = 'room_updated' THEN
             json_build_object('room', chat.room_of_event(p_event, p_room_name))
         ELSE chat.refuse_event_type(p_event.type) END)
@@ -68,6 +72,9 @@ LANGUAGE sql IMMUTABLE AS $$
         WHEN p_event.type IN ('user_joined', 'user_left')
             THEN p_event.message_id IS NULL AND p_event.user_id IS NOT NULL
                  AND p_event.joined_at IS NOT NULL
+        WHEN p_event.type = 'member_updated'
+            THEN p_event.message_id IS NULL AND p_event.user_id IS NOT NULL
+                 AND chat.rank_of(p_event.details ->> 'role') > 0
         WHEN p_event.type = 'room_updated' THEN p_event.message_id IS NULL
         ELSE false END
 $$;
@@ -220,6 +227,18 @@ BEGIN
         ARRAY[p_room], ARRAY[v_event], ARRAY[NULL::chat_message],
         array_fill(p_room.id, ARRAY[cardinality(v_chunks)]), v_chunks))[1];
 END $$;
+
+-- Records that a member has another role, or is muted until another time, and returns the room with its new
+-- version. p_member: the member as it is after the change.
+CREATE OR REPLACE FUNCTION chat.record_member_update(p_room chat_room, p_member chat_member)
+RETURNS chat_room LANGUAGE sql AS $$
+    SELECT chat.record_change(
+        'member_updated', p_room, chat.audience_of(p_room), p_member.user_id,
+        json_build_object(
+            'role', p_member.role,
+            'muted_until', CASE WHEN p_member.muted_until > clock_timestamp()
+                                THEN chat.time_text(p_member.muted_until) END))
+$$;
 
 -- Queues an event that is only for a user's own devices, such as a change of a setting: `{type, body}`.
 -- It is in no room's log and has no version, so its body is the whole present state, and the caller

@@ -150,6 +150,8 @@ END $$;
 CREATE OR REPLACE FUNCTION chat.carry_out_decision(
     p_by json, p_report chat_report, p_decision text, p_note text, p_until timestamptz
 ) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    v_refusal text;
 BEGIN
     IF p_decision = 'delete' THEN
         IF p_report.message_id IS NULL THEN
@@ -160,13 +162,12 @@ BEGIN
         IF p_report.room_id IS NULL THEN
             RETURN 'no_room';
         END IF;
-        UPDATE chat_member m SET muted_until = coalesce(p_until, timestamptz '9999-12-31 00:00Z')
-        WHERE m.room_id = p_report.room_id AND m.user_id = p_report.user_id;
-        IF NOT FOUND THEN
-            RETURN 'not_member';
-        END IF;
+        SELECT nullif(nullif(u.outcome, 'changed'), 'unchanged') INTO v_refusal
+        FROM chat.update_member(
+            p_report.room_id, p_report.user_id, NULL, true,
+            coalesce(p_until, timestamptz '9999-12-31 00:00Z'), p_by, NULL, NULL) AS u;
     END IF;
-    RETURN NULL;
+    RETURN v_refusal;
 END $$;
 
 -- Decides about a report and does it, in one transaction. A decision about a message is the decision of
@@ -188,6 +189,8 @@ END $$;
 --                    delete
 -- no_room            the report names no room                            null
 -- not_member         the user is not in the room any more                null
+-- archived           nobody is muted in a room that can only be read     null
+-- past               p_until is not in the future                        null
 CREATE OR REPLACE FUNCTION chat.decide_report(
     p_by json, p_report_id bigint, p_decision text, p_note text, p_until timestamptz,
     p_expected bigint

@@ -44,6 +44,14 @@ RETURNS boolean LANGUAGE sql STABLE AS $$
         FROM chat_member actor WHERE actor.room_id = p_room_id AND actor.user_id = p_actor), false)
 $$;
 
+-- Whether the caller may give a role in a room: nobody gives one above the own. p_actor: null for the host's
+-- service and staff.
+CREATE OR REPLACE FUNCTION chat.may_give(p_room_id bigint, p_actor text, p_role text)
+RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT p_actor IS NULL OR chat.rank_of(p_role) <= chat.rank_of((
+        SELECT m.role FROM chat_member m WHERE m.room_id = p_room_id AND m.user_id = p_actor))
+$$;
+
 -- Whether a user is banned from a room, or from all rooms, now.
 CREATE OR REPLACE FUNCTION chat.is_banned(p_room_id bigint, p_user_id text) RETURNS boolean
 LANGUAGE sql STABLE AS $$

@@ -1,8 +1,15 @@
 -- name: create_room
 -- Creates a room with its first members; see functions/rooms.sql.
-SELECT outcome, invalid_user_id, room::text
-FROM chat.create_room(
-    %(name)s, %(user_ids)s::text[], %(created_by)s::text, %(client_id)s::text);
+SELECT outcome, refused_user_id, room::text, retry_after
+FROM chat.create_room_v2(
+    %(by)s::json, %(name)s, %(user_ids)s::text[], %(client_id)s::text, %(kind)s,
+    %(data)s::json, %(history)s, %(external_id)s::text, %(created_per_user)s::text,
+    %(rooms_per_user)s, %(members_per_room)s);
+
+-- name: open_direct_room
+-- Finds or creates the one room of some people; see functions/direct.sql.
+SELECT outcome, refused_user_id, room::text, retry_after
+FROM chat.open_direct_room(%(by)s::json, %(user_ids)s::text[], %(opened_per_user)s::text);
 
 -- name: list_rooms
 -- A user's rooms, the latest message first, after a position in that order. Only the rooms of the
@@ -11,10 +18,11 @@ FROM chat.create_room(
 -- through the index; as a join, a user with many rooms is planned as a scan of all rooms.
 --
 -- bumped_at is given for a cursor of the release before, whose order was by time.
-SELECT chat.compose_room(page, m) AS room
+SELECT chat.compose_room_v2(page, m, o) AS room
 FROM (
     SELECT r.* FROM chat_room r
     WHERE r.id = ANY (ARRAY(SELECT o.room_id FROM chat_member o WHERE o.user_id = %(user_id)s))
+      AND (r.archived_at IS NOT NULL) = %(archived)s
       AND (%(bump_id)s::bigint IS NULL
            OR (r.bump_id, r.id) < (%(bump_id)s::bigint, %(room_id)s::bigint))
       AND (%(bumped_at)s::timestamptz IS NULL
@@ -22,15 +30,18 @@ FROM (
     ORDER BY r.bump_id DESC, r.id DESC
     LIMIT %(limit)s
 ) AS page
+JOIN chat_member o ON o.room_id = page.id AND o.user_id = %(user_id)s
 LEFT JOIN chat_message m ON m.room_id = page.id AND m.seq = page.last_seq
+    AND (page.history = 'all' OR m.seq > o.joined_seq)
 ORDER BY page.bump_id DESC, page.id DESC;
 
 -- name: list_rooms_backwards
 -- A user's rooms before a position in that order, the nearest first.
-SELECT chat.compose_room(page, m) AS room
+SELECT chat.compose_room_v2(page, m, o) AS room
 FROM (
     SELECT r.* FROM chat_room r
     WHERE r.id = ANY (ARRAY(SELECT o.room_id FROM chat_member o WHERE o.user_id = %(user_id)s))
+      AND (r.archived_at IS NOT NULL) = %(archived)s
       AND (%(bump_id)s::bigint IS NULL
            OR (r.bump_id, r.id) > (%(bump_id)s::bigint, %(room_id)s::bigint))
       AND (%(bumped_at)s::timestamptz IS NULL
@@ -38,16 +49,21 @@ FROM (
     ORDER BY r.bump_id, r.id
     LIMIT %(limit)s
 ) AS page
+JOIN chat_member o ON o.room_id = page.id AND o.user_id = %(user_id)s
 LEFT JOIN chat_message m ON m.room_id = page.id AND m.seq = page.last_seq
+    AND (page.history = 'all' OR m.seq > o.joined_seq)
 ORDER BY page.bump_id, page.id;
 
 -- name: find_room
--- One room, if the user is a member.
-SELECT chat.compose_room(r, m) AS room
-FROM chat_member o
-JOIN chat_room r ON r.id = o.room_id
+-- One room, if the user is a member; the host's service reads any room. The member is looked up first, so
+-- that a room of others takes what a room takes that does not exist.
+SELECT chat.compose_room_v2(r, m, o, NULL, %(rights)s::json) AS room
+FROM (SELECT %(room_id)s::bigint AS id) AS wanted
+LEFT JOIN chat_member o ON o.room_id = wanted.id AND o.user_id = %(user_id)s
+JOIN chat_room r
+    ON r.id = CASE WHEN o.id IS NOT NULL OR %(is_service)s THEN wanted.id END
 LEFT JOIN chat_message m ON m.room_id = r.id AND m.seq = r.last_seq
-WHERE o.user_id = %(user_id)s AND o.room_id = %(room_id)s;
+    AND (r.history = 'all' OR m.seq > o.joined_seq OR %(is_service)s);
 
 -- name: rename_room
 -- Renames a room; see functions/rooms.sql.
