@@ -130,19 +130,7 @@ class ReportAdmin(ChatAdmin):
         "id": Term("Report id", "id"),
     }
     list_filter: ClassVar = [State, *ChatAdmin.list_filter]
-    list_display = (
-        *(
-            "id",
-            "reported",
-            "text",
-            "reason_column",
-            "by",
-            "room_column",
-            "age",
-            "others",
-            "result",
-        ),
-    )
+    list_display = ("id", "reported", "text", "reason_column", "by", "age")
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         """Allow the state beside the terms."""
@@ -165,10 +153,11 @@ class ReportAdmin(ChatAdmin):
         message = Message.objects.filter(pk=OuterRef("message_id"))
         of_user = Report.objects.filter(user_id=OuterRef("user_id")).order_by()
         reports: QuerySet[Any] = super().get_queryset(request)
-        return reports.annotate(
+        annotated: QuerySet[Any] = reports.annotate(
             content=Subquery(message.values("content")[:1]),
             count=Subquery(of_user.values("user_id").annotate(n=Count("*")).values("n")[:1]),
         )
+        return annotated
 
     def change_view(
         self,
