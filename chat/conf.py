@@ -198,6 +198,9 @@ SLOW_MODE_SECONDS_MOST = 86_400
 DIRECT_USERS_LEAST = 2
 DIRECT_USERS_MOST = 8
 MEMBERS_PER_CALL = 1000
+INVITE_SECONDS_DEFAULT = 7 * 86_400
+INVITE_SECONDS_MOST = 365 * 86_400
+INVITE_USES_MOST = 1_000_000
 # A client that recovers receives a whole history at once: `history_size` events (100) must fit its
 # queue (`client.queue_max_size`, 4 MiB); both are in centrifugo/config.json.
 EVENT_BYTES_MAX = 4 * 1024 * 1024 // 100

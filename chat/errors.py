@@ -14,6 +14,7 @@
     ├── ConflictError            the change meets another state            409
     ├── LimitReachedError        as many as the host allows are there      409
     ├── IdempotencyConflictError one client_id, two contents               409
+    ├── InviteGoneError          revoked, expired or used up               410
     ├── EventsGoneError          a position outside the kept log           410
     ├── RateLimitedError         too many messages, or joins, in a time    429
     ├── RoomBusyError            a room stayed locked too long             503
@@ -142,6 +143,13 @@ class IdempotencyConflictError(ChatError):
     default_message = (
         "You already sent a message with this client_id in this room, with other content."
     )
+
+
+class InviteGoneError(ChatError):
+    """The invite was one: it was revoked, has expired, or as many users joined as it allows."""
+
+    code = "invite_gone"
+    default_message = "The invite was revoked, has expired, or is used up. Ask for a new one."
 
 
 class EventsGoneError(ChatError):

@@ -79,13 +79,13 @@ class DecisionForm(forms.Form):
         choices=[(name, text) for name, (text, _) in DURATIONS.items()],
         initial="day",
         required=False,
-        help_text="For muting.",
+        help_text="for muting",
     )
     note = forms.CharField(
         required=False,
         max_length=REASON_MAX_LENGTH,
         widget=forms.Textarea(attrs={"rows": 3, "class": "vLargeTextField"}),
-        help_text="For colleagues; users do not see it.",
+        help_text="for colleagues; users do not see it",
     )
     expected = forms.IntegerField(required=False, widget=forms.HiddenInput)
 

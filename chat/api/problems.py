@@ -123,6 +123,9 @@ PROBLEMS: Mapping[str, ProblemKind] = {
     "client_id_conflict": ProblemKind(
         HTTPStatus.CONFLICT, "the `client_id` was used with other content"
     ),
+    "invite_gone": ProblemKind(
+        HTTPStatus.GONE, "the invite was revoked, has expired, or is used up: ask for a new one"
+    ),
     "events_gone": ProblemKind(
         HTTPStatus.GONE,
         "the log does not hold these events; with `floor` and `head`: fetch the room again",

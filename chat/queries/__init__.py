@@ -3,6 +3,7 @@
 from chat.queries import (
     audit,
     events,
+    invites,
     members,
     messages,
     readiness,
@@ -16,6 +17,7 @@ from chat.queries import (
 __all__ = [
     "audit",
     "events",
+    "invites",
     "members",
     "messages",
     "readiness",

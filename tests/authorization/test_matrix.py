@@ -19,6 +19,7 @@ operation                 anonymous other_secret stranger ex_member member servi
 list_rooms                401       401          200      200       200    200
 create_room               401       401          403      403       403    201
 open_direct_room          401       401          403      403       403    201
+change_room               401       401          404      404       403    200
 read_room                 401       401          404      404       200    200
 list_messages             401       401          404      404       200    404
 send_message              401       401          404      404       201    404
@@ -39,6 +40,11 @@ list_audit                401       401          403      403       403    200
 read_word                 401       401          403      403       403    200
 put_word                  401       401          403      403       403    200
 delete_word               401       401          403      403       403    204
+create_invite             401       401          404      404       403    201
+list_invites              401       401          404      404       403    200
+revoke_invite             401       401          404      404       403    204
+read_invite               401       401          200      200       200    200
+accept_invite             401       401          200      200       200    200
 list_events               401       401          404      404       200    404
 search_rooms              401       401          200      200       200    200
 read_connection_token     401       401          200      200       200    200
@@ -77,6 +83,7 @@ class Scene:
         self.other_room = host.create_room(ex_member)
         host.delete(f"/api/rooms/{self.room}/members/{ex_member.user_id}/")
         forged = make_token(member.user_id, secret="x" * 50, role="service")
+        self.invite = host.post(f"/api/rooms/{self.room}/invites/").json()
         self.member = member
         # A word that nobody says; each scene has its own.
         self.word = f"w{self.room}w"
@@ -101,6 +108,8 @@ class Scene:
         address = address.replace("{word}", self.word)
         address = address.replace("{message_id}", str(self.message))
         address = address.replace("{report_id}", str(self.report))
+        address = address.replace("{invite_id}", str(self.invite["id"]))
+        address = address.replace("{token}", self.invite["token"])
         body = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
         query = {
             parameter["name"]: f"personal:{actor.user_id}"

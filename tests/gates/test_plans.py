@@ -23,12 +23,19 @@ REPORT_ONCE, OPEN_OF_MESSAGE = "chat_report_once", "chat_report_open_of_message"
 AUDIT = {"chat_audit_pkey", *(f"chat_audit_of_{of}" for of in ("room", "user", "actor", "action"))}
 WORD = "chat_word_skeleton_key"
 DECISION_OF_REPORT = "chat_decision_of_report"
+BAN = "chat_ban_once"
+INVITE, INVITE_OF_ROOM = "chat_invite_pkey", "chat_invite_of_room"
 BLOCK, DIRECT = "chat_block_once", "chat_room_direct_key_once"
 # The indexes of our tables that each call reads through, with what it does inside the functions.
 INDEXES: dict[str, set[str]] = {
+    "accept_invite": {INVITE, ROOM, MEMBER_OF_ROOM, ROOMS_OF_USER, LISTENER, JOIN_COUNT, BAN},
+    "create_invite": {ROOM, MEMBER_OF_ROOM},
+    "find_invite": {INVITE, ROOM},
+    "list_invites": {ROOM, MEMBER_OF_ROOM, INVITE_OF_ROOM},
+    "list_invites_backwards": {ROOM, MEMBER_OF_ROOM, INVITE_OF_ROOM},
+    "revoke_invite": {ROOM, MEMBER_OF_ROOM, INVITE_OF_ROOM},
     "accept_identity": {"chat_revocation_changes"},
     "add_members": {ROOM, MEMBER_OF_ROOM, LISTENER, BAN},
-    "change_own_membership": {ROOM, MEMBER_OF_ROOM, LISTENER, JOIN_COUNT},
     "decide_report": {
         *(ROOM, MESSAGE, MEMBER_OF_ROOM, LISTENER, REPORT, OPEN_OF_MESSAGE, DECISION_OF_REPORT),
     },
@@ -37,17 +44,18 @@ INDEXES: dict[str, set[str]] = {
     "find_word": {WORD},
     "find_report": {REPORT, MESSAGE, MESSAGE_OF_ROOM, REPORTS_OF_USER, DECISION_OF_REPORT},
     "create_room": {ROOM, MEMBER_OF_ROOM, MESSAGE_OF_ROOM, LISTENER, BAN, BLOCK},
+    "change_room": {ROOM, MEMBER_OF_ROOM, LISTENER, MESSAGE_OF_ROOM},
     "delete_message": {ROOM, MESSAGE, MEMBER_OF_ROOM, LISTENER},
     "find_member": {ROOM, MEMBER_OF_ROOM},
     "find_room": {ROOM, MEMBER_OF_ROOM, MESSAGE_OF_ROOM},
     "is_copy": set(),
-    "join_without_limit": {ROOM, MEMBER_OF_ROOM, LISTENER},
-    "leave_without_limit": {ROOM, MEMBER_OF_ROOM, LISTENER},
+    "join_room": {ROOM, MEMBER_OF_ROOM, ROOMS_OF_USER, LISTENER, JOIN_COUNT, BAN},
     "keep_listeners": {LISTENER, REVOCATION},
     "list_audit": AUDIT,
     "list_audit_backwards": AUDIT,
     "list_decided_reports": {"chat_report_decided"},
     "list_decided_reports_backwards": {"chat_report_decided"},
+    "leave_room": {ROOM, MEMBER_OF_ROOM, LISTENER},
     "list_events": {ROOM, MEMBER_OF_ROOM, EVENT_OF_ROOM, MESSAGE},
     "list_members": {ROOM, MEMBER_OF_ROOM},
     "list_members_backwards": {ROOM, MEMBER_OF_ROOM},

@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 import psycopg
@@ -26,6 +27,7 @@ class Place:
     member: Actor
     host: Actor
     newcomer: str
+    invite: dict[str, Any]
     message: int
     report: int
 
@@ -54,8 +56,9 @@ def place(tapped: tuple[Tap, str]) -> Iterator[Place]:
         message = member.send(room, "text").json()["id"]
         report = member.post("/api/users/nobody/report/", {"reason": "text"}).json()["id"]
         host.put("/api/words/heck/", {"action": "mask"})
+        invite = host.post(f"/api/rooms/{room}/invites/").json()
         newcomer = cast.user("newcomer").user_id
-        yield Place(room, member, host, newcomer, message, report)
+        yield Place(room, member, host, newcomer, invite, message, report)
 
 
 Request = Callable[[Place], httpx.Response]
@@ -70,6 +73,7 @@ REQUESTS: dict[str, tuple[Request, list[str]]] = {
         ["open_direct_room"],
     ),
     "read_room": (lambda at: at.member.get(at.path), ["find_room"]),
+    "change_room": (lambda at: at.host.patch(at.path, {"name": "renamed"}), ["change_room"]),
     "list_messages": (lambda at: at.member.get(at.path + "messages/"), ["list_messages"]),
     "send_message": (lambda at: at.member.send(at.room, "text"), ["send_messages"]),
     "list_members": (lambda at: at.member.get(at.path + "members/"), ["list_members"]),
@@ -81,8 +85,22 @@ REQUESTS: dict[str, tuple[Request, list[str]]] = {
         lambda at: at.host.patch(f"{at.path}members/{at.member.user_id}/", {"role": "moderator"}),
         ["update_member"],
     ),
-    "join_room": (lambda at: at.member.post(at.path + "join/"), ["join_without_limit"]),
-    "leave_room": (lambda at: at.member.post(at.path + "leave/"), ["leave_without_limit"]),
+    "join_room": (lambda at: at.member.post(at.path + "join/"), ["join_room"]),
+    "leave_room": (lambda at: at.member.post(at.path + "leave/"), ["leave_room"]),
+    "create_invite": (lambda at: at.host.post(at.path + "invites/"), ["create_invite"]),
+    "list_invites": (lambda at: at.host.get(at.path + "invites/"), ["list_invites"]),
+    "revoke_invite": (
+        lambda at: at.host.delete(f"{at.path}invites/{at.invite['id']}/"),
+        ["revoke_invite"],
+    ),
+    "read_invite": (
+        lambda at: at.member.get(f"/api/invites/{at.invite['token']}/"),
+        ["find_invite"],
+    ),
+    "accept_invite": (
+        lambda at: at.member.post(f"/api/invites/{at.invite['token']}/accept/"),
+        ["accept_invite"],
+    ),
     "add_members": (
         lambda at: at.host.post(at.path + "members/", {"users": [at.newcomer]}),
         ["add_members"],
