@@ -10,6 +10,7 @@
     ├── RightRequiredError       the role lacks a right                    403
     ├── BannedError              the user may not be in the room           403
     ├── MutedError               the user may not send now                 403
+    ├── BlockedError             one of two blocks the other               403
     ├── RoomArchivedError        the room can only be read                 409
     ├── ConflictError            the change meets another state            409
     ├── LimitReachedError        as many as the host allows are there      409
@@ -113,6 +114,13 @@ class MutedError(ChatError):
 
     code = "muted"
     default_message = "You may not send messages in this room now."
+
+
+class BlockedError(ChatError):
+    """One of two users blocks the other; which of them is not told."""
+
+    code = "blocked"
+    default_message = "One of you blocks the other. Nothing was sent."
 
 
 class RoomArchivedError(ChatError):

@@ -120,7 +120,11 @@ async def _open_resources(application: Litestar) -> AsyncIterator[None]:
         application.state.revocations = revocations
         application.state.token_verifier = RevocationVerifier(load_token_verifier(), revocations)
         application.state.listeners = Listeners(database, configuration.listening_seconds)
-        limits = SendLimits(configuration.sends_per_user, configuration.sends_per_room)
+        limits = SendLimits(
+            configuration.sends_per_user,
+            configuration.sends_per_room,
+            messages.where_members_may_send(),
+        )
         queue = open_send_queue(pools[-1], share, limits)
         application.state.send_queue = await enter(queue)
         application.state.screening = Screening(

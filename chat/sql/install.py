@@ -42,6 +42,7 @@ _ORDER = (
     "limits",
     "listeners",
     "events",
+    "blocks",
     "messages",
     "members",
     "joins",

@@ -23,7 +23,7 @@ DROP FUNCTION chat_refuse_change_of_audit();
 
 class Migration(migrations.Migration):
 
-    dependencies = [("chat", "0013_ranked_members")]
+    dependencies = [("chat", "0014_barred_members")]
 
     operations = [
         migrations.AddField(
