@@ -8,9 +8,10 @@ from urllib.parse import urlencode
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
+from django.contrib.postgres.expressions import ArraySubquery
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -31,6 +32,8 @@ from chat.queries.reports import Decision, ReportInContext, get_report
 from chat.sql.database import run_call_in_django
 from chat.visible import make_visible
 
+COUNTED_MOST = 100
+"""Reports of one user that the queue counts."""
 OTHERS_SHOWN = 10
 """Reports of the same user on the page of one; a list has them all."""
 DURATIONS = {
@@ -151,11 +154,12 @@ class ReportAdmin(ChatAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Read with each report its message's text, and how often the user was reported."""
         message = Message.objects.filter(pk=OuterRef("message_id"))
-        of_user = Report.objects.filter(user_id=OuterRef("user_id")).order_by()
+        of_user = Report.objects.filter(user_id=OuterRef("user_id")).order_by("pk")
         reports: QuerySet[Any] = super().get_queryset(request)
         annotated: QuerySet[Any] = reports.annotate(
             content=Subquery(message.values("content")[:1]),
-            count=Subquery(of_user.values("user_id").annotate(n=Count("*")).values("n")[:1]),
+            # Bounded, and no count of all rows: so many are shown as "100 or more".
+            of_user=ArraySubquery(of_user.values("pk")[:COUNTED_MOST]),
         )
         return annotated
 
@@ -239,12 +243,14 @@ class ReportAdmin(ChatAdmin):
         """Show who is reported, with a link to all reports of this user, and how many there are."""
         address = f"{reverse('admin:chat_report_changelist')}?"
         address += urlencode({"user": report.user_id, "state": "all"})
-        count = f"{report.count} reports" if report.count > 1 else "1 report"
+        count = len(report.of_user)
+        more = " or more" if count == COUNTED_MOST else ""
+        text = f"{count}{more} reports" if count > 1 else "1 report"
         return format_html(
             '{}<div class="quiet"><a href="{}">{}</a></div>',
             link_list("message", report.user_id, user=report.user_id),
             address,
-            count,
+            text,
         )
 
     @admin.display(description="message")
