@@ -265,6 +265,10 @@ CHAT_MEMBERS_PER_ROOM = _number("CHAT_MEMBERS_PER_ROOM", 0, 0, 10_000_000)
 CHAT_ROOMS_CREATED_PER_USER = _text("CHAT_ROOMS_CREATED_PER_USER", validate=_check_rate)
 CHAT_DIRECT_ROOMS_PER_USER = _text("CHAT_DIRECT_ROOMS_PER_USER", validate=_check_rate)
 CHAT_REPORTS_PER_USER = _text("CHAT_REPORTS_PER_USER", validate=_check_rate)
+# The host is asked about each message before it is stored; docs/moderation.md.
+CHAT_BEFORE_SEND_URL = _text("CHAT_BEFORE_SEND_URL")
+CHAT_BEFORE_SEND_SECRET = _text("CHAT_BEFORE_SEND_SECRET")
+CHAT_BEFORE_SEND_ON_FAILURE = _text("CHAT_BEFORE_SEND_ON_FAILURE", "allow")
 
 LOG_LEVEL = _read(_environment.str, "LOG_LEVEL", "INFO", _shout, validate=_check_log_level)
 # Prometheus metrics, on a port of their own; 0 serves none.

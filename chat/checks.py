@@ -21,6 +21,8 @@ from chat.conf import (
 from chat.identity_checks import verifies_by_secret
 
 MINIMUM_SECRET_BYTES = 32
+# What Standard Webhooks demands.
+HOOK_SECRET_BYTES = 24
 DEVELOPMENT_SECRETS = frozenset({DEVELOPMENT_SECRET_KEY, DEVELOPMENT_CENTRIFUGO_SECRET})
 _HINT = (
     "Set {name} to at least 32 random bytes, for example the output of "
@@ -299,3 +301,47 @@ def check_cors_origins(**_: Any) -> Sequence[CheckMessage]:  # noqa: ANN401 - Dj
         for word in settings.CORS_ALLOWED_ORIGINS
         if not _is_origin(word)
     ]
+
+
+@register
+def check_before_send(**_: Any) -> Sequence[CheckMessage]:  # noqa: ANN401 - Django's signature
+    """The hook has an address to ask, a secret to sign with, and says what a failure means."""
+    address, secret = settings.CHAT_BEFORE_SEND_URL, settings.CHAT_BEFORE_SEND_SECRET
+    on_failure = settings.CHAT_BEFORE_SEND_ON_FAILURE
+    found: list[CheckMessage] = []
+    if address and not re.fullmatch(r"https?://[^\s/]+(?:/\S*)?", address):
+        found.append(
+            Error(
+                "CHAT_BEFORE_SEND_URL is no address.",
+                hint="Write it with http:// or https://, a host and a path.",
+                id="chat.E081",
+            )
+        )
+    if address and (fault := _describe_hook_secret(secret)):
+        found.append(
+            Error(
+                f"CHAT_BEFORE_SEND_SECRET {fault}.",
+                hint="The host verifies with it that a question is this service's. Set it to at "
+                "least 24 random bytes, or to whsec_ and such bytes in base64.",
+                id="chat.E082",
+            )
+        )
+    if on_failure not in {"allow", "refuse"}:
+        found.append(
+            Error(
+                f"CHAT_BEFORE_SEND_ON_FAILURE is {on_failure!r}.",
+                hint="Write allow or refuse.",
+                id="chat.E083",
+            )
+        )
+    return found
+
+
+def _describe_hook_secret(secret: str) -> str | None:
+    key = secret.encode()
+    if secret.startswith("whsec_"):
+        try:
+            key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+        except ValueError:
+            return "begins with whsec_ and does not go on in base64"
+    return "is shorter than 24 bytes" if len(key) < HOOK_SECRET_BYTES else None

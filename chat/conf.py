@@ -55,6 +55,13 @@ class ChatConfiguration:
     reports_per_user: str
     """The same for reports."""
 
+    before_send_url: str
+    """The host's address that is asked before each message is stored; empty for none."""
+
+    before_send_secret: str
+    before_send_on_failure: str
+    """`allow` or `refuse`: what becomes of a message where the host does not answer."""
+
     centrifugo_token_secret: str
     centrifugo_token_ttl_seconds: int
 
@@ -109,6 +116,9 @@ def load_configuration() -> ChatConfiguration:
         rooms_created_per_user=settings.CHAT_ROOMS_CREATED_PER_USER,
         direct_rooms_per_user=settings.CHAT_DIRECT_ROOMS_PER_USER,
         reports_per_user=settings.CHAT_REPORTS_PER_USER,
+        before_send_url=settings.CHAT_BEFORE_SEND_URL,
+        before_send_secret=settings.CHAT_BEFORE_SEND_SECRET,
+        before_send_on_failure=settings.CHAT_BEFORE_SEND_ON_FAILURE,
         centrifugo_token_secret=settings.CENTRIFUGO_TOKEN_SECRET,
         centrifugo_token_ttl_seconds=settings.CENTRIFUGO_TOKEN_TTL_SECONDS,
         database_url=settings.DATABASE_URL,
@@ -180,6 +190,9 @@ EXTERNAL_ID_MAX_LENGTH = 255
 # Of a ban, a report or a decision, in characters.
 REASON_MAX_LENGTH = 500
 BLOCKS_PER_USER = 1000
+WORD_MAX_LENGTH = 64
+# Every process keeps them all, and compares each message with them.
+WORDS_MOST = 2000
 # The JSON object that a host keeps with a room, in bytes of the JSON as stored.
 DATA_MAX_BYTES = 4096
 SLOW_MODE_SECONDS_MOST = 86_400

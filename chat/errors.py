@@ -2,6 +2,7 @@
 
     ChatError
     ├── InvalidInputError        a value that can never be accepted        422
+    │   └── RefusedContentError  a text that the word list or the host refuses
     ├── NotFoundError            unknown, or not yours: same answer        404
     │   └── NotAMemberError
     ├── TokenRevokedError        issued before the host's `not_before`     401
@@ -19,6 +20,7 @@
     ├── RateLimitedError         too many messages, or joins, in a time    429
     ├── RoomBusyError            a room stayed locked too long             503
     ├── OverloadedError          more sends wait than can be stored        503
+    ├── CheckUnavailableError    the host does not say whether to accept    503
     └── DatabaseUnavailableError                                            503
 
 `chat.api.problems` alone knows HTTP statuses.
@@ -47,6 +49,13 @@ class InvalidInputError(ChatError):
     def __init__(self, message: str, *, pointer: str | None = None) -> None:
         super().__init__(message)
         self.pointer = pointer
+
+
+class RefusedContentError(InvalidInputError):
+    """The word list, or the host, refuses this text."""
+
+    code = "refused_content"
+    default_message = "This text is not accepted here."
 
 
 class NotFoundError(ChatError):
@@ -197,3 +206,10 @@ class DatabaseUnavailableError(ChatError):
 
     code = "database_unavailable"
     default_message = "The database is not available. Try again with the same client_id."
+
+
+class CheckUnavailableError(ChatError):
+    """The host, which is asked about each message, did not answer in time."""
+
+    code = "check_unavailable"
+    default_message = "Whether this message is accepted cannot be found out now. Try again."

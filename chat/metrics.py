@@ -43,6 +43,18 @@ SEND_BATCH = Histogram(
     buckets=(1, 2, 4, 8, 16, 32, 64),
     registry=REGISTRY,
 )
+BEFORE_SEND = Counter(
+    "besedka_before_send",
+    "Questions to the host about messages, by what became of them.",
+    ["outcome"],
+    registry=REGISTRY,
+)
+BEFORE_SEND_SECONDS = Histogram(
+    "besedka_before_send_seconds",
+    "Time from a question to the host's answer.",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1),
+    registry=REGISTRY,
+)
 
 # Reads all partitions, the empty ones too: an alert needs a series that exists. The age is read at
 # the head of the index and the count ends at 10,000, so that a long backlog does not make its own

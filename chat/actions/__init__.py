@@ -10,10 +10,12 @@ from chat.actions import (
     joins,
     members,
     messages,
+    reports,
     revocations,
     room_changes,
     room_deletions,
     rooms,
+    words,
 )
 
 __all__ = [
@@ -26,8 +28,10 @@ __all__ = [
     "joins",
     "members",
     "messages",
+    "reports",
     "revocations",
     "room_changes",
     "room_deletions",
     "rooms",
+    "words",
 ]

@@ -2,9 +2,19 @@
 
 from django.contrib import admin
 
-from chat.admin import attempts, bans, log, members, messages, rooms
+from chat.admin import attempts, audit, bans, log, members, messages, reports, rooms, words
 
-__all__ = ["attempts", "bans", "log", "members", "messages", "rooms"]
+__all__ = [
+    "attempts",
+    "audit",
+    "bans",
+    "log",
+    "members",
+    "messages",
+    "reports",
+    "rooms",
+    "words",
+]
 
 admin.site.site_header = "Besedka"
 admin.site.site_title = "Besedka"

@@ -14,6 +14,7 @@ from chat.actions.messages import SendLimits
 from chat.actions.room_deletions import RoomDeletions, keep_deleting_rooms
 from chat.actions.send_queue import SendQueue, open_send_queue
 from chat.api import (
+    audit,
     bans,
     blocks,
     direct_rooms,
@@ -24,22 +25,27 @@ from chat.api import (
     joins,
     members,
     messages,
+    reports,
     room_changes,
     rooms,
     search,
     tokens,
     users,
+    words,
 )
+from chat.api.before_send import open_before_send
 from chat.api.bodies import with_body_deadline
 from chat.api.direct import DirectRoutes
 from chat.api.openapi.document import build_document
 from chat.api.openapi.page import render_page
 from chat.api.options import answer_head, answer_options
 from chat.api.problems import EXCEPTION_HANDLERS
+from chat.api.screening import Screening
 from chat.api.security import RevocationVerifier
 from chat.conf import BODY_MAX_BYTES, load_configuration
 from chat.metrics import OutboxCollector, PoolCollector, serve_metrics
 from chat.queries.revocations import Revocations, keep_revocations
+from chat.queries.words import keep_words
 from chat.sql.database import Database, open_database, share_connections
 from chat.sql.notifier import open_notifier
 
@@ -75,6 +81,15 @@ ROUTES = [
     members.read_member,
     members.change_member,
     users.revoke_tokens,
+    reports.report_message,
+    reports.report_user,
+    reports.list_reports,
+    reports.read_report,
+    reports.decide_report,
+    audit.list_audit,
+    words.read_word,
+    words.put_word,
+    words.delete_word,
     events.list_events,
     search.search_rooms,
     tokens.read_connection_token,
@@ -128,6 +143,12 @@ async def _open_resources(application: Litestar) -> AsyncIterator[None]:
         )
         queue = open_send_queue(pools[-1], share, limits)
         application.state.send_queue = await enter(queue)
+        application.state.screening = Screening(
+            database,
+            application.state.send_queue,
+            await enter(keep_words(own)),
+            await enter(open_before_send(configuration)),
+        )
         with serve_metrics(
             configuration.metrics_host,
             configuration.metrics_port,
@@ -157,6 +178,11 @@ async def _provide_room_deletions(state: State) -> RoomDeletions:
     return deletions
 
 
+async def _provide_screening(state: State) -> Screening:
+    screening: Screening = state.screening
+    return screening
+
+
 async def _provide_send_queue(state: State) -> SendQueue:
     queue: SendQueue = state.send_queue
     return queue
@@ -174,6 +200,7 @@ def create_api() -> ASGIApp:
             "listeners": Provide(_provide_listeners),
             "revocations": Provide(_provide_revocations),
             "room_deletions": Provide(_provide_room_deletions),
+            "screening": Provide(_provide_screening),
             "send_queue": Provide(_provide_send_queue),
         },
         exception_handlers=EXCEPTION_HANDLERS,

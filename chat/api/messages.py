@@ -16,9 +16,10 @@ from chat.api.pagination import page_url
 from chat.api.paths import parse_room_id
 from chat.api.query import Limit, parse_query
 from chat.api.schemas import MessagePage, SendMessageBody
+from chat.api.screening import Screening
 from chat.api.security import ApiRequest, authenticated
 from chat.conf import BIGINT_MAX, PAGE_DEFAULT
-from chat.errors import InvalidInputError
+from chat.errors import IdempotencyConflictError, InvalidInputError
 from chat.events import Message
 from chat.queries.messages import Window
 from chat.sql.database import Database
@@ -47,12 +48,14 @@ def where_members_may_send() -> list[str] | None:
             "blocked",
             "banned",
             "right_required",
+            "refused_content",
+            "check_unavailable",
         ),
         links={"list_messages": {"room_id": "room_id", "around": "id"}},
     ),
 )
 async def send_message(
-    request: ApiRequest, room_id: str, body: bytes, send_queue: SendQueue
+    request: ApiRequest, room_id: str, body: bytes, send_queue: SendQueue, screening: Screening
 ) -> Response[Message]:
     """Send a message; once answered it is stored and on its way to the members who listen.
 
@@ -62,8 +65,10 @@ async def send_message(
     201 with the message; 200 with the first message when the key was used before; 409 when it was
     used with other content, or when the room is archived; 404 when the room is unknown or the
     caller is not a member; 403 when the caller is muted, banned from all rooms, or in a direct room
-    with someone of whom one blocks the other; 429 when the caller, or the room, has had as many
-    messages as the host allows, or as the room's slow mode does.
+    with someone of whom one blocks the other; 422 when the word list, or the host, refuses the
+    text; 429 when the caller, or the room, has had as many messages as the host allows, or as the
+    room's slow mode does. Words of the list can be stored as `*`: the answer has the message as it
+    is stored.
     """
     wanted = parse_body(request, body, SendMessageBody)
     message = NewMessage(
@@ -73,7 +78,11 @@ async def send_message(
         content=wanted.content,
         is_limited=not request.user.is_service,
     )
-    sent = await send_queue.send(message)
+    send = screening.send if screening.is_on else send_queue.send
+    try:
+        sent = await send(message)
+    except IdempotencyConflictError:
+        sent = await screening.find_masked(message)
     return Response(sent.message, status_code=200 if sent.is_duplicate else 201)
 
 

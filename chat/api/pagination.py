@@ -15,6 +15,9 @@ from chat.api.security import ApiRequest
 from chat.errors import InvalidInputError
 from chat.queries.keyset import Slice
 
+# The parameters that say which list it is, and how long its pages are.
+_KEPT = ("limit", "q", "archived", "role", "state", "room", "user", "actor", "action")
+
 Item = TypeVar("Item")
 SomePage = TypeVar("SomePage", bound=Page[Any])
 
@@ -28,11 +31,7 @@ class Cursor(msgspec.Struct, array_like=True):
 
 def page_url(request: ApiRequest, **parameters: str | int) -> str:
     """Return this list's address with another place in it; the rest of the query is kept."""
-    kept = {
-        name: value
-        for name in ("limit", "q", "archived", "role")
-        if (value := request.query_params.get(name)) is not None
-    }
+    kept = {name: value for name in _KEPT if (value := request.query_params.get(name)) is not None}
     query = urlencode(kept | parameters)
     path = read_prefix(request) + request.scope["path"].rstrip("/")
     return f"{read_origin(request)}{path}/?{query}"

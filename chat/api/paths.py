@@ -33,15 +33,24 @@ def parse_user_id(segment: str) -> str:
     Errors: `InvalidInputError` for a broken escape, for bytes that are not UTF-8, and for a text
     that cannot be a user id.
     """
+    user_id = decode_segment(segment, "user_id", "user id")
+    if (reason := describe_invalid_user_id(user_id)) is not None:
+        raise InvalidInputError(reason, pointer="user_id")
+    return user_id
+
+
+def decode_segment(segment: str, name: str, meaning: str) -> str:
+    """Return a raw path segment percent-decoded strictly.
+
+    Errors: `InvalidInputError` with the parameter's name for a broken escape, and for bytes that
+    are not UTF-8.
+    """
     broken = InvalidInputError(
-        "The user id in the path is not percent-encoded UTF-8.", pointer="user_id"
+        f"The {meaning} in the path is not percent-encoded UTF-8.", pointer=name
     )
     if _BROKEN_ESCAPE.search(segment):
         raise broken
     try:
-        user_id = unquote_to_bytes(segment).decode()
+        return unquote_to_bytes(segment).decode()
     except UnicodeDecodeError:
         raise broken from None
-    if (reason := describe_invalid_user_id(user_id)) is not None:
-        raise InvalidInputError(reason, pointer="user_id")
-    return user_id

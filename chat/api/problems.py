@@ -154,6 +154,10 @@ PROBLEMS: Mapping[str, ProblemKind] = {
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "`pointer` names the first field at fault (a JSON pointer), or the parameter",
     ),
+    "refused_content": ProblemKind(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "the word list, or the host, does not accept the text; another text may be accepted",
+    ),
     "header_too_large": ProblemKind(
         HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
         "a header is longer than 16,384 bytes, or there are too many",
@@ -192,6 +196,12 @@ PROBLEMS: Mapping[str, ProblemKind] = {
     "overloaded": ProblemKind(
         HTTPStatus.SERVICE_UNAVAILABLE,
         "more messages wait to be stored than can be stored in time; nothing was changed, with "
+        "`Retry-After`",
+        headers=_RETRY,
+    ),
+    "check_unavailable": ProblemKind(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "the host, which is asked about each message, did not answer; nothing was stored, with "
         "`Retry-After`",
         headers=_RETRY,
     ),

@@ -5,7 +5,8 @@ from typing import ClassVar
 from django.db import models
 from django.db.models import CheckConstraint, Index, Q, UniqueConstraint
 
-from chat.conf import REASON_MAX_LENGTH, USER_ID_MAX_LENGTH
+from chat.conf import REASON_MAX_LENGTH, USER_ID_MAX_LENGTH, WORD_MAX_LENGTH
+from chat.folding import SKELETON_MAX_LENGTH
 from chat.models.fields import ExactCharField, JSONTextField
 from chat.models.rooms import Room
 from chat.visible import make_visible
@@ -83,6 +84,12 @@ class Report(models.Model):
             Index(fields=["id"], name="chat_report_open", condition=Q(decision__isnull=True)),
             Index(fields=["user_id", "id"], name="chat_report_of_user"),
             Index(fields=["room", "id"], name="chat_report_of_room"),
+            Index(fields=["id"], name="chat_report_decided", condition=Q(decision__isnull=False)),
+            Index(
+                fields=["message_id", "id"],
+                name="chat_report_open_of_message",
+                condition=Q(decision__isnull=True, message_id__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -92,14 +99,20 @@ class Report(models.Model):
 class Decision(models.Model):
     """What was decided about a report, by whom; never changed."""
 
-    report = models.ForeignKey(Report, on_delete=models.PROTECT, related_name="decisions")
+    report = models.ForeignKey(
+        Report, on_delete=models.PROTECT, related_name="decisions", db_index=False
+    )
     decision = models.CharField(max_length=8)
     note = models.CharField(max_length=REASON_MAX_LENGTH, blank=True)
-    decided_by = models.CharField(max_length=USER_ID_MAX_LENGTH, db_collation="C")
+    until = models.DateTimeField(null=True)
+    """Until when the user is muted or banned; null: for ever, or the decision was another one."""
+    decided_by = models.CharField(max_length=USER_ID_MAX_LENGTH + 32, db_collation="C")
+    """The service's `sub`, or the name of the member of staff."""
     decided_at = models.DateTimeField()
 
     class Meta:
         db_table = "chat_decision"
+        indexes: ClassVar = [Index(fields=["report", "id"], name="chat_decision_of_report")]
 
     def __str__(self) -> str:
         return f"{self.decision} by {make_visible(self.decided_by)}"
@@ -108,8 +121,8 @@ class Decision(models.Model):
 class Word(models.Model):
     """A word that is not sent as it is."""
 
-    word = models.CharField(max_length=64)
-    skeleton = models.CharField(max_length=256, unique=True)
+    word = models.CharField(max_length=WORD_MAX_LENGTH)
+    skeleton = ExactCharField(max_length=SKELETON_MAX_LENGTH, db_collation="C", unique=True)
     """The word as texts are compared with it: without case, marks and confusable letters."""
     action = models.CharField(max_length=6)
     """`refuse`, `mask` or `report`."""
@@ -148,6 +161,7 @@ class AuditEntry(models.Model):
             Index(fields=["room_id", "id"], name="chat_audit_of_room"),
             Index(fields=["user_id", "id"], name="chat_audit_of_user"),
             Index(fields=["actor", "id"], name="chat_audit_of_actor"),
+            Index(fields=["action", "id"], name="chat_audit_of_action"),
         ]
 
     def __str__(self) -> str:

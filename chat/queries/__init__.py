@@ -1,6 +1,7 @@
 """The read side: each module builds calls of named statements, which carry their readers."""
 
 from chat.queries import (
+    audit,
     bans,
     blocks,
     events,
@@ -8,13 +9,16 @@ from chat.queries import (
     members,
     messages,
     readiness,
+    reports,
     revocations,
     room_deletions,
     rooms,
     search,
+    words,
 )
 
 __all__ = [
+    "audit",
     "bans",
     "blocks",
     "events",
@@ -22,8 +26,10 @@ __all__ = [
     "members",
     "messages",
     "readiness",
+    "reports",
     "revocations",
     "room_deletions",
     "rooms",
     "search",
+    "words",
 ]

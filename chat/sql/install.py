@@ -51,6 +51,8 @@ _ORDER = (
     "bans",
     "blocks",
     "room_changes",
+    "reports",
+    "words",
     "room_deletions",
     "revocations",
     "installation",

@@ -33,6 +33,15 @@ remove_member             401       401          404      404       403    204
 revoke_tokens             401       401          403      403       403    200
 join_room                 401       401          200      200       200    200
 leave_room                401       401          200      200       200    200
+report_message            401       401          404      404       201    404
+report_user               401       401          201      201       201    201
+list_reports              401       401          403      403       403    200
+read_report               401       401          403      403       403    200
+decide_report             401       401          403      403       403    201
+list_audit                401       401          403      403       403    200
+read_word                 401       401          403      403       403    200
+put_word                  401       401          403      403       403    200
+delete_word               401       401          403      403       403    204
 create_invite             401       401          404      404       403    201
 list_invites              401       401          404      404       403    200
 revoke_invite             401       401          404      404       403    204
@@ -87,6 +96,12 @@ class Scene:
         forged = make_token(member.user_id, secret="x" * 50, role="service")
         self.invite = host.post(f"/api/rooms/{self.room}/invites/").json()
         self.member = member
+        # A word that nobody says; each scene has its own.
+        self.word = f"w{self.room}w"
+        host.put(f"/api/words/{self.word}/", {"action": "mask"})
+        self.message = member.send(self.room, "hello").json()["id"]
+        report = {"reason": "It is rude."}
+        self.report = member.post(f"/api/users/{ex_member.user_id}/report/", report).json()["id"]
         self.actors = {
             "anonymous": cast.anonymous(),
             "other_secret": cast.with_token(forged, member.user_id),
@@ -101,6 +116,9 @@ class Scene:
         address, method, operation = OPERATIONS[name]
         user = self.member.user_id if "{room_id}" in address else "nobody"
         address = address.replace("{room_id}", str(room)).replace("{user_id}", user)
+        address = address.replace("{word}", self.word)
+        address = address.replace("{message_id}", str(self.message))
+        address = address.replace("{report_id}", str(self.report))
         address = address.replace("{invite_id}", str(self.invite["id"]))
         address = address.replace("{token}", self.invite["token"])
         body = operation.get("requestBody", {}).get("content", {}).get("application/json", {})

@@ -46,16 +46,24 @@ SELECT 'gone-' || n, now() - n * interval '1 hour', now(), 3 + n % 500
 FROM generate_series(1, 20000) n;
 INSERT INTO chat_join_count (user_id, times)
 SELECT 'user-' || n, ARRAY[now()] FROM generate_series(1, 2000) n;
-INSERT INTO chat_report (room_id, user_id, reported_by, reason, created_at)
-SELECT n, 'user-9', 'user-' || n, '', now() FROM generate_series(1, 5000) n;
-INSERT INTO chat_decision (report_id, decision, note, decided_by, decided_at)
-SELECT id, 'keep', '', 'host', now() FROM chat_report;
 INSERT INTO chat_ban (room_id, user_id, reason, created_by, created_at)
 SELECT n, 'barred-' || n, '', 'host', now() FROM generate_series(1, 5000) n;
 UPDATE chat_room SET deleted_at = now() WHERE id = {ROOMS};
 INSERT INTO chat_room_deletion (room_id, requested_by, requested_at, finished_at)
 SELECT {ROOMS} + n, 'host', now(), CASE WHEN n > 0 THEN now() END
 FROM generate_series(0, 5000) n;
+INSERT INTO chat_word (word, skeleton, action)
+SELECT 'word' || n, 'word' || n, 'mask' FROM generate_series(1, 2000) n;
+INSERT INTO chat_audit (created_at, actor, actor_kind, address, action, room_id, user_id)
+SELECT now(), 'user-' || n % 500, 'user', '', 'action-' || n % 20, 1 + n % 2000, 'user-' || n % 700
+FROM generate_series(1, 20000) n;
+INSERT INTO chat_report (
+    room_id, message_id, user_id, reported_by, reason, created_at, decision)
+SELECT 1 + n % 2000, (SELECT min(id) FROM chat_message) + n % 2000, 'user-' || n % 500,
+       'user-' || n, 'rude', now(), CASE WHEN n % 10 > 0 THEN 'keep' END
+FROM generate_series(1, 20000) n;
+INSERT INTO chat_decision (report_id, decision, note, decided_by, decided_at)
+SELECT r.id, 'keep', '', 'anna', now() FROM chat_report r WHERE r.decision IS NOT NULL;
 INSERT INTO chat_use_count (user_id, kind, times)
 SELECT 'user-' || n, kind, ARRAY[now()]
 FROM generate_series(1, 2000) n, unnest(ARRAY['room_created', 'direct_opened', 'reported']) kind;

@@ -20,6 +20,11 @@ REVOCATION = "chat_revocation_pkey"
 BAN_OF_ROOM = "chat_ban_of_room"
 LISTENER, UNTIL = "chat_listener_pkey", "chat_listener_until"
 JOIN_COUNT = "chat_join_count_pkey"
+REPORT, REPORTS_OF_USER = "chat_report_pkey", "chat_report_of_user"
+REPORT_ONCE, OPEN_OF_MESSAGE = "chat_report_once", "chat_report_open_of_message"
+AUDIT = {"chat_audit_pkey", *(f"chat_audit_of_{of}" for of in ("room", "user", "actor", "action"))}
+WORD = "chat_word_skeleton_key"
+DECISION_OF_REPORT = "chat_decision_of_report"
 BAN = "chat_ban_once"
 INVITE, INVITE_OF_ROOM = "chat_invite_pkey", "chat_invite_of_room"
 BLOCK, DIRECT = "chat_block_once", "chat_room_direct_key_once"
@@ -42,6 +47,13 @@ INDEXES: dict[str, set[str]] = {
     "revoke_invite": {ROOM, MEMBER_OF_ROOM, INVITE_OF_ROOM},
     "accept_identity": {"chat_revocation_changes"},
     "add_members": {ROOM, MEMBER_OF_ROOM, LISTENER, BAN, BAN_OF_ROOM},
+    "decide_report": {
+        *(ROOM, MESSAGE, MEMBER_OF_ROOM, LISTENER, REPORT, OPEN_OF_MESSAGE, DECISION_OF_REPORT),
+    },
+    "delete_word": {WORD},
+    "find_sent": {MEMBER_OF_ROOM, "chat_message_client_id_once"},
+    "find_word": {WORD},
+    "find_report": {REPORT, MESSAGE, MESSAGE_OF_ROOM, REPORTS_OF_USER, DECISION_OF_REPORT},
     "create_room": {ROOM, MEMBER_OF_ROOM, MESSAGE_OF_ROOM, LISTENER, BAN, BLOCK, BAN_OF_ROOM},
     "change_room": {ROOM, MEMBER_OF_ROOM, LISTENER, MESSAGE_OF_ROOM},
     "continue_room_deletion": {
@@ -79,6 +91,10 @@ INDEXES: dict[str, set[str]] = {
     "list_blocks": {BLOCK},
     "list_blocks_backwards": {BLOCK},
     "keep_listeners": {LISTENER, REVOCATION},
+    "list_audit": AUDIT,
+    "list_audit_backwards": AUDIT,
+    "list_decided_reports": {"chat_report_decided"},
+    "list_decided_reports_backwards": {"chat_report_decided"},
     "leave_room": {ROOM, MEMBER_OF_ROOM, LISTENER},
     "list_events": {ROOM, MEMBER_OF_ROOM, EVENT_OF_ROOM, MESSAGE},
     "list_members": {ROOM, MEMBER_OF_ROOM},
@@ -86,8 +102,11 @@ INDEXES: dict[str, set[str]] = {
     "list_ranked_members": {ROOM, MEMBER_OF_ROOM, RANKED},
     "list_ranked_members_backwards": {ROOM, MEMBER_OF_ROOM, RANKED},
     "list_messages": {ROOM, MEMBER_OF_ROOM, MESSAGE, MESSAGE_OF_ROOM},
+    "list_open_reports": {"chat_report_open"},
+    "list_open_reports_backwards": {"chat_report_open"},
     "list_running_writes": set(),
     "list_revocations": {"chat_revocation_changes"},
+    "list_words": {WORD},
     "list_rooms": {ROOM, ROOMS_OF_USER, MEMBER_OF_ROOM, MESSAGE_OF_ROOM},
     "list_rooms_backwards": {ROOM, ROOMS_OF_USER, MEMBER_OF_ROOM, MESSAGE_OF_ROOM},
     "open_direct_room": {
@@ -104,9 +123,13 @@ INDEXES: dict[str, set[str]] = {
     "prune_events": {EVENT},
     "prune_listeners": {LISTENER, UNTIL},
     "prune_revocations": {REVOCATION, "chat_revocation_not_before"},
+    "put_word": {WORD, "chat_word_pkey"},
     "read_readiness": {OUTBOX},
     "remove_member": {ROOM, MEMBER_OF_ROOM, LISTENER},
     "rename_room": {ROOM, MEMBER_OF_ROOM, LISTENER},
+    "report_message": {ROOM, MESSAGE, MEMBER_OF_ROOM, REPORT_ONCE, "chat_use_count_once"},
+    "report_words": {ROOM, MESSAGE, REPORT_ONCE},
+    "report_user": {ROOM, MEMBER_OF_ROOM, REPORT_ONCE, "chat_use_count_once"},
     "revoke_tokens": {REVOCATION},
     "search_rooms": {ROOM, ROOMS_OF_USER, MEMBER_OF_ROOM, MESSAGE_OF_ROOM, NAMES},
     "search_rooms_backwards": {ROOM, ROOMS_OF_USER, MEMBER_OF_ROOM, MESSAGE_OF_ROOM, NAMES},

@@ -29,6 +29,8 @@ class Place:
     host: Actor
     newcomer: str
     invite: dict[str, Any]
+    message: int
+    report: int
 
     @cached_property
     def gone(self) -> int:
@@ -59,10 +61,13 @@ def place(tapped: tuple[Tap, str]) -> Iterator[Place]:
     with Cast(tapped[1]) as cast:
         member, host = cast.user("member"), cast.service()
         room = host.create_room(member)
-        member.send(room, "text")
+        message = member.send(room, "text").json()["id"]
+        report = member.post("/api/users/nobody/report/", {"reason": "text"}).json()["id"]
+        host.put("/api/words/heck/", {"action": "mask"})
         assert host.put("/api/bans/banned/").is_success
         invite = host.post(f"/api/rooms/{room}/invites/").json()
-        yield Place(room, member, host, cast.user("newcomer").user_id, invite)
+        newcomer = cast.user("newcomer").user_id
+        yield Place(room, member, host, newcomer, invite, message, report)
 
 
 Request = Callable[[Place], httpx.Response]
@@ -132,6 +137,27 @@ REQUESTS: dict[str, tuple[Request, list[str]]] = {
     "block_user": (lambda at: at.member.put("/api/blocks/troll/"), ["block_user"]),
     "unblock_user": (lambda at: at.member.delete("/api/blocks/troll/"), ["unblock_user"]),
     "revoke_tokens": (lambda at: at.host.put("/api/users/nobody/not-before/"), ["revoke_tokens"]),
+    "report_message": (
+        lambda at: at.member.post(f"{at.path}messages/{at.message}/report/", {"reason": "text"}),
+        ["report_message"],
+    ),
+    "report_user": (
+        lambda at: at.member.post("/api/users/nobody/report/", {"reason": "text"}),
+        ["report_user"],
+    ),
+    "list_reports": (lambda at: at.host.get("/api/reports/"), ["list_open_reports"]),
+    "read_report": (lambda at: at.host.get(f"/api/reports/{at.report}/"), ["find_report"]),
+    "decide_report": (
+        lambda at: at.host.post(f"/api/reports/{at.report}/decide/", {"decision": "keep"}),
+        ["decide_report"],
+    ),
+    "list_audit": (lambda at: at.host.get("/api/audit/", room=at.room), ["list_audit"]),
+    "put_word": (
+        lambda at: at.host.put("/api/words/darn/", {"action": "mask"}),
+        ["put_word"],
+    ),
+    "read_word": (lambda at: at.host.get("/api/words/heck/"), ["find_word"]),
+    "delete_word": (lambda at: at.host.delete("/api/words/darn/"), ["delete_word"]),
     "list_events": (lambda at: at.member.get(at.path + "events/"), ["list_events"]),
     "search_rooms": (lambda at: at.member.get("/api/search/", q="gen"), ["search_rooms"]),
     "read_connection_token": (

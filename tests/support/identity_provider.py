@@ -73,6 +73,8 @@ class Endpoint:
     body: bytes = b"{}"
     headers: dict[str, str] = field(default_factory=dict)
     asked: list[bytes] = field(default_factory=list)
+    heard: list[dict[str, str]] = field(default_factory=list)
+    """The headers of each request, their names in small letters."""
     came: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     """One more for each request that arrived."""
     open: threading.Event = field(default_factory=threading.Event)
@@ -101,6 +103,7 @@ def serve_endpoint(tls: ssl.SSLContext | None = None) -> Iterator[Endpoint]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            endpoint.heard.append({name.lower(): text for name, text in self.headers.items()})
             endpoint.asked.append(self.rfile.read(int(self.headers.get("Content-Length", 0))))
             endpoint.came.release()
             endpoint.open.wait(timeout=30)

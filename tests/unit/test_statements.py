@@ -25,12 +25,15 @@ from chat.actions import limits as limit_actions
 from chat.actions import listeners as listener_actions
 from chat.actions import members as member_actions
 from chat.actions import messages as message_actions
+from chat.actions import reports as report_actions
 from chat.actions import revocations as revocation_actions
 from chat.actions import rooms as room_actions
+from chat.actions import words as word_actions
 from chat.actions.bans import NewBan
 from chat.actions.caller import SERVICE, Caller
 from chat.actions.members import MemberChange
 from chat.queries import (
+    audit,
     bans,
     blocks,
     events,
@@ -38,19 +41,24 @@ from chat.queries import (
     members,
     messages,
     readiness,
+    reports,
     revocations,
     rooms,
     search,
+    words,
 )
 from chat.queries import room_deletions as deletions
+from chat.queries.audit import AuditFilter
 from chat.queries.keyset import Slice
 from chat.queries.members import Reader
 from chat.queries.messages import Window
 from chat.queries.rooms import RoomPosition
+from chat.queries.sent import find_sent
 from chat.sql import FOLDER, Call, load_statements
 
 POSITION = RoomPosition(datetime.fromisoformat("2026-01-02T03:04:05.678901Z"), 500, 500)
 MEMBER = "user-5"
+STAFF = Caller("staff", "anna")
 READER = Reader("user-9")
 HOST = Caller("service", "host")
 INVITED_AT = datetime.fromisoformat("2026-01-02T03:04:05.678901Z")
@@ -82,6 +90,9 @@ CALLS: list[Call[Any]] = [
     ban_actions.lift_ban(None, "user-9", SERVICE),
     block_actions.block_user("user-9", "user-8"),
     block_actions.unblock_user("user-9", "user-8"),
+    report_actions.report_message(1, 1, "user-9", "rude", limit="20/86400"),
+    report_actions.report_user("zoe", 1, "user-9", "rude", limit="20/86400"),
+    report_actions.decide_report(STAFF, 500, report_actions.NewDecision("delete")),
     revocation_actions.revoke_tokens("zoe"),
     revocation_actions.prune_revocations(seconds=3600),
     room_changes.change_room(HOST, 1, {"name": "changed", "data": {"a": 1}}),
@@ -97,6 +108,14 @@ CALLS: list[Call[Any]] = [
     bans.list_bans(1, READER, [], Slice(50, MEMBER, is_backwards=True)),
     blocks.list_blocks("user-9", Slice(50, MEMBER)),
     blocks.list_blocks("user-9", Slice(50, MEMBER, is_backwards=True)),
+    word_actions.put_word(STAFF, "darn", "darn", "mask"),
+    word_actions.delete_word(STAFF, "word5"),
+    word_actions.report_words(1, ["darn"]),
+    words.list_words(),
+    audit.list_audit(AuditFilter(room=1), Slice(50, 900)),
+    audit.list_audit(AuditFilter(user="user-9"), Slice(50, 100, is_backwards=True)),
+    words.get_word("word5"),
+    find_sent(1, "user-9", "key-5"),
     events.list_events(1, "user-9", after=900, limit=51),
     members.list_members(1, READER, Slice(50, MEMBER)),
     members.list_members(1, READER, Slice(50, MEMBER, is_backwards=True)),
@@ -109,6 +128,11 @@ CALLS: list[Call[Any]] = [
     messages.list_messages(1, "user-9", Window(25, 25, anchor=500, with_anchor=True)),
     readiness.read_readiness(),
     readiness.is_copy(),
+    reports.list_open_reports(Slice(50, 100)),
+    reports.list_open_reports(Slice(50, 900, is_backwards=True)),
+    reports.list_decided_reports(Slice(50, 900)),
+    reports.list_decided_reports(Slice(50, 100, is_backwards=True)),
+    reports.get_report(500),
     revocations.list_revocations(seen="500:500:"),
     rooms.list_rooms("user-9", Slice(50, POSITION)),
     rooms.list_rooms("user-9", Slice(50, POSITION, is_backwards=True)),
@@ -148,6 +172,14 @@ def session(clone_database: Callable[[], str]) -> Iterator[psycopg.Connection]:
                 room_id, version, type, user_id, member_count, bumped_at, created_at)
             SELECT 1 + n % 20, 1 + n / 20, 'user_left', 'user-9', 20, now(), now()
             FROM generate_series(0, 19999) n;
+            INSERT INTO chat_report (
+                id, room_id, message_id, user_id, reported_by, reason, created_at, decision)
+            SELECT n, 1 + n % 20, (SELECT min(id) FROM chat_message) + n, 'user-9',
+                   'user-' || n, 'rude', now(), CASE WHEN n % 2 = 1 THEN 'keep' END
+            FROM generate_series(1, 1000) n;
+            SELECT setval(pg_get_serial_sequence('chat_report', 'id'), 1000);
+            INSERT INTO chat_decision (report_id, decision, note, decided_by, decided_at)
+            SELECT n, 'keep', '', 'anna', now() FROM generate_series(1, 999, 2) n;
             ANALYZE""")
         yield connection
         connection.rollback()

@@ -20,7 +20,7 @@ from chat.api.openapi.operations import Operation
 from chat.api.problems import MEDIA_TYPE, PROBLEMS
 from chat.api.query import Parameter, read_parameters
 from chat.api.security import authenticated, service_only
-from chat.conf import BIGINT_MAX, USER_ID_MAX_LENGTH
+from chat.conf import BIGINT_MAX, USER_ID_MAX_LENGTH, WORD_MAX_LENGTH
 
 VERSION = "0.1.0"
 TAGS = {
@@ -35,6 +35,9 @@ TAGS = {
     "joins": "Users join public rooms, and leave rooms, by themselves.",
     "invites": "Links by which users join a room, also a private one, until they expire.",
     "users": "Users are the product's: its service can refuse the tokens that they hold.",
+    "reports": "Users report messages and users; staff and the product's service decide.",
+    "audit": "Who changed what, when and from where.",
+    "words": "Words that are refused, masked or reported to staff when somebody sends them.",
     "events": "What a client fetches when it missed an event. The schema `Event` describes what "
     "Centrifugo carries on `personal:<user id>`.",
     "search": "Rooms by any part of their name.",
@@ -58,6 +61,15 @@ _PATH_SCHEMAS: dict[str, tuple[Schema, str | int]] = {
         1,
     ),
     "user_id": ({"type": "string", "minLength": 1, "maxLength": USER_ID_MAX_LENGTH}, "u456"),
+    "message_id": (
+        {"type": "integer", "format": "int64", "minimum": 1, "maximum": BIGINT_MAX},
+        1,
+    ),
+    "word": ({"type": "string", "minLength": 1, "maxLength": WORD_MAX_LENGTH}, "darn"),
+    "report_id": (
+        {"type": "integer", "format": "int64", "minimum": 1, "maximum": BIGINT_MAX},
+        1,
+    ),
     "invite_id": (
         {"type": "integer", "format": "int64", "minimum": 1, "maximum": BIGINT_MAX},
         1,

@@ -50,6 +50,28 @@ BAN = {
     "created_by": "u123",
     "created_at": "2026-01-31T09:30:00.000000Z",
 }
+OWN_REPORT: dict[str, Any] = {
+    "id": 1,
+    "user": "u123",
+    "room_id": 1,
+    "message_id": 1,
+    "reason": "This is an insult.",
+    "created_at": "2026-01-31T09:40:00.000000Z",
+}
+REPORT = OWN_REPORT | {
+    "reported_by": "u456",
+    "decision": "keep",
+    "decided_at": "2026-01-31T10:00:00.000000Z",
+}
+DECISION: dict[str, Any] = {
+    "id": 1,
+    "report_id": 1,
+    "decision": "keep",
+    "note": "Rude, and allowed.",
+    "until": None,
+    "decided_by": "anna",
+    "decided_at": "2026-01-31T10:00:00.000000Z",
+}
 JOINED = {"user": "u123", "joined_at": "2026-01-31T09:00:00.000000Z"}
 MEMBER = JOINED | {"role": "moderator"}
 BLOCK = {"user": "u456", "created_at": "2026-01-31T09:30:00.000000Z"}
@@ -139,6 +161,25 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "BanPage": make_page(BAN),
     "Banned": BAN | {"rooms_left": 1, "messages_deleted": 12, "is_complete": True},
     "Revocation": {"user": "u456", "not_before": "2026-01-31T09:30:00.000000Z"},
+    "OwnReport": OWN_REPORT,
+    "ReportPage": make_page(REPORT),
+    "ReportInContext": REPORT
+    | {"message": MESSAGE, "context": [MESSAGE], "other_reports": 2, "decisions": [DECISION]},
+    "Decision": DECISION,
+    "AuditPage": make_page(
+        {
+            "id": 1,
+            "created_at": "2026-01-31T10:00:00.000000Z",
+            "actor": "anna",
+            "actor_kind": "staff",
+            "address": "192.0.2.1",
+            "action": "report_decided",
+            "room_id": 1,
+            "user": "u123",
+            "details": DECISION,
+        }
+    ),
+    "Word": {"word": "darn", "action": "mask"},
     "CentrifugoToken": {"token": "eyJhbGciOiJIUzI1NiIs…", "channel": "personal:u123"},
     "Liveness": {"status": "ok"},
     "Readiness": {

@@ -11,6 +11,17 @@ BEGIN
     RAISE EXCEPTION 'p_by names no caller' USING ERRCODE = 'invalid_parameter_value';
 END $$;
 
+-- An entry as staff and the service see it.
+CREATE OR REPLACE FUNCTION chat.audit_body(p_entry chat_audit) RETURNS json
+LANGUAGE sql STABLE AS $$
+    SELECT json_build_object(
+        'id', p_entry.id,
+        'created_at', chat.time_text(p_entry.created_at),
+        'actor', p_entry.actor, 'actor_kind', p_entry.actor_kind, 'address', p_entry.address,
+        'action', p_entry.action, 'room_id', p_entry.room_id, 'user', p_entry.user_id,
+        'details', p_entry.details)
+$$;
+
 -- Keeps who changed a role, a ban, a room or another right, in the transaction of the change.
 CREATE OR REPLACE FUNCTION chat.write_audit(
     p_by json, p_action text, p_room_id bigint, p_user_id text, p_details json DEFAULT NULL
