@@ -185,6 +185,8 @@ SLOW_MODE_SECONDS_MOST = 86_400
 DIRECT_USERS_LEAST = 2
 DIRECT_USERS_MOST = 8
 MEMBERS_PER_CALL = 1000
+# In a room's desired state.
+DESIRED_MEMBERS_MOST = 10_000
 # A client that recovers receives a whole history at once: `history_size` events (100) must fit its
 # queue (`client.queue_max_size`, 4 MiB); both are in centrifugo/config.json.
 EVENT_BYTES_MAX = 4 * 1024 * 1024 // 100
@@ -195,6 +197,9 @@ EVENT_REST_BYTES = 4096
 CONTENT_BYTES_MAX = EVENT_BYTES_MAX - EVENT_REST_BYTES - 2
 # nginx/nginx.conf has the same bounds.
 BODY_MAX_BYTES = 65_536
+# Of a room's desired state: 10,000 members, each with an id of 128 ASCII characters and a role,
+# take 1.7 million bytes.
+DESIRED_STATE_MAX_BYTES = 2_097_152
 # How long a request's body may take in all: a slow client uses a place that another one needs.
 BODY_SECONDS = 10.0
 PAGE_DEFAULT = 50

@@ -1,6 +1,7 @@
 """The only writers: each module builds calls of the SQL functions, which carry their readers."""
 
 from chat.actions import (
+    desired_state,
     direct_rooms,
     events,
     installation,
@@ -11,6 +12,7 @@ from chat.actions import (
 )
 
 __all__ = [
+    "desired_state",
     "direct_rooms",
     "events",
     "installation",

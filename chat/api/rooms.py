@@ -20,7 +20,7 @@ from chat.errors import InvalidInputError, ServiceRightsRequiredError
 from chat.queries.rooms import Room, RoomPosition
 from chat.sql.database import Database
 
-_RIGHTS = msgspec.json.encode(
+RIGHTS = msgspec.json.encode(
     {f"{kind}:{role}": list_rights(kind, role) for kind in Kind for role in Role}
 ).decode()
 
@@ -62,7 +62,7 @@ async def read_room(request: ApiRequest, room_id: str, database: Database) -> Ro
             caller.user_id,
             parse_room_id(room_id),
             is_service=caller.is_service,
-            rights=_RIGHTS,
+            rights=RIGHTS,
         )
     )
 

@@ -48,7 +48,7 @@ RoomName = Annotated[
 ]
 
 ExternalId = Annotated[
-    str, msgspec.Meta(min_length=1, max_length=EXTERNAL_ID_MAX_LENGTH, pattern=WITHOUT_NUL)
+    str, msgspec.Meta(min_length=1, max_length=EXTERNAL_ID_MAX_LENGTH, pattern=WITHOUT_CONTROL)
 ]
 RoleName = Literal["member", "moderator", "owner"]
 

@@ -52,6 +52,9 @@ class Room(models.Model):
     """How many seconds a member waits between two messages; moderators and owners do not."""
     created_by = models.CharField(max_length=USER_ID_MAX_LENGTH, db_collation="C", null=True)  # noqa: DJ001 - null: by the service
     """The user who created the room."""
+    desired_generation = models.BigIntegerField(db_default=0)
+    """How often the host's service has said what it wants of the room (`PUT
+    …/by-external-id/…/`): a call that works in chunks stops once there is a later one."""
 
     class Meta:
         db_table = "chat_room"

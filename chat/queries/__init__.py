@@ -1,5 +1,23 @@
 """The read side: each module builds calls of named statements, which carry their readers."""
 
-from chat.queries import events, members, messages, readiness, revocations, rooms, search
+from chat.queries import (
+    events,
+    external_rooms,
+    members,
+    messages,
+    readiness,
+    revocations,
+    rooms,
+    search,
+)
 
-__all__ = ["events", "members", "messages", "readiness", "revocations", "rooms", "search"]
+__all__ = [
+    "events",
+    "external_rooms",
+    "members",
+    "messages",
+    "readiness",
+    "revocations",
+    "rooms",
+    "search",
+]

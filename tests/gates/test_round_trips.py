@@ -49,6 +49,7 @@ def place(tapped: tuple[Tap, str]) -> Iterator[Place]:
     with Cast(tapped[1]) as cast:
         member, host = cast.user("member"), cast.service()
         room = host.create_room(member)
+        host.put_room("round-trips", member)
         member.send(room, "text")
         yield Place(room, member, host, cast.user("newcomer").user_id)
 
@@ -65,6 +66,17 @@ REQUESTS: dict[str, tuple[Request, list[str]]] = {
         ["open_direct_room"],
     ),
     "read_room": (lambda at: at.member.get(at.path), ["find_room"]),
+    "read_room_by_external_id": (
+        lambda at: at.member.get("/api/rooms/by-external-id/round-trips/"),
+        ["find_room_by_external_id"],
+    ),
+    "put_room_by_external_id": (
+        lambda at: at.host.put(
+            "/api/rooms/by-external-id/round-trips/",
+            {"name": "general", "members": [{"user": at.member.user_id}]},
+        ),
+        ["approach_room"],
+    ),
     "list_messages": (lambda at: at.member.get(at.path + "messages/"), ["list_messages"]),
     "send_message": (lambda at: at.member.send(at.room, "text"), ["send_messages"]),
     "list_members": (lambda at: at.member.get(at.path + "members/"), ["list_members"]),

@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from chat.actions import desired_state as state_actions
 from chat.actions import direct_rooms as direct_actions
 from chat.actions import events as event_actions
 from chat.actions import installation
@@ -24,7 +25,16 @@ from chat.actions import revocations as revocation_actions
 from chat.actions import rooms as room_actions
 from chat.actions.caller import SERVICE, Caller
 from chat.actions.members import MemberChange
-from chat.queries import events, members, messages, readiness, revocations, rooms, search
+from chat.queries import (
+    events,
+    external_rooms,
+    members,
+    messages,
+    readiness,
+    revocations,
+    rooms,
+    search,
+)
 from chat.queries.keyset import Slice
 from chat.queries.members import Reader
 from chat.queries.messages import Window
@@ -33,6 +43,7 @@ from chat.sql import FOLDER, Call, load_statements
 
 POSITION = RoomPosition(datetime.fromisoformat("2026-01-02T03:04:05.678901Z"), 500, 500)
 MEMBER = "user-5"
+WANTED = state_actions.WantedRoom("renamed", members={"user-9": "moderator", "zoe": None})
 READER = Reader("user-9")
 # One call of each statement, as the code builds it; room 1 and its members are made below.
 CALLS: list[Call[Any]] = [
@@ -69,6 +80,9 @@ CALLS: list[Call[Any]] = [
     rooms.list_rooms("user-9", Slice(50, POSITION)),
     rooms.list_rooms("user-9", Slice(50, POSITION, is_backwards=True)),
     rooms.get_room("user-9", 1),
+    external_rooms.get_room_by_external_id("user-9", "team-1"),
+    state_actions.approach_room(SERVICE, "team-1", WANTED),
+    state_actions.preview_room("team-1", WANTED),
     search.search_rooms("room 9", "user-9", Slice(50, 900)),
     search.search_rooms("room 9", "user-9", Slice(50, 100, is_backwards=True)),
 ]

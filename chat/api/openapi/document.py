@@ -19,11 +19,12 @@ from chat.api.openapi.operations import Operation
 from chat.api.problems import MEDIA_TYPE, PROBLEMS
 from chat.api.query import Parameter, read_parameters
 from chat.api.security import authenticated, service_only
-from chat.conf import BIGINT_MAX, USER_ID_MAX_LENGTH
+from chat.conf import BIGINT_MAX, EXTERNAL_ID_MAX_LENGTH, USER_ID_MAX_LENGTH
 
 VERSION = "0.1.0"
 TAGS = {
     "rooms": "A room has a name, members and messages; `version` counts what happened in it.",
+    "external_rooms": "Rooms by the host's own keys, and as the host wants them.",
     "direct_rooms": "The one room of exactly some people, who never change.",
     "messages": "Sent by members, numbered 1, 2, 3… in each room.",
     "members": "Users join and leave by themselves; others add, remove, promote and mute them.",
@@ -51,6 +52,10 @@ _PATH_SCHEMAS: dict[str, tuple[Schema, str | int]] = {
         1,
     ),
     "user_id": ({"type": "string", "minLength": 1, "maxLength": USER_ID_MAX_LENGTH}, "u456"),
+    "external_id": (
+        {"type": "string", "minLength": 1, "maxLength": EXTERNAL_ID_MAX_LENGTH},
+        "team-7",
+    ),
 }
 
 # Some answers say how long it really takes.
@@ -179,6 +184,7 @@ def _find_codes(handler: HTTPRouteHandler, path: str) -> set[str]:
         (authenticated in guards, {"invalid_token", "token_revoked", "identity_unavailable"}),
         (service_only in guards, {"service_rights_required"}),
         ("{room_id" in path, {"not_found"}),
+        ("{external_id" in path, {"not_found", "invalid_input"}),
         ("{user_id" in path or operation.query is not None, {"invalid_input"}),
         (operation.body is not None, {"malformed_json", "body_too_slow", "body_too_large"}),
         (operation.body is not None, {"unsupported_media_type", "invalid_input"}),

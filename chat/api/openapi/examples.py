@@ -51,7 +51,7 @@ DELETED = {
 # An event shows the example of its body; an event that looks different has one of its own.
 BODIES: dict[str, dict[str, Any]] = {
     "MessageBody": MESSAGE | {"room": EVENT_ROOM},
-    "MemberBody": JOINED | {"room": EVENT_ROOM},
+    "LeftBody": JOINED | {"room": EVENT_ROOM},
     "JoinedBody": JOINED | {"room": EVENT_ROOM},
     "UpdatedMemberBody": {
         "user": "u123",
@@ -89,6 +89,15 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     **{kind.__name__: make_event(kind) for kind in get_args(Event)},
     "Membership": {"room": EVENT_ROOM, "user": "u123", "joined": True},
     "Addition": {"added": ["u789"], "already": ["u123"]},
+    "StateChange": {
+        "room": ROOM,
+        "created": False,
+        "changed": {"kind": {"from": "public", "to": "private"}},
+        "counts": {"added": 1, "removed": 0, "role_changes": 1},
+        "added": ["u456"],
+        "removed": [],
+        "role_changes": [{"user": "u123", "from": "member", "to": "owner"}],
+    },
     "Revocation": {"user": "u456", "not_before": "2026-01-31T09:30:00.000000Z"},
     "CentrifugoToken": {"token": "eyJhbGciOiJIUzI1NiIs…", "channel": "personal:u123"},
     "Liveness": {"status": "ok"},
