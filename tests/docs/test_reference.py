@@ -7,6 +7,7 @@ from chat.api.application import ROUTES
 from chat.api.problems import PROBLEMS
 from chat.errors import ChatError
 from chat.events import Event
+from tests.docs import rights
 from tests.docs.problems import write_page
 from tests.support.processes import PROJECT
 
@@ -68,3 +69,8 @@ def test_every_route_is_documented() -> None:
     missing = [route for route in routes if not re.search(re.escape(route) + r"[/`?]", page)]
 
     assert missing == []
+
+
+def test_the_page_of_rights_is_the_table() -> None:
+    """docs/rights.md is what `python -m tests.docs.rights` writes from app/permissions.py."""
+    assert rights.write_page() == read_page("rights.md")
