@@ -56,7 +56,8 @@ CREATE OR REPLACE FUNCTION chat.complete_roles(p_room_id bigint, p_user_ids text
 RETURNS text[] LANGUAGE plpgsql AS $$
 DECLARE
     v_roles text[] := p_roles;
-    v_heir int;
+    v_free text[];
+    v_heir text;
 BEGIN
     IF coalesce(cardinality(p_user_ids), 0) = 0 OR 'owner' = ANY (p_roles) OR NOT EXISTS (
         SELECT FROM chat_member m
@@ -64,50 +65,56 @@ BEGIN
     THEN
         RETURN v_roles;
     END IF;
-    SELECT item.n INTO v_heir
-    FROM unnest(p_user_ids, p_roles) WITH ORDINALITY AS item (user_id, role, n)
-    LEFT JOIN chat_member m ON m.room_id = p_room_id AND m.user_id = item.user_id
-    WHERE item.role IS NULL
-    ORDER BY chat.rank_of(m.role) DESC, m.joined_version, m.id, item.n LIMIT 1;
+    v_free := ARRAY(
+        SELECT item.user_id FROM unnest(p_user_ids, p_roles) WITH ORDINALITY
+            AS item (user_id, role, n)
+        WHERE item.role IS NULL ORDER BY item.n);
+    -- Looked up by the array: as a join, a plan that was made for a small room would read all members for
+    -- each of them.
+    SELECT m.user_id INTO v_heir FROM chat_member m
+    WHERE m.room_id = p_room_id AND m.user_id = ANY (v_free)
+    ORDER BY chat.rank_of(m.role) DESC, m.joined_version, m.id LIMIT 1;
+    v_heir := coalesce(v_heir, v_free[1]);
     IF v_heir IS NULL THEN
         RETURN NULL;
     END IF;
-    v_roles[v_heir] := 'owner';
+    v_roles[array_position(p_user_ids, v_heir)] := 'owner';
     RETURN v_roles;
 END $$;
 
 -- Gives members other roles as one change, and returns the room with its new version. It asks for no
--- rights: who calls it has done so, and holds the room's lock. p_user_ids, p_roles: parallel; each is a
--- member and has another role now. Where events × members exceed 20,000, all are logged and only the last
+-- rights: who calls it has done so, and holds the room's lock. p_user_ids, p_before, p_after: parallel; each
+-- is a member, with the role that it has and the one that it gets. Where events × members exceed 20,000, all are logged and only the last
 -- one is queued, as in `insert_members`.
 CREATE OR REPLACE FUNCTION chat.change_roles(
-    p_room chat_room, p_user_ids text[], p_roles text[], p_by json
+    p_room chat_room, p_user_ids text[], p_before text[], p_after text[], p_by json
 ) RETURNS chat_room LANGUAGE plpgsql AS $$
 DECLARE
     v_room chat_room := p_room;
+    v_role text;
+    v_member chat_member;
     v_event chat_event;
-    v_events chat_event[];
+    v_events chat_event[] := '{}';
     v_last int;
     v_audiences record;
 BEGIN
-    PERFORM chat.write_audit(p_by, 'role_changed', v_room.id, m.user_id,
-                             json_build_object('from', m.role, 'to', item.role))
-    FROM unnest(p_user_ids, p_roles) WITH ORDINALITY AS item (user_id, role, n)
-    JOIN chat_member m ON m.room_id = v_room.id AND m.user_id = item.user_id
+    PERFORM chat.write_audit(p_by, 'role_changed', v_room.id, item.user_id,
+                             json_build_object('from', item.before, 'to', item.after))
+    FROM unnest(p_user_ids, p_before, p_after) WITH ORDINALITY AS item (user_id, before, after, n)
     ORDER BY item.n;
-    UPDATE chat_member m SET role = item.role
-    FROM unnest(p_user_ids, p_roles) AS item (user_id, role)
-    WHERE m.room_id = v_room.id AND m.user_id = item.user_id;
+    FOREACH v_role IN ARRAY ARRAY['member', 'moderator', 'owner'] LOOP
+        UPDATE chat_member m SET role = v_role
+        WHERE m.room_id = v_room.id AND m.user_id = ANY (ARRAY(
+            SELECT item.user_id FROM unnest(p_user_ids, p_after) AS item (user_id, role)
+            WHERE item.role = v_role));
+    END LOOP;
 
     v_event.room_id := v_room.id;
     v_event.type := 'member_updated';
-    FOR v_event.user_id, v_event.details IN
-        SELECT m.user_id, json_build_object(
-                   'role', m.role, 'muted_until', chat.time_text(m.muted_until))
-        FROM unnest(p_user_ids) WITH ORDINALITY AS item (user_id, n)
-        JOIN chat_member m ON m.room_id = v_room.id AND m.user_id = item.user_id
-        ORDER BY item.n
-    LOOP
+    FOREACH v_member IN ARRAY chat.members_in_order(v_room.id, p_user_ids) LOOP
+        v_event.user_id := v_member.user_id;
+        v_event.details := json_build_object(
+            'role', v_member.role, 'muted_until', chat.time_text(v_member.muted_until));
         v_events := v_events || v_event;
     END LOOP;
     v_last := cardinality(v_events);
@@ -131,7 +138,8 @@ DECLARE
     v_room chat_room := p_room;
     v_role text;
     v_users text[];
-    v_roles text[];
+    v_before text[];
+    v_after text[];
 BEGIN
     -- Each role is a change of its own; owners come first.
     FOR v_role, v_users IN
@@ -148,12 +156,13 @@ BEGIN
         END IF;
     END LOOP;
 
-    SELECT array_agg(item.user_id ORDER BY item.n), array_agg(item.after ORDER BY item.n)
-    INTO v_users, v_roles
+    SELECT array_agg(item.user_id ORDER BY item.n), array_agg(item.before ORDER BY item.n),
+           array_agg(item.after ORDER BY item.n)
+    INTO v_users, v_before, v_after
     FROM unnest(p_user_ids, p_before, p_after) WITH ORDINALITY AS item (user_id, before, after, n)
     WHERE item.before IS NOT NULL AND item.after IS NOT NULL;
     IF v_users IS NOT NULL THEN
-        v_room := chat.change_roles(v_room, v_users, v_roles, p_by);
+        v_room := chat.change_roles(v_room, v_users, v_before, v_after, p_by);
     END IF;
 
     SELECT array_agg(item.user_id ORDER BY item.n) INTO v_users
