@@ -20,19 +20,19 @@ BATCH = 32
 SINGLE = """\\set room random({first}, {last})
 \\set member random(1, {members})
 \\set key random(1, 1000000000000000)
-SELECT outcome, message::text FROM chat.send_limited_messages(ARRAY[:room]::bigint[],
+SELECT outcome, message::text FROM chat.send_messages_v2(ARRAY[:room]::bigint[],
     ARRAY['{name}' || :room || '-' || :member], ARRAY['b' || :key], ARRAY['{text}'],
-    NULL, NULL, NULL, true);
+    NULL, NULL, NULL, true, NULL);
 """
 MANY = """\\set key random(1, 1000000000000000)
-SELECT outcome, message::text FROM chat.send_limited_messages(
+SELECT outcome, message::text FROM chat.send_messages_v2(
     ARRAY(SELECT {first} + (n * 7919 + :key::bigint) % {count}
           FROM generate_series(1, {batch}) AS n)::bigint[],
     ARRAY(SELECT '{name}' || ({first} + (n * 7919 + :key::bigint) % {count})
                  || '-' || (1 + n % {members})
           FROM generate_series(1, {batch}) AS n),
     ARRAY(SELECT 'b' || :key || '-' || n FROM generate_series(1, {batch}) AS n),
-    ARRAY(SELECT '{text}' FROM generate_series(1, {batch})), NULL, NULL, NULL, true);
+    ARRAY(SELECT '{text}' FROM generate_series(1, {batch})), NULL, NULL, NULL, true, NULL);
 """
 
 

@@ -1,7 +1,7 @@
 """The bare ASGI application that the API is compared with: one route, nothing around it.
 
 It does what a send cannot do without: it reads the path, verifies the token with PyJWT, decodes the
-body with msgspec, runs one call of `chat.send_limited_messages` on a connection of a pool, and
+body with msgspec, runs one call of `chat.send_messages_v2` on a connection of a pool, and
 answers.
 There is no framework, log, metric, limit, deadline or retry. Run it as the API is run:
 
@@ -29,8 +29,8 @@ Send = Callable[[Message], Awaitable[None]]
 
 SEND = """
 SELECT outcome, message::text
-FROM chat.send_limited_messages(
-    %s::bigint[], %s::text[], %s::text[], %s::text[], NULL, NULL, NULL, true)
+FROM chat.send_messages_v2(
+    %s::bigint[], %s::text[], %s::text[], %s::text[], NULL, NULL, NULL, true, NULL)
 """
 STATUS_OF_OUTCOME = {"sent": 201, "duplicate": 200, "conflict": 409, "not_member": 404}
 

@@ -187,6 +187,9 @@ DIRECT_USERS_MOST = 8
 MEMBERS_PER_CALL = 1000
 # In a room's desired state.
 DESIRED_MEMBERS_MOST = 10_000
+INVITE_SECONDS_DEFAULT = 7 * 86_400
+INVITE_SECONDS_MOST = 365 * 86_400
+INVITE_USES_MOST = 1_000_000
 # A client that recovers receives a whole history at once: `history_size` events (100) must fit its
 # queue (`client.queue_max_size`, 4 MiB); both are in centrifugo/config.json.
 EVENT_BYTES_MAX = 4 * 1024 * 1024 // 100

@@ -9,10 +9,12 @@
     ├── RightRequiredError       the role lacks a right                    403
     ├── BannedError              the user may not be in the room           403
     ├── MutedError               the user may not send now                 403
+    ├── BlockedError             one of two blocks the other               403
     ├── RoomArchivedError        the room can only be read                 409
     ├── ConflictError            the change meets another state            409
     ├── LimitReachedError        as many as the host allows are there      409
     ├── IdempotencyConflictError one client_id, two contents               409
+    ├── InviteGoneError          revoked, expired or used up               410
     ├── EventsGoneError          a position outside the kept log           410
     ├── RateLimitedError         too many messages, or joins, in a time    429
     ├── RoomBusyError            a room stayed locked too long             503
@@ -105,6 +107,13 @@ class MutedError(ChatError):
     default_message = "You may not send messages in this room now."
 
 
+class BlockedError(ChatError):
+    """One of two users blocks the other; which of them is not told."""
+
+    code = "blocked"
+    default_message = "One of you blocks the other. Nothing was sent."
+
+
 class RoomArchivedError(ChatError):
     """The room was archived: it can be read, and is not changed."""
 
@@ -133,6 +142,13 @@ class IdempotencyConflictError(ChatError):
     default_message = (
         "You already sent a message with this client_id in this room, with other content."
     )
+
+
+class InviteGoneError(ChatError):
+    """The invite was one: it was revoked, has expired, or as many users joined as it allows."""
+
+    code = "invite_gone"
+    default_message = "The invite was revoked, has expired, or is used up. Ask for a new one."
 
 
 class EventsGoneError(ChatError):

@@ -6,7 +6,7 @@ Every event carries its room with the room's version at that event. Versions cou
 between (`first_version`).
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -47,6 +47,17 @@ class RoomBody(msgspec.Struct, frozen=True):
     """The room."""
 
     room: EventRoom
+
+
+class RoomUpdatedBody(RoomBody, frozen=True, kw_only=True, omit_defaults=True):
+    """The room, with its state at that version. Events of earlier releases have only the room."""
+
+    kind: Literal["public", "private", "direct"] | msgspec.UnsetType = msgspec.UNSET
+    external_id: str | msgspec.UnsetType | None = msgspec.UNSET
+    data: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+    archived_at: str | msgspec.UnsetType | None = msgspec.UNSET
+    history: Literal["all", "since_join"] | msgspec.UnsetType = msgspec.UNSET
+    slow_mode_seconds: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class MemberBody(msgspec.Struct, frozen=True):
@@ -104,10 +115,10 @@ class MessageDeleted(msgspec.Struct, frozen=True):
 
 
 class RoomUpdated(msgspec.Struct, frozen=True):
-    """The room has another name."""
+    """The room has another name, or was changed in another way."""
 
     type: Literal["room_updated"]
-    body: RoomBody
+    body: RoomUpdatedBody
 
 
 class MemberUpdated(msgspec.Struct, frozen=True):

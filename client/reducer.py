@@ -80,14 +80,21 @@ class Reducer:
             case "message_deleted":
                 if body["id"] in held.messages:
                     held.messages[body["id"]] = body
-            case "user_joined" | "member_updated":
-                _hold_member(held, body)
-            case "user_left":
-                held.members.pop(body["user"], None)
-                if body["user"] == self.user_id:
-                    self.forget(held.room["id"])
+            case "user_joined" | "user_left" | "member_updated":
+                self._change_members(held, event["type"], body)
+            case "room_updated":
+                # Its state beside the name, in releases that show one.
+                held.room |= body
             case _:
                 pass  # a type of a later release: only its version and its room are used
+
+    def _change_members(self, held: _Held, kind: str, body: Json) -> None:
+        if kind != "user_left":
+            _hold_member(held, body)
+            return
+        held.members.pop(body["user"], None)
+        if body["user"] == self.user_id:
+            self.forget(held.room["id"])
 
     def replace(self, room: Json, members: Iterable[Json], messages: Iterable[Json]) -> None:
         """Hold a room as it was read: first the room, then all members, then the newest messages.

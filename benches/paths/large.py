@@ -78,8 +78,9 @@ def measure_outbox_bytes(bench: Bench, rooms: Rooms) -> int:
         connection.execute("SET LOCAL application_name = 'besedka-api'")
         connection.execute("SET LOCAL besedka.audience = 'listeners'")
         connection.execute(
-            "SELECT outcome FROM chat.send_limited_messages("
-            "ARRAY[%s]::bigint[], ARRAY[%s], ARRAY['bytes'], ARRAY[%s], NULL, NULL, NULL, true)",
+            "SELECT outcome FROM chat.send_messages_v2("
+            "ARRAY[%s]::bigint[], ARRAY[%s], ARRAY['bytes'], ARRAY[%s],"
+            " NULL, NULL, NULL, true, NULL)",
             [room, rooms.user(room, 1), TEXT],
         )
         row = connection.execute(

@@ -5,9 +5,12 @@ from chat.actions import (
     direct_rooms,
     events,
     installation,
+    invites,
+    joins,
     members,
     messages,
     revocations,
+    room_changes,
     rooms,
 )
 
@@ -16,8 +19,11 @@ __all__ = [
     "direct_rooms",
     "events",
     "installation",
+    "invites",
+    "joins",
     "members",
     "messages",
     "revocations",
+    "room_changes",
     "rooms",
 ]

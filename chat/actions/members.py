@@ -1,4 +1,4 @@
-"""Members: joining and leaving; adding, removing, changing roles and mutes by rights."""
+"""Members: adding, removing, changing roles and mutes by rights."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -13,7 +13,6 @@ from chat.errors import (
     InvalidInputError,
     LimitReachedError,
     NotFoundError,
-    RateLimitedError,
     RightRequiredError,
     RoomArchivedError,
 )
@@ -49,15 +48,6 @@ class _UpdateRow(msgspec.Struct, frozen=True):
 
     outcome: str
     member: str | None
-
-
-class _ChangeRow(msgspec.Struct, frozen=True):
-    """The outcome of a user's own change; see chat/sql/functions/joins.sql."""
-
-    outcome: str
-    room: str | None
-    retry_after: float | None
-    """Seconds, for `rate_limited`."""
 
 
 _ROOM = msgspec.json.Decoder(EventRoom)
@@ -97,42 +87,6 @@ def add_members(
             "members_most": members_most,
         },
         lambda rows: _read_addition(rows, rights[0]),
-        publishes=True,
-        lock=room_id,
-    )
-
-
-def join_room(room_id: int, user_id: str, limit: str = "") -> Call[EventRoom]:
-    """Make a user a member and return the room as it is then; repeating it changes nothing.
-
-    `limit`: how often the user may join and leave, as `30/60`; empty for no limit.
-
-    Errors: `NotFoundError`, `RateLimitedError`.
-    """
-    if limit:
-        return _change_own_membership(room_id, user_id, limit, is_joining=True)
-    return Call(
-        "join_without_limit",
-        _AddRow,
-        {"room_id": room_id, "user_ids": [user_id]},
-        _read_room,
-        publishes=True,
-        lock=room_id,
-    )
-
-
-def leave_room(room_id: int, user_id: str, limit: str = "") -> Call[EventRoom]:
-    """End the user's own membership, within the limit of `join_room`.
-
-    Errors: `NotFoundError`, `RateLimitedError`.
-    """
-    if limit:
-        return _change_own_membership(room_id, user_id, limit, is_joining=False)
-    return Call(
-        "leave_without_limit",
-        _RemoveRow,
-        {"room_id": room_id, "user_id": user_id},
-        _read_room,
         publishes=True,
         lock=room_id,
     )
@@ -194,25 +148,6 @@ def update_member(room_id: int, user_id: str, change: MemberChange, by: Caller) 
             "mute_allowed": list_allowed(Right.MUTE_MEMBERS),
         },
         lambda rows: _read_update(rows, change),
-        publishes=True,
-        lock=room_id,
-    )
-
-
-def _change_own_membership(
-    room_id: int, user_id: str, limit: str, *, is_joining: bool
-) -> Call[EventRoom]:
-    parameters = {
-        "room_id": room_id,
-        "user_id": user_id,
-        "is_joining": is_joining,
-        "changes_per_user": limit,
-    }
-    return Call(
-        "change_own_membership",
-        _ChangeRow,
-        parameters,
-        _read_change,
         publishes=True,
         lock=room_id,
     )
@@ -284,19 +219,7 @@ def _read_update(rows: list[_UpdateRow], change: MemberChange) -> Member:
     return _MEMBER.decode(row.member or "")
 
 
-def _read_change(rows: list[_ChangeRow]) -> EventRoom:
-    (row,) = rows
-    if row.retry_after is not None:
-        raise RateLimitedError(
-            "You joined and left too often in a short time. Nothing was changed; try again later.",
-            seconds=row.retry_after,
-        )
-    if row.room is None:
-        raise NotFoundError
-    return _ROOM.decode(row.room)
-
-
-def _read_room(rows: list[_AddRow] | list[_RemoveRow]) -> EventRoom:
+def _read_room(rows: list[_RemoveRow]) -> EventRoom:
     (row,) = rows
     if row.room is None:
         raise NotFoundError

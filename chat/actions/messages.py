@@ -9,12 +9,17 @@ from prometheus_client import Counter
 
 from chat.conf import CLIENT_ID_MAX_LENGTH, SERVER_KEY_PREFIX
 from chat.errors import (
+    BannedError,
+    BlockedError,
     ChatError,
     IdempotencyConflictError,
     InvalidInputError,
+    MutedError,
     NotAMemberError,
     NotFoundError,
     RateLimitedError,
+    RightRequiredError,
+    RoomArchivedError,
     RoomBusyError,
 )
 from chat.events import Message
@@ -32,17 +37,19 @@ class NewMessage(msgspec.Struct, frozen=True):
     client_id: str
     content: str
     is_limited: bool = False
-    """Whether it is refused beyond the limits of its sender and its room."""
+    """Whether it is refused beyond the limits of its sender and its room, and in slow mode."""
 
 
 class SendLimits(msgspec.Struct, frozen=True):
     """How many messages a user and a room may have: `30/60` is at most 30 in any 60 seconds.
 
-    Empty for no limit. They apply to messages that are limited.
+    Empty for no limit. These two apply to messages that are limited.
     """
 
     per_user: str = ""
     per_room: str = ""
+    allowed: list[str] | None = None
+    """Where members may send, as `kind:role`; None for everywhere, which costs no comparison."""
 
 
 UNLIMITED = SendLimits()
@@ -62,6 +69,8 @@ class _SendRow(msgspec.Struct, frozen=True):
     message: str | None
     retry_after: float | None
     """Seconds, for `rate_limited`."""
+    until: str | None
+    """Until when the sender is muted, for `muted`."""
 
 
 class _DeleteRow(msgspec.Struct, frozen=True):
@@ -74,11 +83,18 @@ _REFUSALS: Mapping[str, Callable[[], ChatError]] = {
     "not_member": NotAMemberError,
     "conflict": IdempotencyConflictError,
     "busy": RoomBusyError,
+    "banned": BannedError,
+    "archived": RoomArchivedError,
+    "right_required": partial(RightRequiredError, "send_messages"),
+    "blocked": BlockedError,
     "invalid": partial(
         InvalidInputError,
         f"A message has content, and a key of 1 to {CLIENT_ID_MAX_LENGTH} characters.",
     ),
 }
+
+_FOR_EVER = "9999"
+"""The year until which a member is muted who is muted for ever."""
 
 
 def make_server_key() -> str:
@@ -90,7 +106,8 @@ def send_message(message: NewMessage) -> Call[SentMessage]:
     """Send one message; see `send_messages`.
 
     Errors: `NotAMemberError`, `IdempotencyConflictError`, `RateLimitedError`, `RoomBusyError`,
-    `InvalidInputError`.
+    `InvalidInputError`, `MutedError`, `RoomArchivedError`, `BlockedError`, `BannedError`,
+    `RightRequiredError`.
     """
     return _make_call([message], _read_sent, wait=True)
 
@@ -140,6 +157,7 @@ def _make_call(
             "sends_per_user": limits.per_user,
             "sends_per_room": limits.per_room,
             "wait": wait,
+            "allowed": limits.allowed,
         },
         read,
         publishes=True,
@@ -167,6 +185,9 @@ def _read_each(rows: list[_SendRow]) -> list[SentMessage | ChatError]:
 def _refuse(row: _SendRow) -> ChatError:
     if row.retry_after is not None:
         return RateLimitedError(seconds=row.retry_after)
+    if row.until is not None:
+        is_for_ever = row.until.startswith(_FOR_EVER)
+        return MutedError(None if is_for_ever else f"You may not send here until {row.until}.")
     return _REFUSALS[row.outcome]()
 
 

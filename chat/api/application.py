@@ -18,8 +18,11 @@ from chat.api import (
     events,
     external_rooms,
     health,
+    invites,
+    joins,
     members,
     messages,
+    room_changes,
     rooms,
     search,
     tokens,
@@ -45,11 +48,17 @@ ROUTES = [
     rooms.read_room,
     external_rooms.read_room_by_external_id,
     external_rooms.put_room_by_external_id,
+    room_changes.change_room,
     messages.list_messages,
     messages.send_message,
     members.list_members,
-    members.join_room,
-    members.leave_room,
+    joins.join_room,
+    joins.leave_room,
+    invites.create_invite,
+    invites.list_invites,
+    invites.revoke_invite,
+    invites.read_invite,
+    invites.accept_invite,
     members.add_members,
     members.remove_member,
     members.read_member,
@@ -99,7 +108,11 @@ async def _open_resources(application: Litestar) -> AsyncIterator[None]:
         application.state.revocations = revocations
         application.state.token_verifier = RevocationVerifier(load_token_verifier(), revocations)
         application.state.listeners = Listeners(database, configuration.listening_seconds)
-        limits = SendLimits(configuration.sends_per_user, configuration.sends_per_room)
+        limits = SendLimits(
+            configuration.sends_per_user,
+            configuration.sends_per_room,
+            messages.where_members_may_send(),
+        )
         queue = open_send_queue(pools[-1], share, limits)
         application.state.send_queue = await enter(queue)
         with serve_metrics(

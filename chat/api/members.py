@@ -1,4 +1,4 @@
-"""Members of a room: list, join, leave; add, remove and change by rights."""
+"""Members of a room: list; add, remove and change by rights."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -17,7 +17,6 @@ from chat.api.schemas import (
     AddMembersBody,
     ChangeMemberBody,
     MemberPage,
-    Membership,
     RoleName,
 )
 from chat.api.security import ApiRequest, authenticated, read_caller
@@ -28,11 +27,6 @@ from chat.realtime.channels import describe_invalid_user_id
 from chat.sql.database import Database
 
 PATH = "/api/rooms/{room_id:str}/members"
-
-
-def _limit_of(request: ApiRequest) -> str:
-    """Return how often the caller may join and leave; the host's service has no limit."""
-    return "" if request.user.is_service else load_configuration().joins_per_user
 
 
 class MembersQuery(PageQuery, frozen=True):
@@ -79,42 +73,6 @@ async def read_member(
     """
     room, user = parse_room_id(room_id), parse_user_id(user_id)
     return await database.run(queries.members.find_member(room, _read_reader(request), user))
-
-
-@post(
-    "/api/rooms/{room_id:str}/join",
-    guards=[authenticated],
-    status_code=200,
-    operation=Operation(problems=("rate_limited",)),
-)
-async def join_room(request: ApiRequest, room_id: str, database: Database) -> Membership:
-    """Make the caller a member and send all members an event; repeating it changes nothing.
-
-    404 when the room is unknown; 429 when the caller joins and leaves more often than the host
-    allows.
-    """
-    user_id = request.user.user_id
-    call = actions.members.join_room(parse_room_id(room_id), user_id, _limit_of(request))
-    room = await database.run(call)
-    return Membership(room=room, user=user_id, joined=True)
-
-
-@post(
-    "/api/rooms/{room_id:str}/leave",
-    guards=[authenticated],
-    status_code=200,
-    operation=Operation(problems=("rate_limited",)),
-)
-async def leave_room(request: ApiRequest, room_id: str, database: Database) -> Membership:
-    """End the caller's membership and send all members an event; repeating it changes nothing.
-
-    404 when the room is unknown; 429 when the caller joins and leaves more often than the host
-    allows.
-    """
-    user_id = request.user.user_id
-    call = actions.members.leave_room(parse_room_id(room_id), user_id, _limit_of(request))
-    room = await database.run(call)
-    return Membership(room=room, user=user_id, joined=False)
 
 
 @post(

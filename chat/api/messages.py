@@ -6,6 +6,7 @@ import msgspec
 from litestar import Response, get, post
 from msgspec import Meta
 
+from app.permissions import RIGHTS, Right, list_allowed
 from chat import queries
 from chat.actions.messages import NewMessage, make_server_key
 from chat.actions.send_queue import SendQueue
@@ -25,6 +26,12 @@ from chat.sql.database import Database
 PATH = "/api/rooms/{room_id:str}/messages"
 
 
+def where_members_may_send() -> list[str] | None:
+    """Return where, as `kind:role`; None for everywhere, so that a send costs no comparison."""
+    allowed = list_allowed(Right.SEND_MESSAGES)
+    return None if len(allowed) == sum(map(len, RIGHTS.values())) else allowed
+
+
 @post(
     PATH,
     guards=[authenticated],
@@ -32,7 +39,15 @@ PATH = "/api/rooms/{room_id:str}/messages"
         body=SendMessageBody,
         example={"content": "hello", "client_id": "0f8fad5b-d9cb-469f-a165-70867728950e"},
         answers={200: "The first message with this `client_id`."},
-        problems=("client_id_conflict", "rate_limited"),
+        problems=(
+            "client_id_conflict",
+            "rate_limited",
+            "muted",
+            "room_archived",
+            "blocked",
+            "banned",
+            "right_required",
+        ),
         links={"list_messages": {"room_id": "room_id", "around": "id"}},
     ),
 )
@@ -45,8 +60,10 @@ async def send_message(
     again with the same key stores nothing and answers with the first message.
 
     201 with the message; 200 with the first message when the key was used before; 409 when it was
-    used with other content; 404 when the room is unknown or the caller is not a member; 429 when
-    the caller, or the room, has had as many messages as the host allows.
+    used with other content, or when the room is archived; 404 when the room is unknown or the
+    caller is not a member; 403 when the caller is muted, banned from all rooms, or in a direct room
+    with someone of whom one blocks the other; 429 when the caller, or the room, has had as many
+    messages as the host allows, or as the room's slow mode does.
     """
     wanted = parse_body(request, body, SendMessageBody)
     message = NewMessage(

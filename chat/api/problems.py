@@ -93,6 +93,10 @@ PROBLEMS: Mapping[str, ProblemKind] = {
         HTTPStatus.FORBIDDEN, "the user is banned from the room, or from all rooms"
     ),
     "muted": ProblemKind(HTTPStatus.FORBIDDEN, "the member may not send in this room now"),
+    "blocked": ProblemKind(
+        HTTPStatus.FORBIDDEN,
+        "one of two users blocks the other; which of them is not told",
+    ),
     "not_found": ProblemKind(
         HTTPStatus.NOT_FOUND,
         "no such address; or no such room, or the caller is not a member: the answer is the same",
@@ -122,6 +126,9 @@ PROBLEMS: Mapping[str, ProblemKind] = {
     ),
     "client_id_conflict": ProblemKind(
         HTTPStatus.CONFLICT, "the `client_id` was used with other content"
+    ),
+    "invite_gone": ProblemKind(
+        HTTPStatus.GONE, "the invite was revoked, has expired, or is used up: ask for a new one"
     ),
     "events_gone": ProblemKind(
         HTTPStatus.GONE,
@@ -156,8 +163,8 @@ PROBLEMS: Mapping[str, ProblemKind] = {
     ),
     "rate_limited": ProblemKind(
         HTTPStatus.TOO_MANY_REQUESTS,
-        "as many messages, or joins and leaves, as the host allows were accepted before; nothing "
-        "was changed, with `Retry-After`",
+        "as many messages, or joins and leaves, as the host or the room's slow mode allows were "
+        "accepted before; nothing was changed, with `Retry-After`",
         headers=_RETRY,
     ),
     "too_many_requests": ProblemKind(

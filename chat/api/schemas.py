@@ -9,12 +9,17 @@ from chat.conf import (
     CLIENT_ID_MAX_LENGTH,
     DIRECT_USERS_MOST,
     EXTERNAL_ID_MAX_LENGTH,
+    INVITE_SECONDS_DEFAULT,
+    INVITE_SECONDS_MOST,
+    INVITE_USES_MOST,
     MEMBERS_PER_CALL,
     ROOM_NAME_MAX_LENGTH,
+    SLOW_MODE_SECONDS_MOST,
     USER_ID_MAX_LENGTH,
     load_configuration,
 )
 from chat.events import EventRoom, Message
+from chat.queries.invites import Invite
 from chat.queries.members import Member
 from chat.queries.rooms import Room, RoomHistory
 from chat.queries.search import FoundRoom
@@ -78,6 +83,20 @@ class OpenDirectRoomBody(msgspec.Struct, forbid_unknown_fields=True):
     users: Annotated[list[UserId], msgspec.Meta(max_length=DIRECT_USERS_MOST)]
 
 
+class ChangeRoomBody(msgspec.Struct, forbid_unknown_fields=True):
+    """What to change of a room; a field that is left out stays as it is."""
+
+    name: RoomName | msgspec.UnsetType = msgspec.UNSET
+    data: dict[str, Any] | msgspec.UnsetType | None = msgspec.UNSET
+    history: Literal["all", "since_join"] | msgspec.UnsetType = msgspec.UNSET
+    slow_mode_seconds: (
+        Annotated[int, msgspec.Meta(ge=0, le=SLOW_MODE_SECONDS_MOST)] | msgspec.UnsetType
+    ) = msgspec.UNSET
+    archived: bool | msgspec.UnsetType = msgspec.UNSET
+    external_id: ExternalId | msgspec.UnsetType | None = msgspec.UNSET
+    kind: Literal["public", "private"] | msgspec.UnsetType = msgspec.UNSET
+
+
 class AddMembersBody(msgspec.Struct, forbid_unknown_fields=True):
     """Users to add to a room."""
 
@@ -98,6 +117,13 @@ class RevokeTokensBody(msgspec.Struct, forbid_unknown_fields=True):
     """From when on a user's tokens are accepted."""
 
     not_before: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+
+
+class CreateInviteBody(msgspec.Struct, forbid_unknown_fields=True):
+    """How long an invite can be used, and by how many users."""
+
+    expires_in: Annotated[int, msgspec.Meta(ge=1, le=INVITE_SECONDS_MOST)] = INVITE_SECONDS_DEFAULT
+    max_uses: Annotated[int, msgspec.Meta(ge=1, le=INVITE_USES_MOST)] | None = None
 
 
 class Page(msgspec.Struct, Generic[Item]):
@@ -126,6 +152,16 @@ class MessagePage(Page[Message]):
 
 class EventPage(Page[msgspec.Raw]):
     """A page of events, composed in SQL."""
+
+
+class InviteWithToken(Invite, frozen=True, kw_only=True):
+    """An invite into a room. Anyone who has the token may join until it is gone."""
+
+    token: str
+
+
+class InvitePage(Page[InviteWithToken]):
+    """A page of invites."""
 
 
 class Membership(msgspec.Struct):

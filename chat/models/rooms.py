@@ -119,6 +119,9 @@ class Member(models.Model):
     """`member`, `moderator` or `owner`; app/permissions.py says what each may do."""
     muted_until = models.DateTimeField(null=True)
     """Until then the user may not send here; `9999-12-31` is for ever."""
+    is_barred = models.BooleanField(db_default=False)
+    """Whether the user was banned from all rooms while a member: until the membership is ended too,
+    and in direct rooms, the ban decides whether the user may send."""
     is_muted = models.BooleanField(db_default=False)
     """Whether the user wants no notifications of this room: the user's own setting."""
     hidden_seq = models.BigIntegerField(null=True)

@@ -52,8 +52,8 @@ class UseCount(models.Model):
     """When a user last did what is limited by a setting, such as creating rooms."""
 
     user_id = ExactCharField(max_length=USER_ID_MAX_LENGTH, db_collation="C")
-    kind = models.CharField(max_length=16)
-    """`room_created`, `direct_opened`, `reported`."""
+    kind = models.CharField(max_length=32)
+    """`room_created`, `direct_opened`, `reported`, `slow_mode:<room id>`."""
     times = ArrayField(models.DateTimeField())
     """The latest ones, the newest last, at most as many as the limit allows."""
 

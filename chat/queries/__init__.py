@@ -3,6 +3,7 @@
 from chat.queries import (
     events,
     external_rooms,
+    invites,
     members,
     messages,
     readiness,
@@ -14,6 +15,7 @@ from chat.queries import (
 __all__ = [
     "events",
     "external_rooms",
+    "invites",
     "members",
     "messages",
     "readiness",

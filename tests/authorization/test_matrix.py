@@ -19,6 +19,7 @@ operation                 anonymous other_secret stranger ex_member member servi
 list_rooms                401       401          200      200       200    200
 create_room               401       401          403      403       403    201
 open_direct_room          401       401          403      403       403    201
+change_room               401       401          404      404       403    200
 read_room                 401       401          404      404       200    200
 read_room_by_external_id  401       401          404      404       200    200
 put_room_by_external_id   401       401          403      403       403    200
@@ -32,6 +33,11 @@ remove_member             401       401          404      404       403    204
 revoke_tokens             401       401          403      403       403    200
 join_room                 401       401          200      200       200    200
 leave_room                401       401          200      200       200    200
+create_invite             401       401          404      404       403    201
+list_invites              401       401          404      404       403    200
+revoke_invite             401       401          404      404       403    204
+read_invite               401       401          200      200       200    200
+accept_invite             401       401          200      200       200    200
 list_events               401       401          404      404       200    404
 search_rooms              401       401          200      200       200    200
 read_connection_token     401       401          200      200       200    200
@@ -71,6 +77,7 @@ class Scene:
         self.other_room = host.create_room(ex_member)
         host.delete(f"/api/rooms/{self.room}/members/{ex_member.user_id}/")
         forged = make_token(member.user_id, secret="x" * 50, role="service")
+        self.invite = host.post(f"/api/rooms/{self.room}/invites/").json()
         self.member = member
         self.actors = {
             "anonymous": cast.anonymous(),
@@ -88,6 +95,8 @@ class Scene:
         address = address.replace("{external_id}", key)
         user = self.member.user_id if "{room_id}" in address else "nobody"
         address = address.replace("{room_id}", str(room)).replace("{user_id}", user)
+        address = address.replace("{invite_id}", str(self.invite["id"]))
+        address = address.replace("{token}", self.invite["token"])
         body = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
         query = {
             parameter["name"]: f"personal:{actor.user_id}"

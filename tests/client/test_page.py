@@ -17,7 +17,7 @@ from tests.support.processes import PROJECT
 PAGE = (PROJECT / "docs/client.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("function", [Reducer.receive, Reducer._apply])
+@pytest.mark.parametrize("function", [Reducer.receive, Reducer._apply, Reducer._change_members])
 def test_the_page_shows_the_reducer_as_it_is(function: object) -> None:
     """The code on the page is the code that the tests test."""
     assert inspect.getsource(function) in PAGE  # type: ignore[arg-type]

@@ -56,6 +56,11 @@ REFUSED: list[tuple[LiteralString, str]] = [
     ("settle_listeners('{a}', '{}')", "settle_listeners: the arrays differ in length"),
     ("change_own_membership(:room, 'b', NULL, '30/60')", "p_is_joining is null"),
     ("change_own_membership(:room, 'b', true, '30')", "p_changes_per_user is not like 30/60"),
+    (
+        'create_invite(:room, 0, NULL, \'{"kind": "service", "id": "host"}\', \'{}\')',
+        "create_invite: p_seconds or p_max_uses is not at least 1",
+    ),
+    ('create_invite(:room, 60, NULL, \'{"kind": "guest", "id": "a"}\', \'{}\')', "no caller"),
     ("prune_events(NULL, 10)", "prune_events: p_before is null"),
     ("prune_events(now(), NULL)", "prune_events: p_limit is not a number of rows"),
     ("prune_revocations(NULL, 10)", "prune_revocations: p_before is null"),
@@ -87,6 +92,12 @@ OUTCOMES: list[tuple[LiteralString, list[str]]] = [
     ("revoke_tokens(NULL)", ["invalid_user"]),
     ("change_own_membership(NULL, 'a', true, '30/60')", ["room_not_found"]),
     ("change_own_membership(:room, NULL, true, '30/60')", ["invalid_user"]),
+    ("join_room(NULL, 'b', '', 0, 0)", ["room_not_found"]),
+    ("join_room(:room, NULL, '', 0, 0)", ["invalid_user"]),
+    ("leave_room(NULL, 'a', '', '{}')", ["room_not_found"]),
+    ("leave_room(:room, 'a', '', NULL)", ["right_required"]),
+    ("accept_invite(NULL, now(), 'b', '', 0, 0)", ["invite_not_found"]),
+    ("accept_invite(1, NULL, 'b', '', 0, 0)", ["invite_not_found"]),
 ]
 
 

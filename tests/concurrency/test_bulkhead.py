@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from chat.actions.caller import Caller
-from chat.actions.members import join_room
+from chat.actions.joins import join_room
 from chat.actions.rooms import create_room
 from chat.errors import RoomBusyError
 from chat.queries.rooms import get_room

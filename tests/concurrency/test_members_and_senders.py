@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from chat.actions.members import join_room
+from chat.actions.joins import join_room
 from chat.actions.messages import send_messages
 from chat.realtime.channels import personal_channel
 from tests.concurrency.conftest import Place

@@ -94,7 +94,7 @@ def test_what_was_done_is_kept(
         ("room_created", None, {"kind": "public"}),
         ("role_changed", alice.user_id, {"from": None, "to": "owner"}),
         ("members_changed", None, {"added": 1, "removed": 0, "role_changes": 0}),
-        ("room_changed", None, {"name": {"from": "general", "to": "other"}}),
+        ("room_changed", None, {"from": {"name": "general"}, "to": {"name": "other"}}),
         ("members_changed", None, {"added": 1, "removed": 0, "role_changes": 0}),
     ]
 

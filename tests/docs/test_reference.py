@@ -58,7 +58,7 @@ def test_every_event_is_documented() -> None:
 def test_every_route_is_documented() -> None:
     """Each address, with each of its methods, is in docs/api.md."""
     page = read_page("api.md")
-    page = page.replace("{id}", "{room_id:str}").replace("{user_id}", "{user_id:str}")
+    page = re.sub(r"\{(\w+)\}", r"{\1:str}", page.replace("{id}", "{room_id}"))
     routes = {
         f"{method} {path.rstrip('/')}"
         for route in ROUTES

@@ -55,6 +55,11 @@ INSERT INTO chat_ban (room_id, user_id, reason, created_by, created_at)
 SELECT nullif(n % 10, 0), 'banned-' || n, '', 'host', now() FROM generate_series(1, 2000) n;
 INSERT INTO chat_block (user_id, blocked_id, created_at)
 SELECT 'user-' || n, 'blocked-' || n, now() FROM generate_series(1, 2000) n;
+INSERT INTO chat_invite (room_id, created_by, created_at, expires_at, max_uses)
+SELECT n % 500 + 1, 'host', '2026-01-02T03:04:05.678901Z', now() + interval '1 day', 5
+FROM generate_series(1, 5000) n;
+INSERT INTO chat_ban (room_id, user_id, reason, created_by, created_at)
+SELECT n, 'user-' || n % 500, '', 'host', now() FROM generate_series(1, 500) n;
 INSERT INTO chat_outbox (method, payload, partition, created_at)
 SELECT 'broadcast', '{{}}', n % 8, now() FROM generate_series(1, 5000) n;
 """

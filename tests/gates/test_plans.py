@@ -19,13 +19,21 @@ OUTBOX, NAMES = "chat_outbox_pkey", "chat_room_search_text"
 REVOCATION = "chat_revocation_pkey"
 LISTENER, UNTIL = "chat_listener_pkey", "chat_listener_until"
 JOIN_COUNT = "chat_join_count_pkey"
+BAN = "chat_ban_once"
+INVITE, INVITE_OF_ROOM = "chat_invite_pkey", "chat_invite_of_room"
 BLOCK, DIRECT = "chat_block_once", "chat_room_direct_key_once"
 # The indexes of our tables that each call reads through, with what it does inside the functions.
 INDEXES: dict[str, set[str]] = {
+    "accept_invite": {INVITE, ROOM, MEMBER_OF_ROOM, ROOMS_OF_USER, LISTENER, JOIN_COUNT, BAN},
+    "create_invite": {ROOM, MEMBER_OF_ROOM},
+    "find_invite": {INVITE, ROOM},
+    "list_invites": {ROOM, MEMBER_OF_ROOM, INVITE_OF_ROOM},
+    "list_invites_backwards": {ROOM, MEMBER_OF_ROOM, INVITE_OF_ROOM},
+    "revoke_invite": {ROOM, MEMBER_OF_ROOM, INVITE_OF_ROOM},
     "accept_identity": {"chat_revocation_changes"},
     "add_members": {ROOM, MEMBER_OF_ROOM, LISTENER, BAN},
-    "change_own_membership": {ROOM, MEMBER_OF_ROOM, LISTENER, JOIN_COUNT},
     "create_room": {ROOM, MEMBER_OF_ROOM, MESSAGE_OF_ROOM, LISTENER, BAN, BLOCK},
+    "change_room": {ROOM, MEMBER_OF_ROOM, LISTENER, MESSAGE_OF_ROOM},
     "delete_message": {ROOM, MESSAGE, MEMBER_OF_ROOM, LISTENER},
     "approach_room": {ROOM, EXTERNAL_ID, MEMBER_OF_ROOM, RANKED, LISTENER, BAN, MESSAGE_OF_ROOM},
     "find_room_by_external_id": {ROOM, EXTERNAL_ID, MEMBER_OF_ROOM, MESSAGE_OF_ROOM},
@@ -33,9 +41,9 @@ INDEXES: dict[str, set[str]] = {
     "find_member": {ROOM, MEMBER_OF_ROOM},
     "find_room": {ROOM, MEMBER_OF_ROOM, MESSAGE_OF_ROOM},
     "is_copy": set(),
-    "join_without_limit": {ROOM, MEMBER_OF_ROOM, LISTENER},
-    "leave_without_limit": {ROOM, MEMBER_OF_ROOM, LISTENER},
+    "join_room": {ROOM, MEMBER_OF_ROOM, ROOMS_OF_USER, LISTENER, JOIN_COUNT, BAN},
     "keep_listeners": {LISTENER, REVOCATION},
+    "leave_room": {ROOM, MEMBER_OF_ROOM, LISTENER},
     "list_events": {ROOM, MEMBER_OF_ROOM, EVENT_OF_ROOM, MESSAGE},
     "list_members": {ROOM, MEMBER_OF_ROOM},
     "list_members_backwards": {ROOM, MEMBER_OF_ROOM},

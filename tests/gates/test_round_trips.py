@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 import psycopg
@@ -26,6 +27,7 @@ class Place:
     member: Actor
     host: Actor
     newcomer: str
+    invite: dict[str, Any]
 
     @property
     def path(self) -> str:
@@ -51,7 +53,8 @@ def place(tapped: tuple[Tap, str]) -> Iterator[Place]:
         room = host.create_room(member)
         host.put_room("round-trips", member)
         member.send(room, "text")
-        yield Place(room, member, host, cast.user("newcomer").user_id)
+        invite = host.post(f"/api/rooms/{room}/invites/").json()
+        yield Place(room, member, host, cast.user("newcomer").user_id, invite)
 
 
 Request = Callable[[Place], httpx.Response]
@@ -77,6 +80,7 @@ REQUESTS: dict[str, tuple[Request, list[str]]] = {
         ),
         ["approach_room"],
     ),
+    "change_room": (lambda at: at.host.patch(at.path, {"name": "renamed"}), ["change_room"]),
     "list_messages": (lambda at: at.member.get(at.path + "messages/"), ["list_messages"]),
     "send_message": (lambda at: at.member.send(at.room, "text"), ["send_messages"]),
     "list_members": (lambda at: at.member.get(at.path + "members/"), ["list_members"]),
@@ -88,8 +92,22 @@ REQUESTS: dict[str, tuple[Request, list[str]]] = {
         lambda at: at.host.patch(f"{at.path}members/{at.member.user_id}/", {"role": "moderator"}),
         ["update_member"],
     ),
-    "join_room": (lambda at: at.member.post(at.path + "join/"), ["join_without_limit"]),
-    "leave_room": (lambda at: at.member.post(at.path + "leave/"), ["leave_without_limit"]),
+    "join_room": (lambda at: at.member.post(at.path + "join/"), ["join_room"]),
+    "leave_room": (lambda at: at.member.post(at.path + "leave/"), ["leave_room"]),
+    "create_invite": (lambda at: at.host.post(at.path + "invites/"), ["create_invite"]),
+    "list_invites": (lambda at: at.host.get(at.path + "invites/"), ["list_invites"]),
+    "revoke_invite": (
+        lambda at: at.host.delete(f"{at.path}invites/{at.invite['id']}/"),
+        ["revoke_invite"],
+    ),
+    "read_invite": (
+        lambda at: at.member.get(f"/api/invites/{at.invite['token']}/"),
+        ["find_invite"],
+    ),
+    "accept_invite": (
+        lambda at: at.member.post(f"/api/invites/{at.invite['token']}/accept/"),
+        ["accept_invite"],
+    ),
     "add_members": (
         lambda at: at.host.post(at.path + "members/", {"users": [at.newcomer]}),
         ["add_members"],

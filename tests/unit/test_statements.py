@@ -17,7 +17,9 @@ import pytest
 from chat.actions import desired_state as state_actions
 from chat.actions import direct_rooms as direct_actions
 from chat.actions import events as event_actions
-from chat.actions import installation
+from chat.actions import installation, room_changes
+from chat.actions import invites as invite_actions
+from chat.actions import joins as join_actions
 from chat.actions import listeners as listener_actions
 from chat.actions import members as member_actions
 from chat.actions import messages as message_actions
@@ -28,6 +30,7 @@ from chat.actions.members import MemberChange
 from chat.queries import (
     events,
     external_rooms,
+    invites,
     members,
     messages,
     readiness,
@@ -45,6 +48,8 @@ POSITION = RoomPosition(datetime.fromisoformat("2026-01-02T03:04:05.678901Z"), 5
 MEMBER = "user-5"
 WANTED = state_actions.WantedRoom("renamed", members={"user-9": "moderator", "zoe": None})
 READER = Reader("user-9")
+HOST = Caller("service", "host")
+INVITED_AT = datetime.fromisoformat("2026-01-02T03:04:05.678901Z")
 # One call of each statement, as the code builds it; room 1 and its members are made below.
 CALLS: list[Call[Any]] = [
     event_actions.prune_events(days=90),
@@ -57,13 +62,16 @@ CALLS: list[Call[Any]] = [
     member_actions.add_members(1, ["zoe"], SERVICE),
     member_actions.remove_member(1, "user-9", SERVICE),
     member_actions.update_member(1, "user-9", MemberChange("moderator"), SERVICE),
-    member_actions.join_room(1, "zoe"),
-    member_actions.leave_room(1, "user-9"),
-    member_actions.join_room(1, "zoe", "30/60"),
+    invite_actions.create_invite(2, HOST, seconds=3600, max_uses=None, allowed=["public:member"]),
+    invite_actions.revoke_invite(2, 7, HOST, allowed=["public:member"]),
+    invite_actions.accept_invite(500, INVITED_AT, "zoe", join_actions.EntryLimits("30/60", 3, 100)),
+    join_actions.join_room(1, "zoe", join_actions.EntryLimits("30/60", 3, 100)),
+    join_actions.leave_room(2, "user-20", allowed=["public:member"]),
     message_actions.send_messages([message_actions.NewMessage(1, "user-9", "key", "text")]),
     message_actions.delete_message(500),
     revocation_actions.revoke_tokens("zoe"),
     revocation_actions.prune_revocations(seconds=3600),
+    room_changes.change_room(HOST, 1, {"name": "changed", "data": {"a": 1}}),
     room_actions.create_room("general", ["user-9"], by=Caller("user", "user-8"), client_id="key"),
     direct_actions.open_direct_room(["user-9"], by=Caller("user", "user-8")),
     room_actions.rename_room(1, "renamed"),
@@ -73,6 +81,9 @@ CALLS: list[Call[Any]] = [
     members.list_members(1, READER, Slice(50, MEMBER), "owner"),
     members.list_members(1, READER, Slice(50, MEMBER, is_backwards=True), "owner"),
     members.find_member(1, READER, MEMBER),
+    invites.find_invite(500, INVITED_AT),
+    invites.list_invites(2, "user-20", Slice(50, 900), allowed=["public:member"]),
+    invites.list_invites(2, "user-20", Slice(50, 1, is_backwards=True), allowed=["public:member"]),
     messages.list_messages(1, "user-9", Window(25, 25, anchor=500, with_anchor=True)),
     readiness.read_readiness(),
     readiness.is_copy(),

@@ -15,6 +15,7 @@ from litestar import Response
 from litestar.handlers import HTTPRouteHandler
 
 from chat.api.openapi.components import REF, Schema, describe_schemas, refer, translate
+from chat.api.openapi.examples import INVITE_TOKEN
 from chat.api.openapi.operations import Operation
 from chat.api.problems import MEDIA_TYPE, PROBLEMS
 from chat.api.query import Parameter, read_parameters
@@ -26,8 +27,11 @@ TAGS = {
     "rooms": "A room has a name, members and messages; `version` counts what happened in it.",
     "external_rooms": "Rooms by the host's own keys, and as the host wants them.",
     "direct_rooms": "The one room of exactly some people, who never change.",
+    "room_changes": "What a room is can be changed by its owners and by the host's service.",
     "messages": "Sent by members, numbered 1, 2, 3… in each room.",
-    "members": "Users join and leave by themselves; others add, remove, promote and mute them.",
+    "members": "Who is in a room; some roles add, remove, promote and mute members.",
+    "joins": "Users join public rooms, and leave rooms, by themselves.",
+    "invites": "Links by which users join a room, also a private one, until they expire.",
     "users": "Users are the product's: its service can refuse the tokens that they hold.",
     "events": "What a client fetches when it missed an event. The schema `Event` describes what "
     "Centrifugo carries on `personal:<user id>`.",
@@ -55,6 +59,14 @@ _PATH_SCHEMAS: dict[str, tuple[Schema, str | int]] = {
     "external_id": (
         {"type": "string", "minLength": 1, "maxLength": EXTERNAL_ID_MAX_LENGTH},
         "team-7",
+    ),
+    "invite_id": (
+        {"type": "integer", "format": "int64", "minimum": 1, "maximum": BIGINT_MAX},
+        1,
+    ),
+    "token": (
+        {"type": "string", "pattern": r"^[A-Za-z0-9_-]{20}\.[A-Za-z0-9_-]{43}$"},
+        INVITE_TOKEN,
     ),
 }
 

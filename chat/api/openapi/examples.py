@@ -45,6 +45,18 @@ ROOM: dict[str, Any] = {
 FOUND_ROOM = ROOM | {"is_member": True}
 JOINED = {"user": "u123", "joined_at": "2026-01-31T09:00:00.000000Z"}
 MEMBER = JOINED | {"role": "moderator"}
+INVITE_TOKEN = "AAAAAAAAAAEGTLcIwnHA.47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"  # noqa: S105 - an example
+INVITE = {
+    "id": 1,
+    "token": INVITE_TOKEN,
+    "room_id": 1,
+    "expires_at": "2026-02-07T09:30:00.123456Z",
+    "max_uses": 5,
+    "uses": 2,
+    "created_by": "u123",
+    "created_at": "2026-01-31T09:30:00.123456Z",
+    "revoked_at": None,
+}
 DELETED = {
     name: value for name, value in MESSAGE.items() if name not in {"content", "client_id"}
 } | {"content": "", "deleted_at": "2026-01-31T10:00:00.000000Z"}
@@ -60,6 +72,15 @@ BODIES: dict[str, dict[str, Any]] = {
         "room": EVENT_ROOM,
     },
     "RoomBody": {"room": EVENT_ROOM},
+    "RoomUpdatedBody": {
+        "room": EVENT_ROOM,
+        "kind": "private",
+        "external_id": "team-7",
+        "data": {"topic": "all of us"},
+        "archived_at": None,
+        "history": "all",
+        "slow_mode_seconds": 0,
+    },
     "MessageDeleted": DELETED | {"room": EVENT_ROOM},
 }
 
@@ -88,6 +109,12 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "EventPage": make_page(make_event(MessageAdded)),
     **{kind.__name__: make_event(kind) for kind in get_args(Event)},
     "Membership": {"room": EVENT_ROOM, "user": "u123", "joined": True},
+    "InviteWithToken": INVITE,
+    "InvitePage": make_page(INVITE),
+    "Invitation": {
+        "room": {"id": 1, "name": "general", "member_count": 2},
+        "expires_at": "2026-02-07T09:30:00.123456Z",
+    },
     "Addition": {"added": ["u789"], "already": ["u123"]},
     "StateChange": {
         "room": ROOM,

@@ -221,23 +221,15 @@ END $$;
 CREATE OR REPLACE FUNCTION chat.change_to_wanted(p_room chat_room, p_changed json, p_by json)
 RETURNS chat_room LANGUAGE plpgsql AS $$
 DECLARE
-    v_room chat_room := p_room;
+    v_room chat_room := chat.apply_change(p_room, (
+        SELECT json_object_agg(c.key, c.value -> 'to') FROM json_each(p_changed) AS c (key, value)));
 BEGIN
-    v_room.name := coalesce(p_changed #>> '{name,to}', v_room.name);
-    v_room.kind := coalesce(p_changed #>> '{kind,to}', v_room.kind);
-    v_room.history := coalesce(p_changed #>> '{history,to}', v_room.history);
-    IF p_changed -> 'data' IS NOT NULL THEN
-        v_room.data := CASE WHEN p_changed #>> '{data,to}' <> '{}' THEN p_changed #> '{data,to}' END;
-    END IF;
     UPDATE chat_room r SET kind = v_room.kind, history = v_room.history, data = v_room.data
     WHERE r.id = v_room.id;
-    PERFORM chat.write_audit(p_by, 'room_changed', v_room.id, NULL, p_changed);
-    RETURN chat.record_change(
-        'room_updated', v_room, chat.audience_of(v_room), NULL,
-        json_build_object(
-            'kind', v_room.kind, 'external_id', v_room.external_id,
-            'data', coalesce(v_room.data, '{}'), 'archived_at', chat.time_text(v_room.archived_at),
-            'history', v_room.history, 'slow_mode_seconds', v_room.slow_mode_seconds));
+    v_room := chat.record_change(
+        'room_updated', v_room, chat.audience_of(v_room), NULL, chat.room_state(v_room));
+    PERFORM chat.audit_change(p_by, p_room, v_room);
+    RETURN v_room;
 END $$;
 
 -- What differs between a room and what is wanted of it, and why it cannot become so: one row. The arguments

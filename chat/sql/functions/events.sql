@@ -64,6 +64,15 @@ CREATE OR REPLACE FUNCTION chat.event_body(
             'user', p_event.user_id, 'role', p_event.details -> 'role',
             'muted_until', p_event.details -> 'muted_until',
             'room', chat.room_of_event(p_event, p_room_name))
+        -- Events of the release before, and of a restore, have no details.
+        WHEN p_event.type = 'room_updated' AND p_event.details IS NOT NULL THEN json_build_object(
+            'room', chat.room_of_event(p_event, p_room_name),
+            'kind', p_event.details -> 'kind',
+            'external_id', p_event.details -> 'external_id',
+            'data', p_event.details -> 'data',
+            'archived_at', p_event.details -> 'archived_at',
+            'history', p_event.details -> 'history',
+            'slow_mode_seconds', p_event.details -> 'slow_mode_seconds')
         WHEN p_event.type = 'room_updated' THEN
             json_build_object('room', chat.room_of_event(p_event, p_room_name))
         ELSE chat.refuse_event_type(p_event.type) END)

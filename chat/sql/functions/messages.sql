@@ -110,6 +110,45 @@ BEGIN
     END LOOP;
 END $$;
 
+-- Why a member may not send into a room now: null, or an outcome of `send_messages_v2`. The caller holds
+-- the room's lock, under which a mute, an archive and a block of two in a direct room are written.
+CREATE OR REPLACE FUNCTION chat.find_send_refusal(
+    p_room chat_room, p_user_id text, p_role text, p_muted_until timestamptz, p_is_barred boolean,
+    p_now timestamptz, p_allowed text[]
+) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN CASE
+        -- The mark is set in all rooms when a user is banned from all of them. It is not taken back when
+        -- the ban runs out.
+        WHEN p_is_barred AND EXISTS (
+            SELECT FROM chat_ban b WHERE b.user_id = p_user_id AND b.room_id IS NULL
+              AND coalesce(b.until > p_now, true)) THEN 'banned'
+        WHEN p_room.archived_at IS NOT NULL THEN 'archived'
+        WHEN p_room.kind || ':' || p_role <> ALL (p_allowed) THEN 'right_required'
+        WHEN p_muted_until > p_now THEN 'muted'
+        -- In a larger room the two have others to talk to, and a block only marks messages.
+        WHEN p_room.kind = 'direct' AND p_room.member_count = 2 AND EXISTS (
+            SELECT FROM chat_member o WHERE o.room_id = p_room.id AND o.user_id <> p_user_id
+              AND chat.blocks(o.user_id, p_user_id)) THEN 'blocked'
+        END;
+END $$;
+
+-- Counts a message of a member in a room with slow mode, or says how many seconds the member has to wait:
+-- null if it was counted, or if the key was used before, so that nothing is sent. It outlasts the
+-- membership, so leaving and joining again shortens nothing. The caller holds the room's lock.
+CREATE OR REPLACE FUNCTION chat.count_slow_send(
+    p_room chat_room, p_user_id text, p_client_id text
+) RETURNS float8 LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM FROM chat_message m
+    WHERE m.room_id = p_room.id AND m.user_id = p_user_id AND m.client_id = p_client_id;
+    IF FOUND THEN
+        RETURN NULL;
+    END IF;
+    RETURN chat.count_use(
+        p_user_id, 'slow_mode:' || p_room.id, '1/' || p_room.slow_mode_seconds);
+END $$;
+
 -- Sends messages, each with an outcome row of its own. A retry with the same key is the same message.
 --
 -- The four arrays are parallel, one entry for each message, at most 10,000. All rooms are locked first, in
@@ -119,36 +158,47 @@ END $$;
 -- room keep the order in which they are given.
 --
 -- p_are_limited: for each message, whether it is refused beyond the limits of its sender and its room,
--- p_sends_per_user and p_sends_per_room (`seconds_to_wait`); null for none. p_wait: true waits for a locked
--- room, or for a limited sender who is sending elsewhere, at most `lock_timeout`; false answers `busy`.
+-- p_sends_per_user and p_sends_per_room (`seconds_to_wait`), and held to the room's slow mode; null for
+-- none. p_wait: true waits for a locked room, or for a limited sender who is sending elsewhere, at most
+-- `lock_timeout`; false answers `busy`. p_allowed: where members may send, as `kind:role`; null for
+-- everywhere.
 --
 -- The plans are always the generic ones: planning a statement for the arrays of each call takes longer
 -- than running it.
 --
--- outcome       meaning                                               the other columns
--- sent          stored, logged and queued for the audience             the message
--- duplicate     this sender used the key here, with this content      the message as it is now; for
---                                                                     an ex-member as it was sent
--- conflict      this member used the key here, with other content     null
--- not_member    no such room, or the sender is not a member           null
--- rate_limited  the sender, or the room, has reached its limit        retry_after, in seconds
--- busy          someone else has locked the room, or the limited      null
---               sender is sending elsewhere (p_wait false)
--- invalid       no content, or one too long (`is_content`); a key     null
---               that is not 1 to 64 long; no room, or no user
-CREATE OR REPLACE FUNCTION chat.send_limited_messages(
+-- outcome         meaning                                             the other columns
+-- sent            stored, logged and queued for the audience           the message
+-- duplicate       this sender used the key here, with this content     the message as it is now; as it
+--                                                                     was sent, for an ex-member, and
+--                                                                     where the history begins later
+-- conflict        this member used the key here, with other content   null
+-- not_member      no such room, or the sender is not a member         null
+-- banned          the sender is banned from all rooms                 null
+-- archived        the room can only be read                           null
+-- right_required  the sender's role may not send in this kind of room  null
+-- muted           the sender may not send here now                    until: when the sender may
+-- blocked         a direct room of two: one of them blocks the other  null
+-- rate_limited    the sender, or the room, has reached its limit, or  retry_after, in seconds
+--                 the room is in slow mode
+-- busy            someone else has locked the room, or the limited    null
+--                 sender is sending elsewhere (p_wait false)
+-- invalid         no content, or one too long (`is_content`); a key   null
+--                 that is not 1 to 64 long; no room, or no user
+CREATE OR REPLACE FUNCTION chat.send_messages_v2(
     p_room_ids bigint[], p_user_ids text[], p_client_ids text[], p_contents text[],
-    p_are_limited boolean[], p_sends_per_user text, p_sends_per_room text, p_wait boolean
+    p_are_limited boolean[], p_sends_per_user text, p_sends_per_room text, p_wait boolean,
+    p_allowed text[]
 ) RETURNS TABLE (
     ordinal int, outcome text, message_id bigint, message_seq bigint, message json,
-    retry_after float8
+    retry_after float8, until timestamptz
 ) LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     v_order int[] := '{1}';
     v_locked chat_room[];
     v_at int := 0;
     v_room chat_room;
-    v_is_member boolean;
+    v_member record;
+    v_refusal text;
     v_is_changed boolean;
     v_changed chat_room[] := '{}';
     v_message chat_message;
@@ -202,6 +252,7 @@ BEGIN
 
         v_message := NULL;
         retry_after := NULL;
+        until := NULL;
         IF NOT chat.is_content(p_contents[ordinal])
             OR coalesce(char_length(p_client_ids[ordinal]), 0) NOT BETWEEN 1 AND 64
             OR p_room_ids[ordinal] IS NULL OR p_user_ids[ordinal] IS NULL
@@ -213,15 +264,36 @@ BEGIN
         ELSIF p_are_limited[ordinal] AND p_user_ids[ordinal] = ANY (v_sending_elsewhere) THEN
             outcome := 'busy';
         ELSE
-            PERFORM FROM chat_member m
+            -- What may refuse the message comes with the member's row.
+            SELECT m.role, m.muted_until, m.joined_seq, m.is_barred
+            INTO v_member FROM chat_member m
             WHERE m.room_id = v_room.id AND m.user_id = p_user_ids[ordinal];
-            v_is_member := FOUND;
-            IF v_is_member AND p_are_limited[ordinal] THEN
+            IF NOT FOUND THEN
+                v_refusal := 'not_member';
+            ELSIF v_room.archived_at IS NOT NULL OR v_room.kind = 'direct' OR v_member.is_barred
+                OR v_member.muted_until > v_now OR p_allowed IS NOT NULL
+            THEN
+                v_refusal := chat.find_send_refusal(
+                    v_room, p_user_ids[ordinal], v_member.role, v_member.muted_until,
+                    v_member.is_barred, v_now, p_allowed);
+            ELSE
+                v_refusal := NULL;
+            END IF;
+            IF v_refusal IS NULL AND p_are_limited[ordinal] THEN
                 retry_after := nullif(chat.seconds_to_wait(
                     v_room.id, v_room.last_seq, p_user_ids[ordinal], v_now,
                     p_sends_per_user, p_sends_per_room), 0);
+                IF retry_after IS NULL AND v_room.slow_mode_seconds > 0
+                    AND v_member.role = 'member'
+                THEN
+                    retry_after := chat.count_slow_send(
+                        v_room, p_user_ids[ordinal], p_client_ids[ordinal]);
+                END IF;
+                IF retry_after IS NOT NULL THEN
+                    v_refusal := 'rate_limited';
+                END IF;
             END IF;
-            IF v_is_member AND retry_after IS NULL THEN
+            IF v_refusal IS NULL THEN
                 -- The key is looked up by inserting, which always uses its index.
                 INSERT INTO chat_message (room_id, seq, user_id, client_id, content, created_at)
                 VALUES (v_room.id, v_room.last_seq + 1, p_user_ids[ordinal], p_client_ids[ordinal],
@@ -232,25 +304,29 @@ BEGIN
             IF v_message.id IS NOT NULL THEN
                 outcome := 'sent';
             ELSE
-                -- For those who are no members, or limited, too: a retry of a message that was
-                -- accepted is answered with it even if its sender was removed in between.
+                -- Whatever refuses it: a retry of a message that was accepted is answered with it, even
+                -- if its sender was removed, or muted, in between.
                 SELECT m.* INTO v_message FROM chat_message m
                 WHERE m.room_id = v_room.id AND m.user_id = p_user_ids[ordinal]
                   AND m.client_id = p_client_ids[ordinal];
                 outcome := CASE
-                    WHEN v_message.id IS NULL AND retry_after IS NOT NULL THEN 'rate_limited'
-                    WHEN v_message.id IS NULL THEN 'not_member'
+                    WHEN v_message.id IS NULL THEN v_refusal
                     WHEN chat.is_sent_text(v_message, p_contents[ordinal]) THEN 'duplicate'
-                    WHEN v_is_member THEN 'conflict'
-                    ELSE 'not_member' END;
+                    WHEN v_refusal = 'not_member' THEN 'not_member'
+                    ELSE 'conflict' END;
                 IF outcome <> 'duplicate' THEN
                     v_message := NULL;
-                ELSIF NOT v_is_member THEN
-                    -- As the first answer was: an ex-member learns nothing of what happened since.
+                ELSIF v_refusal = 'not_member' OR (
+                    v_room.history = 'since_join' AND v_message.seq <= v_member.joined_seq)
+                THEN
+                    -- As the first answer was: nothing of what happened since is shown to a sender who
+                    -- cannot read the message in the room.
                     v_message.content := p_contents[ordinal];
                     v_message.deleted_at := NULL;
                 END IF;
-                IF outcome <> 'rate_limited' THEN
+                IF outcome = 'muted' THEN
+                    until := v_member.muted_until;
+                ELSIF outcome <> 'rate_limited' THEN
                     retry_after := NULL;
                 END IF;
             END IF;
@@ -288,7 +364,8 @@ BEGIN
     END IF;
 END $$;
 
--- Sends messages without a limit, as `send_limited_messages` does: for a host's own transactions.
+-- Sends messages without a limit, as `send_messages_v2` does: for a host's own transactions. Who sends is
+-- held to the room: a muted member is refused here too, and slow mode is a limit.
 CREATE OR REPLACE FUNCTION chat.send_messages(
     p_room_ids bigint[], p_user_ids text[], p_client_ids text[], p_contents text[],
     p_wait boolean DEFAULT true
@@ -296,8 +373,29 @@ CREATE OR REPLACE FUNCTION chat.send_messages(
     ordinal int, outcome text, message_id bigint, message_seq bigint, message json
 ) LANGUAGE sql AS $$
     SELECT s.ordinal, s.outcome, s.message_id, s.message_seq, s.message
-    FROM chat.send_limited_messages(
-        p_room_ids, p_user_ids, p_client_ids, p_contents, NULL, NULL, NULL, p_wait) AS s
+    FROM chat.send_messages_v2(
+        p_room_ids, p_user_ids, p_client_ids, p_contents, NULL, NULL, NULL, p_wait, NULL) AS s
+$$;
+
+-- The same for the release before, which knows no other outcomes: where a mute, an archive, a block or a
+-- ban refuses a message, it answers 429. Nothing was stored, and a client that repeats the request after a
+-- minute gets the reason from this release.
+CREATE OR REPLACE FUNCTION chat.send_limited_messages(
+    p_room_ids bigint[], p_user_ids text[], p_client_ids text[], p_contents text[],
+    p_are_limited boolean[], p_sends_per_user text, p_sends_per_room text, p_wait boolean
+) RETURNS TABLE (
+    ordinal int, outcome text, message_id bigint, message_seq bigint, message json,
+    retry_after float8
+) LANGUAGE sql AS $$
+    SELECT s.ordinal, CASE WHEN refusal.is_new THEN 'rate_limited' ELSE s.outcome END,
+           s.message_id, s.message_seq, s.message,
+           CASE WHEN refusal.is_new THEN 60 ELSE s.retry_after END
+    FROM chat.send_messages_v2(
+        p_room_ids, p_user_ids, p_client_ids, p_contents, p_are_limited,
+        p_sends_per_user, p_sends_per_room, p_wait, NULL) AS s
+    CROSS JOIN LATERAL (SELECT s.outcome NOT IN (
+        'sent', 'duplicate', 'conflict', 'not_member', 'rate_limited', 'busy', 'invalid'
+    )) AS refusal (is_new)
 $$;
 
 -- Deletes a message's text for everyone and sends the members an event; repeating it changes

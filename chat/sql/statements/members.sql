@@ -17,22 +17,6 @@ FROM chat.update_member(
     %(room_id)s, %(user_id)s, %(role)s::text, %(sets_mute)s, %(muted_until)s::timestamptz,
     %(by)s::json, %(change_allowed)s::text[], %(mute_allowed)s::text[]);
 
--- name: join_without_limit
--- Makes a user a member; see functions/members.sql.
-SELECT user_id, outcome, room::text
-FROM chat.add_members(%(room_id)s, %(user_ids)s::text[]);
-
--- name: leave_without_limit
--- Ends a membership; see functions/members.sql.
-SELECT outcome, room::text
-FROM chat.remove_member(%(room_id)s, %(user_id)s);
-
--- name: change_own_membership
--- Joins or leaves within the user's limit; see functions/joins.sql.
-SELECT outcome, room::text, retry_after
-FROM chat.change_own_membership(
-    %(room_id)s, %(user_id)s, %(is_joining)s, %(changes_per_user)s::text);
-
 -- name: list_members
 -- A page of members by user id, after one of them, for a member or the service;
 -- of one role, or of all.

@@ -1,9 +1,10 @@
 -- name: send_messages
 -- Sends messages, an outcome row for each; see functions/messages.sql.
-SELECT outcome, message::text, retry_after
-FROM chat.send_limited_messages(
+SELECT outcome, message::text, retry_after, chat.time_text(until) AS until
+FROM chat.send_messages_v2(
     %(room_ids)s::bigint[], %(user_ids)s::text[], %(client_ids)s::text[], %(contents)s::text[],
-    %(are_limited)s::boolean[], %(sends_per_user)s::text, %(sends_per_room)s::text, %(wait)s)
+    %(are_limited)s::boolean[], %(sends_per_user)s::text, %(sends_per_room)s::text, %(wait)s,
+    %(allowed)s::text[])
 ORDER BY ordinal;
 
 -- name: list_messages
