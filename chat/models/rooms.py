@@ -53,8 +53,8 @@ class Room(models.Model):
     created_by = models.CharField(max_length=USER_ID_MAX_LENGTH, db_collation="C", null=True)  # noqa: DJ001 - null: by the service
     """The user who created the room."""
     desired_generation = models.BigIntegerField(db_default=0)
-    """How often the host's service has said what it wants of the room (`PUT
-    …/by-external-id/…/`): a call that works in chunks stops once there is a later one."""
+    """Which call of the host's service said last what it wants of the room (`PUT
+    …/by-external-id/…/`): one that works in chunks stops once there is another one here."""
 
     class Meta:
         db_table = "chat_room"

@@ -336,3 +336,7 @@ def test_an_archived_or_deleted_room_stops_a_call(
 
     with pytest.raises(NotFoundError):
         go_on(first, key, wanted, step)
+    begin(first, key, want())
+    with pytest.raises(ConflictError, match="superseded"):
+        go_on(first, key, wanted, step)
+    assert read_state(connection, key) == state_of(want())

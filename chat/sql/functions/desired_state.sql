@@ -278,7 +278,7 @@ END $$;
 -- under the room's lock that nothing differs any more. What others changed between two calls is changed
 -- back. Each call is one transaction, and none holds the lock for long.
 --
--- A call without a generation draws the next one: calls with an earlier one are then superseded and change
+-- A call without a generation draws a new one: calls with another one are then superseded and change
 -- nothing. So of two callers that want different states the later one has its own, whole.
 --
 -- p_by: the caller: the host's service, or staff. p_wanted: as in `compare_room`, with `name`; a room that
@@ -353,7 +353,10 @@ BEGIN
             p_by, 'room_created', v_room.id, NULL, json_build_object('kind', v_room.kind));
     END IF;
     IF p_generation IS NULL THEN
-        UPDATE chat_room r SET desired_generation = r.desired_generation + 1 WHERE r.id = v_room.id
+        -- The id of this transaction: no other call has it, not even for a room that was deleted, and
+        -- whose external id another one has now.
+        UPDATE chat_room r SET desired_generation = pg_current_xact_id()::text::bigint
+        WHERE r.id = v_room.id
         RETURNING * INTO v_room;
     END IF;
     changed := v_difference.changed;
