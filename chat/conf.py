@@ -199,6 +199,8 @@ SLOW_MODE_SECONDS_MOST = 86_400
 DIRECT_USERS_LEAST = 2
 DIRECT_USERS_MOST = 8
 MEMBERS_PER_CALL = 1000
+# In a room's desired state.
+DESIRED_MEMBERS_MOST = 10_000
 INVITE_SECONDS_DEFAULT = 7 * 86_400
 INVITE_SECONDS_MOST = 365 * 86_400
 INVITE_USES_MOST = 1_000_000
@@ -212,6 +214,9 @@ EVENT_REST_BYTES = 4096
 CONTENT_BYTES_MAX = EVENT_BYTES_MAX - EVENT_REST_BYTES - 2
 # nginx/nginx.conf has the same bounds.
 BODY_MAX_BYTES = 65_536
+# Of a room's desired state: 10,000 members, each with an id of 128 ASCII characters and a role,
+# take 1.7 million bytes.
+DESIRED_STATE_MAX_BYTES = 2_097_152
 # How long a request's body may take in all: a slow client uses a place that another one needs.
 BODY_SECONDS = 10.0
 PAGE_DEFAULT = 50

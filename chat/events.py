@@ -79,13 +79,24 @@ class JoinedBody(MemberBody, frozen=True, kw_only=True, omit_defaults=True):
     """What the user became by joining; left out for `member`."""
 
 
-class UpdatedMemberBody(msgspec.Struct, frozen=True):
+class LeftBody(MemberBody, frozen=True, kw_only=True, omit_defaults=True):
+    """Who left, when that user had joined, and the room."""
+
+    first_version: int | None = None
+    """Where so many users were removed at once that those who stay were sent only the last event:
+    the version of the first. Who was removed was sent the own event."""
+
+
+class UpdatedMemberBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The member as it is from this version on, and the room."""
 
     user: str
     role: Role
     muted_until: str | None
     """Until then the user may not send here; null for a user who may."""
+    first_version: int | None = None
+    """Where so many members got other roles at once that only this event, the last one, was
+    published: the version of the first."""
     room: EventRoom
 
 
@@ -135,7 +146,7 @@ class UserLeft(msgspec.Struct, frozen=True):
     """A member left or was removed; that user receives the event too."""
 
     type: Literal["user_left"]
-    body: MemberBody
+    body: LeftBody
 
 
 Event = (

@@ -3,6 +3,7 @@
 from chat.actions import (
     bans,
     blocks,
+    desired_state,
     direct_rooms,
     events,
     installation,
@@ -21,6 +22,7 @@ from chat.actions import (
 __all__ = [
     "bans",
     "blocks",
+    "desired_state",
     "direct_rooms",
     "events",
     "installation",

@@ -3,12 +3,13 @@
 import re
 from urllib.parse import unquote_to_bytes
 
-from chat.conf import BIGINT_MAX
+from chat.conf import BIGINT_MAX, EXTERNAL_ID_MAX_LENGTH
 from chat.errors import InvalidInputError, NotFoundError
 from chat.realtime.channels import describe_invalid_user_id
 
 _CANONICAL_NUMBER = re.compile(r"\A(0|[1-9][0-9]{0,18})\Z", re.ASCII)
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def parse_number(text: str) -> int | None:
@@ -37,6 +38,22 @@ def parse_user_id(segment: str) -> str:
     if (reason := describe_invalid_user_id(user_id)) is not None:
         raise InvalidInputError(reason, pointer="user_id")
     return user_id
+
+
+def parse_external_id(segment: str) -> str:
+    """Return the host's key of a room from a raw path segment, percent-decoded strictly.
+
+    Errors: `InvalidInputError` for a broken escape, for bytes that are not UTF-8, and for a text
+    that is not 1 to 255 characters long or has control characters.
+    """
+    external_id = decode_segment(segment, "external_id", "external id")
+    if not 1 <= len(external_id) <= EXTERNAL_ID_MAX_LENGTH or _CONTROL.search(external_id):
+        raise InvalidInputError(
+            f"An external id has 1 to {EXTERNAL_ID_MAX_LENGTH} characters, and no control "
+            "characters.",
+            pointer="external_id",
+        )
+    return external_id
 
 
 def decode_segment(segment: str, name: str, meaning: str) -> str:

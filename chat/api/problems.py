@@ -17,7 +17,7 @@ from litestar.exceptions import HTTPException
 
 from app.authentication import CannotVerifyNowError, InvalidTokenError
 from chat.api.options import list_methods
-from chat.conf import BODY_MAX_BYTES, BODY_SECONDS
+from chat.conf import BODY_MAX_BYTES, BODY_SECONDS, DESIRED_STATE_MAX_BYTES
 from chat.errors import (
     ChatError,
     EventsGoneError,
@@ -136,8 +136,9 @@ PROBLEMS: Mapping[str, ProblemKind] = {
     ),
     "body_too_large": ProblemKind(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        f"the body is larger than {BODY_MAX_BYTES:,} bytes",
-        f"The body is larger than {BODY_MAX_BYTES:,} bytes.",
+        f"the body is larger than {BODY_MAX_BYTES:,} bytes, or, of a room's desired state, than "
+        f"{DESIRED_STATE_MAX_BYTES:,} bytes",
+        "The body is larger than this address takes.",
     ),
     "address_too_long": ProblemKind(
         HTTPStatus.REQUEST_URI_TOO_LONG,

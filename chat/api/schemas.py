@@ -56,7 +56,7 @@ RoomName = Annotated[
 ]
 
 ExternalId = Annotated[
-    str, msgspec.Meta(min_length=1, max_length=EXTERNAL_ID_MAX_LENGTH, pattern=WITHOUT_NUL)
+    str, msgspec.Meta(min_length=1, max_length=EXTERNAL_ID_MAX_LENGTH, pattern=WITHOUT_CONTROL)
 ]
 RoleName = Literal["member", "moderator", "owner"]
 
@@ -96,14 +96,7 @@ class ChangeRoomBody(msgspec.Struct, forbid_unknown_fields=True):
         Annotated[int, msgspec.Meta(ge=0, le=SLOW_MODE_SECONDS_MOST)] | msgspec.UnsetType
     ) = msgspec.UNSET
     archived: bool | msgspec.UnsetType = msgspec.UNSET
-    external_id: (
-        Annotated[
-            str,
-            msgspec.Meta(min_length=1, max_length=EXTERNAL_ID_MAX_LENGTH, pattern=WITHOUT_NUL),
-        ]
-        | msgspec.UnsetType
-        | None
-    ) = msgspec.UNSET
+    external_id: ExternalId | msgspec.UnsetType | None = msgspec.UNSET
     kind: Literal["public", "private"] | msgspec.UnsetType = msgspec.UNSET
 
 

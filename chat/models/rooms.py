@@ -55,6 +55,9 @@ class Room(models.Model):
     deleted_at = models.DateTimeField(null=True)
     """From then on the room does not exist for anyone. Its rows are deleted in small steps, this
     one as the last."""
+    desired_generation = models.BigIntegerField(db_default=0)
+    """Which call of the host's service said last what it wants of the room (`PUT
+    …/by-external-id/…/`): one that works in chunks stops once there is another one here."""
 
     class Meta:
         db_table = "chat_room"

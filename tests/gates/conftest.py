@@ -19,8 +19,10 @@ FEW, MANY = "in-60-rooms", "in-3000-rooms"
 """Users who are members of so many other rooms."""
 
 SEED = f"""
-INSERT INTO chat_room (id, name, version, last_seq, member_count, bumped_at, bump_id, created_at)
-SELECT n, 'room ' || n || ' ' || md5(n::text), 4, 1, 3, now() - n * interval '1 minute', n, now()
+INSERT INTO chat_room (
+    id, name, version, last_seq, member_count, bumped_at, bump_id, created_at, external_id)
+SELECT n, 'room ' || n || ' ' || md5(n::text), 4, 1, 3, now() - n * interval '1 minute', n, now(),
+    'team-' || n
 FROM generate_series(1, {ROOMS}) n;
 SELECT setval(pg_get_serial_sequence('chat_room', 'id'), {ROOMS});
 INSERT INTO chat_member (room_id, user_id, channel, joined_version, joined_at)

@@ -14,6 +14,7 @@ MEMBER_OF_ROOM, ROOMS_OF_USER = "chat_member_once_per_room", "chat_member_rooms_
 RANKED, BAN = "chat_member_ranked", "chat_ban_once"
 MESSAGE_OF_ROOM = "chat_message_seq_once_per_room"
 EVENT, EVENT_OF_ROOM = "chat_event_pkey", "chat_event_version_once_per_room"
+EXTERNAL_ID = "chat_room_external_id_once"
 OUTBOX, NAMES = "chat_outbox_pkey", "chat_room_search_text"
 DELETION_OPEN = "chat_room_deletion_open"
 REVOCATION = "chat_revocation_pkey"
@@ -67,6 +68,9 @@ INDEXES: dict[str, set[str]] = {
     "find_room_deletion": {"chat_room_deletion_room_id_key"},
     "is_room_deletion_open": {DELETION_OPEN},
     "delete_message": {ROOM, MESSAGE, MEMBER_OF_ROOM, LISTENER},
+    "approach_room": {ROOM, EXTERNAL_ID, MEMBER_OF_ROOM, RANKED, LISTENER, BAN, MESSAGE_OF_ROOM},
+    "find_room_by_external_id": {ROOM, EXTERNAL_ID, MEMBER_OF_ROOM, MESSAGE_OF_ROOM},
+    "preview_wanted_room": {EXTERNAL_ID, MEMBER_OF_ROOM, RANKED, BAN, MESSAGE_OF_ROOM},
     "find_member": {ROOM, MEMBER_OF_ROOM},
     "find_room": {ROOM, MEMBER_OF_ROOM, MESSAGE_OF_ROOM},
     "is_copy": set(),

@@ -61,6 +61,7 @@ def place(tapped: tuple[Tap, str]) -> Iterator[Place]:
     with Cast(tapped[1]) as cast:
         member, host = cast.user("member"), cast.service()
         room = host.create_room(member)
+        host.put_room("round-trips", member)
         message = member.send(room, "text").json()["id"]
         report = member.post("/api/users/nobody/report/", {"reason": "text"}).json()["id"]
         host.put("/api/words/heck/", {"action": "mask"})
@@ -82,6 +83,17 @@ REQUESTS: dict[str, tuple[Request, list[str]]] = {
         ["open_direct_room"],
     ),
     "read_room": (lambda at: at.member.get(at.path), ["find_room"]),
+    "read_room_by_external_id": (
+        lambda at: at.member.get("/api/rooms/by-external-id/round-trips/"),
+        ["find_room_by_external_id"],
+    ),
+    "put_room_by_external_id": (
+        lambda at: at.host.put(
+            "/api/rooms/by-external-id/round-trips/",
+            {"name": "general", "members": [{"user": at.member.user_id}]},
+        ),
+        ["approach_room"],
+    ),
     "change_room": (lambda at: at.host.patch(at.path, {"name": "renamed"}), ["change_room"]),
     "delete_room": (lambda at: at.host.delete(f"/api/rooms/{at.gone}/"), ["delete_room"]),
     "read_room_deletion": (

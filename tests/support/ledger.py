@@ -159,24 +159,10 @@ def _check_outbox(ledger: Ledger) -> None:
     members: dict[str, int] = {}
     expected: list[tuple[int, list[str]]] = []
     for change in _changes(ledger.log):
-        kind, first = change[0]["type"], change[0]["body"]["room"]["version"]
-        users = [event["body"].get("user") for event in change]
-        audience = list(members)
-        if kind == "user_joined":
-            assert not members.keys() & set(users), "someone joined who was in"
-            members |= dict.fromkeys(users, first)
-            audience = list(members)
-        elif kind in {"user_left", "message_added"}:
-            assert users[0] in members, f"{kind} of someone who was not in"
-        if kind == "user_left":
-            del members[users[0]]
-        is_bulk = len(change) * len(members) > BULK_LIMIT
-        for n, event in enumerate(change, start=1):
-            assert event["body"]["room"]["member_count"] == len(members)
-            stands_for_all = is_bulk and n == len(change) > 1
-            assert event["body"].get("first_version") == (first if stands_for_all else None)
-            if audience and (n == len(change) or not is_bulk):
-                expected.append((first + n - 1, sorted(map(personal_channel, audience))))
+        audience = _follow(change, members)
+        is_removal = len(change) > 1 and change[0]["type"] == "user_left"
+        check = _check_bulk_removal if is_removal else _check_change
+        expected += check(change, audience, len(members))
     assert ledger.members == members
     assert ledger.room["member_count"] == len(members)
 
@@ -191,6 +177,58 @@ def _check_outbox(ledger: Ledger) -> None:
     versions = [row.version for row in ledger.queued]
     assert versions == sorted(versions), "ids of outbox rows are not in the order of versions"
     assert [(version, sorted(channels)) for version, channels in queued.items()] == expected
+
+
+def _follow(change: list[Event], members: dict[str, int]) -> list[str]:
+    """Bring the members to what they are after a change; return whom all of its events concern."""
+    kind, first = change[0]["type"], change[0]["body"]["room"]["version"]
+    users = [event["body"].get("user") for event in change]
+    audience = list(members)
+    if kind == "user_joined":
+        assert not members.keys() & set(users), "someone joined who was in"
+        members |= dict.fromkeys(users, first)
+        audience = list(members)
+    elif kind in {"user_left", "message_added"}:
+        assert members.keys() >= set(users), f"{kind} of someone who was not in"
+    if kind == "user_left":
+        for user in users:
+            del members[user]
+    return audience
+
+
+def _check_change(
+    change: list[Event], audience: list[str], member_count: int
+) -> list[tuple[int, list[str]]]:
+    """Check the events of a change; return for whom each has to be queued."""
+    first = change[0]["body"]["room"]["version"]
+    is_bulk = len(change) * member_count > BULK_LIMIT
+    expected = []
+    for n, event in enumerate(change, start=1):
+        assert event["body"]["room"]["member_count"] == member_count
+        stands_for_all = is_bulk and n == len(change) > 1
+        assert event["body"].get("first_version") == (first if stands_for_all else None)
+        if audience and (n == len(change) or not is_bulk):
+            expected.append((first + n - 1, sorted(map(personal_channel, audience))))
+    return expected
+
+
+def _check_bulk_removal(
+    change: list[Event], audience: list[str], member_count: int
+) -> list[tuple[int, list[str]]]:
+    """Check the events of many who left at once; return for whom each has to be queued.
+
+    Each is for the user who left, and the last one for those who stay too.
+    """
+    first = change[0]["body"]["room"]["version"]
+    gone = [event["body"]["user"] for event in change]
+    assert len(change) * len(audience) > BULK_LIMIT
+    expected = []
+    for n, event in enumerate(change):
+        assert event["body"]["room"]["member_count"] == member_count
+        assert event["body"]["first_version"] == first
+        sent_to = {gone[n]} if n < len(change) - 1 else {*audience} - {*gone[:-1]}
+        expected.append((first + n, sorted(map(personal_channel, sent_to))))
+    return expected
 
 
 def _changed_since(log: list[Event]) -> set[object]:
@@ -216,14 +254,22 @@ def _without(event: Event, changed: set[object]) -> Event:
     return {"type": event["type"], "body": body}
 
 
+# What the events of one change have in common, by their type.
+_COMMON = {"user_joined": "joined_at", "user_left": "first_version"}
+
+
 def _changes(log: list[Event]) -> Iterator[list[Event]]:
-    """Split a log into changes: the users that one call added have one `joined_at`."""
+    """Split a log into changes: the users that one call added have one `joined_at`.
+
+    Many who left at once have one `first_version`.
+    """
     change: list[Event] = []
     for event in log:
         is_same = (
             change
-            and change[0]["type"] == event["type"] == "user_joined"
-            and change[0]["body"]["joined_at"] == event["body"]["joined_at"]
+            and change[0]["type"] == event["type"]
+            and (name := _COMMON.get(event["type"])) is not None
+            and change[0]["body"].get(name) == event["body"].get(name, event)
         )
         if change and not is_same:
             yield change

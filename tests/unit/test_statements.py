@@ -16,6 +16,7 @@ import pytest
 
 from chat.actions import bans as ban_actions
 from chat.actions import blocks as block_actions
+from chat.actions import desired_state as state_actions
 from chat.actions import direct_rooms as direct_actions
 from chat.actions import events as event_actions
 from chat.actions import installation, room_changes, room_deletions
@@ -37,6 +38,7 @@ from chat.queries import (
     bans,
     blocks,
     events,
+    external_rooms,
     invites,
     members,
     messages,
@@ -59,6 +61,7 @@ from chat.sql import FOLDER, Call, load_statements
 POSITION = RoomPosition(datetime.fromisoformat("2026-01-02T03:04:05.678901Z"), 500, 500)
 MEMBER = "user-5"
 STAFF = Caller("staff", "anna")
+WANTED = state_actions.WantedRoom("renamed", members={"user-9": "moderator", "zoe": None})
 READER = Reader("user-9")
 HOST = Caller("service", "host")
 INVITED_AT = datetime.fromisoformat("2026-01-02T03:04:05.678901Z")
@@ -137,6 +140,9 @@ CALLS: list[Call[Any]] = [
     rooms.list_rooms("user-9", Slice(50, POSITION)),
     rooms.list_rooms("user-9", Slice(50, POSITION, is_backwards=True)),
     rooms.get_room("user-9", 1),
+    external_rooms.get_room_by_external_id("user-9", "team-1"),
+    state_actions.approach_room(SERVICE, "team-1", WANTED),
+    state_actions.preview_room("team-1", WANTED),
     search.search_rooms("room 9", "user-9", Slice(50, 900)),
     search.search_rooms("room 9", "user-9", Slice(50, 100, is_backwards=True)),
 ]

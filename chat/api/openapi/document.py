@@ -20,11 +20,17 @@ from chat.api.openapi.operations import Operation
 from chat.api.problems import MEDIA_TYPE, PROBLEMS
 from chat.api.query import Parameter, read_parameters
 from chat.api.security import authenticated, service_only
-from chat.conf import BIGINT_MAX, USER_ID_MAX_LENGTH, WORD_MAX_LENGTH
+from chat.conf import (
+    BIGINT_MAX,
+    EXTERNAL_ID_MAX_LENGTH,
+    USER_ID_MAX_LENGTH,
+    WORD_MAX_LENGTH,
+)
 
 VERSION = "0.1.0"
 TAGS = {
     "rooms": "A room has a name, members and messages; `version` counts what happened in it.",
+    "external_rooms": "Rooms by the host's own keys, and as the host wants them.",
     "direct_rooms": "The one room of exactly some people, who never change.",
     "room_changes": "A room is changed by its owners and by the host's service, which deletes "
     "rooms too.",
@@ -69,6 +75,10 @@ _PATH_SCHEMAS: dict[str, tuple[Schema, str | int]] = {
     "report_id": (
         {"type": "integer", "format": "int64", "minimum": 1, "maximum": BIGINT_MAX},
         1,
+    ),
+    "external_id": (
+        {"type": "string", "minLength": 1, "maxLength": EXTERNAL_ID_MAX_LENGTH},
+        "team-7",
     ),
     "invite_id": (
         {"type": "integer", "format": "int64", "minimum": 1, "maximum": BIGINT_MAX},
@@ -206,6 +216,7 @@ def _find_codes(handler: HTTPRouteHandler, path: str) -> set[str]:
         (authenticated in guards, {"invalid_token", "token_revoked", "identity_unavailable"}),
         (service_only in guards, {"service_rights_required"}),
         ("{room_id" in path, {"not_found"}),
+        ("{external_id" in path, {"not_found", "invalid_input"}),
         ("{user_id" in path or operation.query is not None, {"invalid_input"}),
         (operation.body is not None, {"malformed_json", "body_too_slow", "body_too_large"}),
         (operation.body is not None, {"unsupported_media_type", "invalid_input"}),

@@ -93,7 +93,7 @@ DELETED = {
 # An event shows the example of its body; an event that looks different has one of its own.
 BODIES: dict[str, dict[str, Any]] = {
     "MessageBody": MESSAGE | {"room": EVENT_ROOM},
-    "MemberBody": JOINED | {"room": EVENT_ROOM},
+    "LeftBody": JOINED | {"room": EVENT_ROOM},
     "JoinedBody": JOINED | {"room": EVENT_ROOM},
     "UpdatedMemberBody": {
         "user": "u123",
@@ -160,6 +160,15 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "Ban": BAN,
     "BanPage": make_page(BAN),
     "Banned": BAN | {"rooms_left": 1, "messages_deleted": 12, "is_complete": True},
+    "StateChange": {
+        "room": ROOM,
+        "created": False,
+        "changed": {"kind": {"from": "public", "to": "private"}},
+        "counts": {"added": 1, "removed": 0, "role_changes": 1},
+        "added": ["u456"],
+        "removed": [],
+        "role_changes": [{"user": "u123", "from": "member", "to": "owner"}],
+    },
     "Revocation": {"user": "u456", "not_before": "2026-01-31T09:30:00.000000Z"},
     "OwnReport": OWN_REPORT,
     "ReportPage": make_page(REPORT),

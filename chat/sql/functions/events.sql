@@ -54,6 +54,12 @@ CREATE OR REPLACE FUNCTION chat.event_body(
             'first_version': p_event.first_version, 'role': p_event.details ->> 'role',
             'room': chat.room_of_event(p_event, p_room_name)
             ABSENT ON NULL RETURNING json)
+        WHEN p_event.type = 'member_updated' AND p_event.first_version IS NOT NULL THEN
+            json_build_object(
+                'user', p_event.user_id, 'role', p_event.details -> 'role',
+                'muted_until', p_event.details -> 'muted_until',
+                'first_version', p_event.first_version,
+                'room', chat.room_of_event(p_event, p_room_name))
         WHEN p_event.type = 'member_updated' THEN json_build_object(
             'user', p_event.user_id, 'role', p_event.details -> 'role',
             'muted_until', p_event.details -> 'muted_until',

@@ -24,7 +24,7 @@ BEGIN
             AND c.value::text::int <= 86400
         WHEN 'archived' THEN type = 'boolean'
         WHEN 'external_id' THEN type = 'null'
-            OR type = 'string' AND char_length(c.value #>> '{}') BETWEEN 1 AND 255
+            OR type = 'string' AND chat.is_external_id(c.value #>> '{}')
         WHEN 'kind' THEN c.value #>> '{}' IN ('public', 'private')
         ELSE false END IS NOT TRUE
     ORDER BY c.n LIMIT 1);

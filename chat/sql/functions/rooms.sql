@@ -229,6 +229,13 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT coalesce(octet_length(p_data::text) <= 4096 AND json_typeof(p_data) = 'object', true)
 $$;
 
+-- Whether a text can be a host's own key of a room: 1 to 255 characters, none of them a control character.
+CREATE OR REPLACE FUNCTION chat.is_external_id(p_external_id text) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT coalesce(char_length(p_external_id) BETWEEN 1 AND 255
+                    AND p_external_id COLLATE "C" !~ '[\u0001-\u001f\u007f-\u009f]', false)
+$$;
+
 -- What is wrong with a room that is to be created: an outcome of `create_room_v2`, or null.
 CREATE OR REPLACE FUNCTION chat.find_room_fault(
     p_name text, p_kind text, p_data json, p_history text, p_external_id text
@@ -238,8 +245,8 @@ BEGIN
                 WHEN (p_kind IN ('public', 'private')) IS NOT TRUE THEN 'invalid_kind'
                 WHEN NOT chat.is_room_data(p_data) THEN 'invalid_data'
                 WHEN (p_history IN ('all', 'since_join')) IS NOT TRUE THEN 'invalid_history'
-                WHEN char_length(p_external_id) NOT BETWEEN 1 AND 255 THEN 'invalid_external_id'
-           END;
+                WHEN p_external_id IS NOT NULL AND NOT chat.is_external_id(p_external_id)
+                    THEN 'invalid_external_id' END;
 END $$;
 
 -- Whether users may begin a room together: the outcome and the user that speak against it, or nulls.
