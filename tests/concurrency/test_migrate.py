@@ -110,7 +110,7 @@ def test_rooms_get_their_kinds_while_they_are_used(clone_database: Callable[[], 
         files = read_files(connection)
         users = [stack.enter_context(use_rooms(url, room)) for _ in range(4)]
 
-        run_manage("migrate", "chat", "0012_rooms_and_roles", DATABASE_URL=url)
+        run_manage("migrate", "chat", "0016_rooms_and_roles", DATABASE_URL=url)
 
         for waits in users:
             assert max(waits) < 2 * LOCK_TIMEOUT_MS / 1000
@@ -142,10 +142,10 @@ def test_a_build_of_an_index_that_was_broken_off_is_repeated(
     url = clone_database()
     with psycopg.connect(url, autocommit=True) as connection:
         rooms = [make_room(connection, None) for _ in range(2)]
-        run_manage("migrate", "chat", "0012c", DATABASE_URL=url)
+        run_manage("migrate", "chat", "0014", DATABASE_URL=url)
         connection.execute("UPDATE chat_room SET external_id = 'both'")
         with pytest.raises(AssertionError, match="chat_room_external_id_once"):
-            run_manage("migrate", "chat", "0012_rooms_and_roles", DATABASE_URL=url)
+            run_manage("migrate", "chat", "0016_rooms_and_roles", DATABASE_URL=url)
         connection.execute("UPDATE chat_room SET external_id = NULL WHERE id = %s", [rooms[0]])
 
         run_manage("migrate", DATABASE_URL=url)

@@ -23,7 +23,7 @@ DROP FUNCTION chat_refuse_change_of_audit();
 
 class Migration(migrations.Migration):
 
-    dependencies = [("chat", "0014_barred_members")]
+    dependencies = [("chat", "0019_room_deletions")]
 
     operations = [
         migrations.AddField(

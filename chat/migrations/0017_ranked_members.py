@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
     """Outside a transaction: the index is built while members join and leave."""
 
     atomic = False
-    dependencies: ClassVar = [("chat", "0012_rooms_and_roles")]
+    dependencies: ClassVar = [("chat", "0016_rooms_and_roles")]
     operations: ClassVar = [
         # A build that was broken off leaves an index that is never used.
         migrations.RunSQL(

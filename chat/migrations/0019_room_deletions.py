@@ -9,7 +9,7 @@ LOCK = "LOCK TABLE chat_message, chat_event IN ACCESS EXCLUSIVE MODE"
 
 class Migration(migrations.Migration):
 
-    dependencies = [("chat", "0014_barred_members")]
+    dependencies = [("chat", "0018_barred_members")]
 
     operations = [
         migrations.RunSQL(LOCK, LOCK),

@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
     # Reading a whole table is no part of a transaction that holds it.
     atomic = False
 
-    dependencies = [("chat", "0012c_kinds_of_rooms")]
+    dependencies = [("chat", "0014_kinds_of_rooms")]
 
     operations = [
         ValidateConstraint(model_name="member", name="chat_member_role_known"),

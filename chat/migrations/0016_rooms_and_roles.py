@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
 
-    dependencies = [("chat", "0012d_rules_of_rooms")]
+    dependencies = [("chat", "0015_rules_of_rooms")]
 
     operations = [
         migrations.SeparateDatabaseAndState(

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     """One column with a constant default: no row is rewritten."""
 
-    dependencies = [("chat", "0014_barred_members")]
+    dependencies = [("chat", "0020_reports_and_audit")]
 
     operations = [
         migrations.AddField("room", "desired_generation", models.BigIntegerField(db_default=0)),

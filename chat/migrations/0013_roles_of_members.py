@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
 
-    dependencies = [("chat", "0012a_details_of_events")]
+    dependencies = [("chat", "0012_details_of_events")]
 
     operations = [
         migrations.AddField(

@@ -13,7 +13,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
 
-    dependencies = [("chat", "0012b_roles_of_members")]
+    dependencies = [("chat", "0013_roles_of_members")]
 
     operations = [
         migrations.CreateModel(
