@@ -34,6 +34,15 @@ class RoomProperties(msgspec.Struct, frozen=True):
     history: str = "all"
     external_id: str | None = None
 
+    def to_parameters(self) -> dict[str, str | None]:
+        """Return what the statement `create_room` takes of it."""
+        return {
+            "kind": self.kind,
+            "data": _encode(self.data).decode() if self.data else None,
+            "history": self.history,
+            "external_id": self.external_id,
+        }
+
 
 PLAIN = RoomProperties()
 
@@ -104,10 +113,7 @@ def create_room(
             "name": name,
             "user_ids": list(user_ids),
             "client_id": client_id,
-            "kind": properties.kind,
-            "data": _encode(properties.data).decode() if properties.data else None,
-            "history": properties.history,
-            "external_id": properties.external_id,
+            **properties.to_parameters(),
             "created_per_user": limits.per_user,
             "rooms_per_user": limits.rooms_per_user,
             "members_per_room": limits.members_per_room,

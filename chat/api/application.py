@@ -125,12 +125,9 @@ async def _open_resources(application: Litestar) -> AsyncIterator[None]:
         enter = stack.enter_async_context
         # The first to open, so the last to close: the queue's last sends are notified of too.
         notify = (await enter(open_notifier(url))).notify
-        common = configuration.database_pool_size - share.own
-        database = await enter(open_database(url, common, session_settings, notify))
-        pools = [database]
-        if share.own:
-            pools.append(await enter(open_database(url, share.own, session_settings, notify)))
-        application.state.database = database
+        sizes = [size for size in (configuration.database_pool_size - share.own, share.own) if size]
+        pools = [await enter(open_database(url, n, session_settings, notify)) for n in sizes]
+        application.state.database = database = pools[0]
         # Of its own: a revocation is in force within a second, however busy the other ones are.
         own = await enter(open_database(url, 1, application_name="besedka-revocations"))
         revocations = await enter(keep_revocations(own, configuration.revocations_kept_seconds))
@@ -144,8 +141,7 @@ async def _open_resources(application: Litestar) -> AsyncIterator[None]:
             configuration.sends_per_room,
             messages.where_members_may_send(),
         )
-        queue = open_send_queue(pools[-1], share, limits)
-        application.state.send_queue = await enter(queue)
+        application.state.send_queue = await enter(open_send_queue(pools[-1], share, limits))
         application.state.screening = Screening(
             database,
             application.state.send_queue,

@@ -8,7 +8,7 @@ from chat.actions.messages import NewMessage, delete_message, make_server_key, s
 from chat.actions.rooms import create_room
 from chat.sql.database import run_call
 from tests.conftest import Connection
-from tests.support.changes import add_members
+from tests.support.memberships import add_members
 
 
 class Stage:

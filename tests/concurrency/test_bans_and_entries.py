@@ -27,7 +27,7 @@ from chat.sql.database import run_call
 from tests.concurrency.conftest import Place
 from tests.conftest import Connection
 from tests.support.actors import Cast
-from tests.support.changes import add_members
+from tests.support.memberships import add_members
 from tests.support.sessions import PATIENCE, Session, run_at_once, wait_until_waiting
 
 FOR_EVER = datetime(9999, 12, 31, tzinfo=UTC)

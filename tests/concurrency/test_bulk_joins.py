@@ -6,8 +6,8 @@ from chat.actions.messages import send_messages
 from chat.sql.database import run_call
 from tests.concurrency.conftest import Place
 from tests.conftest import Connection
-from tests.support.changes import add_members, remove_member
 from tests.support.ledger import read_exact_ledger
+from tests.support.memberships import add_members, remove_member
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from chat.sql.database import run_call
 from tests.concurrency.conftest import Place
 from tests.conftest import Connection
 from tests.support.actors import Actor, Cast
-from tests.support.changes import add_members
 from tests.support.ledger import read_exact_ledger
+from tests.support.memberships import add_members
 from tests.support.outcomes import name_outcome
 from tests.support.sessions import Session, run_at_once, wait_until_waiting
 

@@ -16,8 +16,8 @@ from chat.conf import compose_conninfo
 from tests.concurrency.conftest import Place
 from tests.conftest import Connection
 from tests.support.actors import Actor, Cast
-from tests.support.changes import remove_member
 from tests.support.ledger import read_ledger
+from tests.support.memberships import remove_member
 from tests.support.sessions import PATIENCE, Session, run_at_once
 
 LISTENERS_ONLY = {"besedka.audience": "listeners"}

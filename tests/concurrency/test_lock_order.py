@@ -8,8 +8,8 @@ import pytest
 from chat.actions.messages import NewMessage, send_messages
 from tests.concurrency.conftest import Place
 from tests.conftest import Connection
-from tests.support.changes import add_members, remove_member
 from tests.support.ledger import read_exact_ledger
+from tests.support.memberships import add_members, remove_member
 from tests.support.outcomes import name_outcome
 from tests.support.sessions import Session, run_at_once
 

@@ -9,8 +9,8 @@ from chat.actions.messages import send_messages
 from chat.realtime.channels import personal_channel
 from tests.concurrency.conftest import Place
 from tests.conftest import Connection
-from tests.support.changes import add_members, remove_member
 from tests.support.ledger import read_exact_ledger
+from tests.support.memberships import add_members, remove_member
 from tests.support.outcomes import name_outcome
 from tests.support.sessions import Session, run_at_once, wait_until_waiting
 

@@ -21,7 +21,7 @@ from embedded.postgres import PostgresServer
 from tests.concurrency.conftest import Place
 from tests.conftest import Connection
 from tests.support.actors import Actor
-from tests.support.changes import add_members, remove_member
+from tests.support.memberships import add_members, remove_member
 from tests.support.processes import run_manage
 
 SESSIONS = 8

@@ -13,8 +13,8 @@ from chat.sql import Call
 from chat.sql.database import run_call
 from tests.concurrency.conftest import Place
 from tests.conftest import Connection
-from tests.support.changes import add_members, remove_member
 from tests.support.ledger import read_exact_ledger, read_outbox
+from tests.support.memberships import add_members, remove_member
 from tests.support.outcomes import name_outcome
 from tests.support.sessions import Session
 

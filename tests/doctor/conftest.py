@@ -18,7 +18,7 @@ from chat.actions.messages import NewMessage, delete_message, make_server_key, s
 from chat.actions.rooms import create_room, rename_room
 from chat.sql.database import run_call
 from tests.conftest import TEMPLATE
-from tests.support.changes import add_members, remove_member
+from tests.support.memberships import add_members, remove_member
 
 # The rooms of the history, in the order in which they were made.
 FORGOTTEN, HALF_FORGOTTEN, BUSY, EMPTY, CROWDED, STRANGE = range(1, 7)

@@ -33,7 +33,7 @@ from chat.sql import Call, Result
 from chat.sql.database import run_call
 from tests.doctor.conftest import BUSY, TOLERANT, examine, execute
 from tests.doctor.damages import DAMAGES
-from tests.support.changes import add_members, remove_member
+from tests.support.memberships import add_members, remove_member
 from tests.support.processes import PROJECT
 from tests.support.sessions import wait_until_waiting
 

@@ -27,7 +27,7 @@ from tests.gates.conftest import (
     WIDE,
 )
 from tests.gates.plans import ExplainedSession
-from tests.support.changes import add_members, remove_member
+from tests.support.memberships import add_members, remove_member
 
 PAGE = 50
 # An index of a large table has a level or two more, and a page that is full is split.

@@ -10,7 +10,7 @@ from chat.queries.events import list_events
 from chat.realtime.channels import personal_channel
 from chat.sql.database import run_call
 from tests.conftest import Connection
-from tests.support.changes import add_members
+from tests.support.memberships import add_members
 
 Event = dict[str, Any]
 
