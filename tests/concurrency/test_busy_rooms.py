@@ -22,7 +22,7 @@ from tests.support.sessions import Session, run_at_once, wait_until_waiting
 def test_without_waiting_a_locked_room_is_busy(
     place: Place, first: Session, second: Session, connection: Connection
 ) -> None:
-    """Only messages of the locked room are busy; a room that does not exist is not one."""
+    """Only messages of the locked room are busy, and only its members learn that it is one."""
     locked, free = place.room("alice"), place.room("alice")
     batch = [
         place.message(free, "alice", "1"),
@@ -40,7 +40,7 @@ def test_without_waiting_a_locked_room_is_busy(
         "sent",
         "room_busy",
         "not_found",
-        "room_busy",
+        "not_found",
         "sent",
         "not_found",
     ]

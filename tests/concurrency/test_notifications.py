@@ -147,6 +147,22 @@ def test_one_commit_at_a_time_notifies_and_no_other_waits_for_it(
     assert _read_notified(listener) == {partitions[0]}
 
 
+def test_what_is_refused_waits_for_no_disk(open_api_session: Callable[[], Connection]) -> None:
+    """The time of a refusal does not tell a stranger whether there is such a room."""
+    session = open_api_session()
+    room = run_call(session, create_room("room", ["alice"])).room.id
+    session.execute(SLOW_DISK)
+
+    def measure(user_id: str, room_id: int) -> float:
+        began = time.monotonic()
+        run_call(session, send_messages([NewMessage(room_id, user_id, "key", "hello")]))
+        return time.monotonic() - began
+
+    assert measure("alice", room) >= FLUSH_SECONDS
+    for room_id in (room, 10**15):
+        assert measure("stranger", room_id) < FLUSH_SECONDS / 2
+
+
 def test_young_rows_are_left_to_the_next_notification(
     open_durable: Callable[[], Connection],
 ) -> None:

@@ -262,8 +262,15 @@ BEGIN
         THEN
             outcome := 'invalid';
         ELSIF v_room.id IS DISTINCT FROM p_room_ids[ordinal] THEN
+            -- To a stranger a locked room is like one that does not exist.
             PERFORM FROM chat_room r
-            WHERE r.id = p_room_ids[ordinal] AND r.deleted_at IS NULL;
+            WHERE r.id = p_room_ids[ordinal] AND r.deleted_at IS NULL AND (EXISTS (
+                SELECT FROM chat_member m
+                WHERE m.room_id = r.id AND m.user_id = p_user_ids[ordinal]
+            ) OR EXISTS (
+                SELECT FROM chat_message m
+                WHERE m.room_id = r.id AND m.user_id = p_user_ids[ordinal]
+                  AND m.client_id = p_client_ids[ordinal]));
             outcome := CASE WHEN FOUND THEN 'busy' ELSE 'not_member' END;
         ELSIF p_are_limited[ordinal] AND p_user_ids[ordinal] = ANY (v_sending_elsewhere) THEN
             outcome := 'busy';
@@ -365,6 +372,11 @@ BEGIN
         v_audiences := chat.audiences(v_changed);
         PERFORM chat.record_events(
             v_changed, v_events, v_messages, v_audiences.chunk_rooms, v_audiences.chunks);
+    ELSIF current_setting('besedka.notify', true) = 'lone' THEN
+        -- Nothing was written but the locks. If their commit waited for the disk, the time of the answer
+        -- would tell a stranger that there is a private room. In a transaction of the host's there may be
+        -- more.
+        PERFORM set_config('synchronous_commit', 'off', true);
     END IF;
 END $$;
 
