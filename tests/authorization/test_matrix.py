@@ -58,7 +58,7 @@ lift_ban_from_all_rooms   401       401          403      403       403    204
 list_blocks               401       401          200      200       200    200
 block_user                401       401          200      200       200    200
 unblock_user              401       401          204      204       204    204
-list_events               401       401          404      404       200    404
+list_events               401       401          404      404       200    200
 search_rooms              401       401          200      200       200    200
 read_connection_token     401       401          200      200       200    200
 read_subscription_token   401       401          200      200       200    200

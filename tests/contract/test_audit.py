@@ -76,9 +76,10 @@ def test_the_audit_is_narrowed(
             for entry in list_entries(host, **terms)
         ]
 
-    everything = [
+    everything: list[tuple[str, str, int, str | None]] = [
         (actor.user_id, action, room, user) for actor, action, room, user in reversed(done)
     ]
+    everything += [(host.user_id, "room_created", room, None) for room in reversed(rooms)]
     names = ("actor", "action", "room", "user")
     # With the action alone it would be everyone's.
     for given in product((None, alice.user_id), (None, "aa"), (None, rooms[0]), (None, done[0][3])):
@@ -102,7 +103,10 @@ def test_pages_go_backwards_too(host: Actor, alice: Actor, connection: Connectio
     backwards = follow(host, "previous", last_page(host, first))
 
     assert [entry for page in reversed(backwards) for entry in page] == forwards
-    assert [entry["action"] for entry in forwards] == [f"action {n}" for n in (4, 3, 2, 1, 0)]
+    assert [entry["action"] for entry in forwards] == [
+        *(f"action {n}" for n in (4, 3, 2, 1, 0)),
+        "room_created",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ INDEXES: dict[str, set[str]] = {
     "change_room": {ROOM, MEMBER_OF_ROOM, LISTENER, MESSAGE_OF_ROOM},
     "continue_room_deletion": {
         *(DELETION_OPEN, "chat_room_deletion_pkey", EVENT, EVENT_OF_ROOM, MESSAGE, MESSAGE_OF_ROOM),
-        *("chat_report_of_room", "chat_report_pkey", "chat_decision_report_id_ae271f7e", ROOM),
+        *("chat_report_of_room", "chat_report_pkey", DECISION_OF_REPORT, ROOM),
         *("chat_ban_of_room", "chat_ban_pkey"),
     },
     "delete_room": {
@@ -68,7 +68,9 @@ INDEXES: dict[str, set[str]] = {
     "find_room_deletion": {"chat_room_deletion_room_id_key"},
     "is_room_deletion_open": {DELETION_OPEN},
     "delete_message": {ROOM, MESSAGE, MEMBER_OF_ROOM, LISTENER},
-    "approach_room": {ROOM, EXTERNAL_ID, MEMBER_OF_ROOM, RANKED, LISTENER, BAN, MESSAGE_OF_ROOM},
+    "approach_room": {
+        *(ROOM, EXTERNAL_ID, MEMBER_OF_ROOM, RANKED, LISTENER, BAN, BAN_OF_ROOM, MESSAGE_OF_ROOM),
+    },
     "find_room_by_external_id": {ROOM, EXTERNAL_ID, MEMBER_OF_ROOM, MESSAGE_OF_ROOM},
     "preview_wanted_room": {EXTERNAL_ID, MEMBER_OF_ROOM, RANKED, BAN, MESSAGE_OF_ROOM},
     "find_member": {ROOM, MEMBER_OF_ROOM},
