@@ -93,8 +93,9 @@ class Campaign:
         assert len(operations) > 15
         self._open_room()
         for number in count(self._start):
-            self._open_room()
             for operation in operations:
+                # Each time: other operations delete, archive and close rooms.
+                self._open_room()
                 for mode in GenerationMode:
                     if self.sent >= cases or time.monotonic() >= deadline:
                         return
