@@ -20,6 +20,7 @@ from centrifuge import (
 )
 
 from client.api import PAGE, Api, Backoff, DeviceEndedError, Read, UnexpectedAnswerError
+from client.completing import complete_members, complete_room
 from client.observer import Observer
 from client.reducer import Json, Outcome, Reducer
 
@@ -313,7 +314,7 @@ class Device:
         ):
             self._forget(room_id)
             return
-        self.reducer.replace(room, members, messages)
+        self.reducer.replace(complete_room(room), complete_members(members), messages)
         self.observer.on_snapshot(room_id, self.reducer.version(room_id))
         await self._notify()
 
@@ -323,7 +324,7 @@ class Device:
         if members is None:
             self._forget(room_id)
         else:
-            self.reducer.replace_members(room_id, members)
+            self.reducer.replace_members(room_id, complete_members(members))
 
     def _receive(self, event: Json) -> Outcome:
         outcome = self.reducer.receive(event)

@@ -181,7 +181,7 @@ async def empty_the_database(stand: Stand) -> None:
         await asyncio.sleep(0.05)
     await stand.fetch(
         "TRUNCATE chat_room, chat_room_key, chat_member, chat_message, chat_event, chat_outbox"
-        " RESTART IDENTITY;"
+        " RESTART IDENTITY CASCADE;"
         " UPDATE chat_installation SET epoch = 'another'"
     )
 
@@ -240,9 +240,9 @@ def test_events_sent_to_a_user_who_left_are_found(template: Path, tmp_path: Path
     """An event that reaches a user after he left is a leak."""
     sabotage = replacing(
         "members",
-        "DELETE FROM chat_member m WHERE m.room_id = p_room_id AND m.user_id = p_user_id",
+        "DELETE FROM chat_member m WHERE m.room_id = p_room.id AND m.user_id = p_user_id",
         "UPDATE chat_member m SET user_id = user_id || ' left ' || id"
-        " WHERE m.room_id = p_room_id AND m.user_id = p_user_id",
+        " WHERE m.room_id = p_room.id AND m.user_id = p_user_id",
     )
 
     row = run("API worker frozen", sabotage, template, tmp_path)
