@@ -15,7 +15,9 @@ FROM chat.open_direct_room(%(by)s::json, %(user_ids)s::text[], %(opened_per_user
 -- A user's rooms, the latest message first, after a position in that order. Only the rooms of the
 -- page are composed. There is no index by `bump_id`, which changes with each message: all rooms of
 -- the user are read and the first ones kept. As an array their ids are looked up in one pass
--- through the index; as a join, a user with many rooms is planned as a scan of all rooms.
+-- through the index; as a join, a user with many rooms is planned as a scan of all rooms. The user's
+-- membership in each room of the page is looked up one by one: as a plain join, all memberships of the
+-- user are compared with each room.
 --
 -- bumped_at is given for a cursor of the release before, whose order was by time.
 SELECT chat.compose_room_v2(page, m, o) AS room
@@ -30,7 +32,9 @@ FROM (
     ORDER BY r.bump_id DESC, r.id DESC
     LIMIT %(limit)s
 ) AS page
-JOIN chat_member o ON o.room_id = page.id AND o.user_id = %(user_id)s
+CROSS JOIN LATERAL (
+    SELECT * FROM chat_member n WHERE n.room_id = page.id AND n.user_id = %(user_id)s LIMIT 1
+) AS o
 LEFT JOIN chat_message m ON m.room_id = page.id AND m.seq = page.last_seq
     AND (page.history = 'all' OR m.seq > o.joined_seq)
 ORDER BY page.bump_id DESC, page.id DESC;
@@ -49,7 +53,9 @@ FROM (
     ORDER BY r.bump_id, r.id
     LIMIT %(limit)s
 ) AS page
-JOIN chat_member o ON o.room_id = page.id AND o.user_id = %(user_id)s
+CROSS JOIN LATERAL (
+    SELECT * FROM chat_member n WHERE n.room_id = page.id AND n.user_id = %(user_id)s LIMIT 1
+) AS o
 LEFT JOIN chat_message m ON m.room_id = page.id AND m.seq = page.last_seq
     AND (page.history = 'all' OR m.seq > o.joined_seq)
 ORDER BY page.bump_id, page.id;
